@@ -1,0 +1,200 @@
+"""What a technique, a metric, a model origin and a data set origin declare about themselves.
+
+Each is one file in its folder that ends in one constant (``TECHNIQUE``, ``METRIC``, ``ORIGIN``). The registry finds it; form,
+search space, recipe check, command line, table column and axis title follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from optimizers.params import ParamSet
+from optimizers.records import DatasetRef, DatasetSummary, Direction, Kind, ModelRef, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Need = Literal["train", "calibration", "teacher"]
+Property = Literal["sparsity", "clusters", "structure"]
+Family = Literal["baseline", "quantization", "pruning", "clustering", "distillation", "decomposition"]
+
+
+class Progress(Protocol):
+    """Where work tells how far it is. Raises `Cancelled` when somebody asked for it to stop."""
+
+    def __call__(self, step: int, of: int, **metrics: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples of one part of a data set.
+
+    ``x`` has shape (n, *input_shape); ``y`` has shape (n,): int64 class numbers, 0/1 for binary, float32 for regression.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a stage may see. There is no test part here, so nothing can train, calibrate or search on it."""
+
+    train: Part
+    validation: Part
+    task: Task
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded data set with its three fixed parts."""
+
+    train: Part
+    validation: Part
+    test: Part
+    summary: DatasetSummary
+
+    def for_training(self) -> TrainingData:
+        """The parts that training, calibration and search may see."""
+        return TrainingData(self.train, self.validation, self.summary.task, self.summary.classes)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What ``Technique.apply`` gets. It reads ``source`` and writes into the folder ``out``.
+
+    Attributes:
+        source: The model to change: any file or folder that the reader accepts.
+        out: An empty folder that becomes the stage's result.
+        data: Loads the training data; called only by techniques that declare a need for it.
+        seed: For everything random.
+        progress: To be called after every training batch or epoch, and between conversion steps.
+        log: One line for the run's log.
+    """
+
+    source: Path
+    out: Path
+    data: Callable[[], TrainingData]
+    seed: int
+    progress: Progress
+    log: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage tells about itself: its main file (a name in ``out``), layers left alone and why, and figures."""
+
+    main: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One way to make a model smaller or faster.
+
+    Attributes:
+        name: Short and lower case; it is how recipes name it.
+        version: Raised when ``apply`` starts to give other results; part of the stage key.
+        title, summary: For people; the summary says in one sentence what it buys and what it costs.
+        accepts, produces: Kinds of artifact; they decide which chains are possible.
+        needs: What ``apply`` uses beside the model.
+        provides, preserves: Properties of the weights that it creates, and that survive it.
+        source: Where the method is described.
+    """
+
+    name: str
+    version: str
+    title: str
+    summary: str
+    family: Family
+    params: type[ParamSet]
+    accepts: frozenset[Kind]
+    produces: Kind
+    apply: Callable[[StageContext, Any], StageReport]
+    needs: frozenset[Need] = frozenset()
+    provides: frozenset[Property] = frozenset()
+    preserves: frozenset[Property] = frozenset()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measured number with its 95% interval (absent where the number is exact) and the count behind it."""
+
+    value: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What metrics are computed from: the deployable file and, where asked for, its outputs on the test part.
+
+    ``scores`` has shape (n, classes) for classification, (n,) for binary (probability of class 1) and regression;
+    ``y`` has shape (n,). ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline,
+    taken in turn; both have shape (runs,).
+    """
+
+    file: Path
+    task: Task | None = None
+    scores: np.ndarray | None = None
+    y: np.ndarray | None = None
+    times_ms: np.ndarray | None = None
+    baseline_times_ms: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number about a deployable file.
+
+    Attributes:
+        needs: ``file`` (bytes are enough), ``predictions`` or ``timing``; decides which measuring job computes it.
+        tasks: Tasks it makes sense for.
+        rank: Order of columns and default axes; the lowest rank among prediction metrics is the task's headline.
+        percent: Shown as percent; differences are then in points.
+        measure: From evidence to value.
+    """
+
+    name: str
+    version: str
+    title: str
+    unit: str
+    direction: Direction
+    needs: Literal["file", "predictions", "timing"]
+    measure: Callable[[Evidence], Value]
+    tasks: frozenset[Task] = frozenset({"classification", "binary", "regression"})
+    rank: int = 100
+    percent: bool = False
+    device_bound: bool = False
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class ModelOrigin:
+    """One way to name a model. ``uri`` is ``prefix:rest``; ``resolve`` turns the rest into a local path and a reference."""
+
+    prefix: str
+    title: str
+    list: Callable[[], tuple[str, ...]]
+    resolve: Callable[[str], tuple[Path, ModelRef]]
+
+
+@dataclass(frozen=True)
+class DatasetOrigin:
+    """One way to name a data set. ``resolve`` is cheap and reads no arrays; ``load`` reads them."""
+
+    prefix: str
+    title: str
+    list: Callable[[], tuple[str, ...]]
+    resolve: Callable[[str], DatasetRef]
+    load: Callable[[str], Dataset]

@@ -1,0 +1,191 @@
+"""Frozen records that travel between processes, into the history and onto pages. All of them are plain JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Task = Literal["classification", "binary", "regression"]
+Kind = Literal["keras", "keras_qat", "tflite"]
+RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Direction = Literal["lower", "higher"]
+
+SHARED = "shared"
+"""Scope of everything that every session may see: results of sample models on sample data."""
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def digest_of(value: Any) -> str:
+    """Full SHA-256 (hex) of a value's canonical JSON: sorted keys, no spaces, no NaN."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_path(path: Path) -> str:
+    """Full SHA-256 (hex) of a file, or of a folder's file names and contents in sorted order."""
+    sha = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file != path:
+            sha.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                sha.update(block)
+    return sha.hexdigest()
+
+
+class TensorSpec(Record):
+    """One input or output. ``shape`` leaves the batch dimension out; None is a dimension of any length."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+class ModelRef(Record):
+    """Which model, exactly: where it came from and the digest of its file."""
+
+    uri: str
+    name: str
+    digest: str
+    scope: str = SHARED
+
+
+class LayerRow(Record):
+    """One line of the architecture table."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    path: str = ""
+
+
+class ModelSummary(Record):
+    """What is known about a model after reading it, without running a data set through it.
+
+    ``bridge_error`` is the largest absolute difference between the model as Keras 3 builds it and as tf_keras does, on
+    random inputs.
+    """
+
+    format: str
+    keras_version: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    layers: tuple[LayerRow, ...]
+    parameters: int
+    trainable_parameters: int
+    bridge_error: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class DatasetRef(Record):
+    """Which data, exactly."""
+
+    uri: str
+    name: str
+    digest: str
+    scope: str = SHARED
+
+
+class DatasetSummary(Record):
+    """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty for regression."""
+
+    task: Task
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    n_train: int
+    n_validation: int
+    n_test: int
+    classes: tuple[str, ...] = ()
+    target_unit: str = ""
+    features: tuple[str, ...] = ()
+    licence: str = ""
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    preview: dict[str, Any] = Field(default_factory=dict)
+
+
+class Artifact(Record):
+    """One stage's result in the store. ``files`` maps names to SHA-256; ``digest`` is that of the main file."""
+
+    key: str
+    kind: Literal["keras", "keras_qat", "tflite", "predictions"]
+    main: str
+    files: dict[str, str]
+    digest: str
+    size_bytes: int
+    report: dict[str, Any] = Field(default_factory=dict)
+
+
+class Measurement(Record):
+    """One number, measured on one file. What was not measured has no record.
+
+    ``low`` and ``high`` bound a 95% interval; ``n`` is how many examples or timed runs are behind the value.
+    """
+
+    artifact_digest: str
+    metric: str
+    version: str
+    value: float
+    unit: str
+    n: int
+    low: float | None = None
+    high: float | None = None
+    dataset_digest: str = ""
+    device: str = ""
+    threads: int = 0
+    scope: str = SHARED
+    measured_at: datetime = Field(default_factory=now)
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Failure(Record):
+    """Why a run did not finish, in words. ``stage`` names the step; ``detail`` may be long and is for the log."""
+
+    code: str
+    message: str
+    stage: str = ""
+    detail: str = ""
+
+
+class StepRecord(Record):
+    """One step as it was asked for (``given``) and as it was resolved (``params``, defaults filled in)."""
+
+    technique: str
+    given: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Run(Record):
+    """One recipe applied to one model with one data set."""
+
+    id: str
+    scope: str
+    model: ModelRef
+    dataset: DatasetRef
+    recipe: str
+    steps: tuple[StepRecord, ...]
+    seed: int
+    state: RunState
+    stage_keys: tuple[str, ...] = ()
+    artifact_key: str = ""
+    artifact_digest: str = ""
+    baseline_digest: str = ""
+    failure: Failure | None = None
+    created_at: datetime = Field(default_factory=now)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None

@@ -1,0 +1,73 @@
+"""Finds techniques, metrics and origins by scanning their folders. Adding one is adding a file."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from optimizers.declarations import DatasetOrigin, Metric, ModelOrigin, Technique
+from optimizers.errors import UnknownName
+
+
+def _scan(package: str, constant: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    folder = importlib.import_module(package)
+    for info in sorted(pkgutil.iter_modules(folder.__path__), key=lambda i: i.name):
+        if info.ispkg:
+            continue
+        declared = getattr(importlib.import_module(f"{package}.{info.name}"), constant, None)
+        if declared is None:
+            continue
+        for item in declared if isinstance(declared, tuple) else (declared,):
+            name = getattr(item, key)
+            if name in found:
+                raise ValueError(f"Two files in {package} declare the name {name!r}; names must be unique.")
+            found[name] = item
+    return found
+
+
+@cache
+def techniques() -> dict[str, Technique]:
+    """All techniques by name."""
+    return _scan("optimizers.techniques", "TECHNIQUE", "name")
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """All metrics by name, in order of rank."""
+    found = _scan("optimizers.metrics", "METRIC", "name")
+    return dict(sorted(found.items(), key=lambda item: item[1].rank))
+
+
+@cache
+def model_origins() -> dict[str, ModelOrigin]:
+    """All model origins by prefix."""
+    return _scan("optimizers.models", "ORIGIN", "prefix")
+
+
+@cache
+def dataset_origins() -> dict[str, DatasetOrigin]:
+    """All data set origins by prefix."""
+    return _scan("optimizers.datasets", "ORIGIN", "prefix")
+
+
+def technique(name: str) -> Technique:
+    """The technique of that name.
+
+    Raises:
+        UnknownName: Lists the names there are.
+    """
+    known = techniques()
+    if name not in known:
+        raise UnknownName(f"There is no technique {name!r}; known are: {', '.join(known)}.")
+    return known[name]
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name. Raises `UnknownName`."""
+    known = metrics()
+    if name not in known:
+        raise UnknownName(f"There is no metric {name!r}; known are: {', '.join(known)}.")
+    return known[name]

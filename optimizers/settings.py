@@ -1,0 +1,46 @@
+"""Settings from environment variables; every one of them is optional."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from ``PARETOSCOPE_*`` variables when it is created."""
+
+    model_config = SettingsConfigDict(env_prefix="PARETOSCOPE_", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("paretoscope"),
+        description="Folder of the store, the history, uploads and logs.",
+    )
+    workers: int = Field(default=2, ge=1, le=64, description="Runs that may train or convert at the same time.")
+    threads: int = Field(default=1, ge=1, le=64, description="Threads of the LiteRT interpreter when latency is measured.")
+    task_minutes: float = Field(default=120, gt=0, description="Longest time one step of a run may take.")
+    memory_mib: int = Field(default=8192, ge=512, description="Most memory one worker process may use.")
+    upload_mib: int = Field(default=200, ge=1, le=2048, description="Largest file a visitor may upload.")
+
+    @cached_property
+    def store(self) -> Path:
+        return self.home / "store"
+
+    @cached_property
+    def history_url(self) -> str:
+        return f"sqlite:///{self.home / 'history.db'}"
+
+    @cached_property
+    def uploads(self) -> Path:
+        return self.home / "uploads"
+
+    @cached_property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @cached_property
+    def locks(self) -> Path:
+        return self.home / "locks"
