@@ -123,7 +123,7 @@ class Artifact(Record):
     """One stage's result in the store. ``files`` maps names to SHA-256; ``digest`` is that of the main file."""
 
     key: str
-    kind: Literal["keras", "keras_qat", "tflite", "predictions"]
+    kind: Literal["keras", "keras_qat", "tflite", "predictions", "summary"]
     main: str
     files: dict[str, str]
     digest: str
@@ -170,6 +170,15 @@ class StepRecord(Record):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
+class StageRecord(Record):
+    """How a run came by one stage: ``origin`` tells whether it was computed just then or taken from the store."""
+
+    key: str
+    technique: str
+    origin: Literal["computed", "store"]
+    seconds: float
+
+
 class Run(Record):
     """One recipe applied to one model with one data set."""
 
@@ -181,9 +190,10 @@ class Run(Record):
     steps: tuple[StepRecord, ...]
     seed: int
     state: RunState
-    stage_keys: tuple[str, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
     artifact_key: str = ""
     artifact_digest: str = ""
+    baseline_key: str = ""
     baseline_digest: str = ""
     failure: Failure | None = None
     created_at: datetime = Field(default_factory=now)

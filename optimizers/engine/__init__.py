@@ -1,0 +1,1 @@
+"""Turns recipes into files and numbers: plan, store, worker processes, queue."""

@@ -1,0 +1,1 @@
+"""Runs and measurements, kept in a SQL database, and the DataFrames that pages and reports draw."""

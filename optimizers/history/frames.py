@@ -1,0 +1,190 @@
+"""Runs and measurements as DataFrames with declared columns; pages, charts and reports draw these and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from optimizers import registry
+from optimizers.history.database import History
+from optimizers.records import SHARED, Measurement, Run
+
+COMPARISON_COLUMNS = (
+    "variant",  # short form of the recipe
+    "run_id",  # empty for a baseline nobody ran on its own
+    "family",  # family of the last technique that is no plain conversion; colours follow it
+    "is_baseline",
+    "model",
+    "dataset",
+    "seed",
+    "artifact_key",
+    "artifact_digest",
+    "scope",
+    "device",
+    "threads",
+)
+"""First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
+``metric_high``, ``metric_n`` and ``metric_change``."""
+
+RUN_COLUMNS = (
+    "run_id", "variant", "model", "dataset", "state", "created_at", "started_at", "finished_at", "seconds", "failure",
+)
+
+
+def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
+    """One row per deployable file of the finished runs and of their baselines, baselines first.
+
+    ``<metric>_change`` compares with the row's own baseline: a difference for metrics shown in percent and for prediction
+    metrics (variant minus baseline), a ratio minus one for sizes and times (-0.75 is four times smaller). What was not
+    measured is NaN.
+    """
+    order = {run_id: place for place, run_id in enumerate(run_ids)}
+    runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
+    runs.sort(key=lambda r: order[r.id])
+    measured = _measured(history, runs)
+    rows, seen = [], set()
+    for run in [*_baselines(runs), *runs]:
+        identity = (run.model.digest, run.dataset.digest, run.recipe if run.id else "", run.seed, run.artifact_digest)
+        if (run.model.digest, run.dataset.digest, run.artifact_digest) in seen and (
+            run.artifact_digest == run.baseline_digest
+        ):
+            continue
+        if identity in seen:
+            continue
+        seen |= {identity, (run.model.digest, run.dataset.digest, run.artifact_digest)}
+        rows.append(_comparison_row(run, measured))
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    names = [name for name in registry.metrics() if name in frame.columns]
+    suffixes = ("", "_low", "_high", "_n", "_change")
+    columns = [*COMPARISON_COLUMNS, *(f"{name}{suffix}" for name in names for suffix in suffixes)]
+    return frame.reindex(columns=columns)
+
+
+def metric_columns(frame: pd.DataFrame) -> list[str]:
+    """Names of the metrics that a comparison holds, in order of rank."""
+    return [name for name in registry.metrics() if name in frame.columns]
+
+
+def headline(frame: pd.DataFrame) -> str | None:
+    """The prediction metric that leads a comparison (accuracy, or the task's own), or None when there is none."""
+    known = registry.metrics()
+    return next((name for name in metric_columns(frame) if known[name].needs == "predictions"), None)
+
+
+def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
+    """One row per run, in the order given, with the columns ``RUN_COLUMNS``; times are UTC, ``seconds`` is elapsed time."""
+    rows = []
+    for run in runs:
+        end = run.finished_at
+        seconds = (end - run.started_at).total_seconds() if end and run.started_at else None
+        rows.append(
+            {
+                "run_id": run.id,
+                "variant": run.recipe,
+                "model": run.model.name,
+                "dataset": run.dataset.name,
+                "state": run.state,
+                "created_at": run.created_at,
+                "started_at": run.started_at,
+                "finished_at": end,
+                "seconds": seconds,
+                "failure": run.failure.message if run.failure else "",
+            }
+        )
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+
+
+def pareto(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """True for rows that no other row beats: none is at least as good in every column and better in one.
+
+    Args:
+        frame: A comparison.
+        columns: Names of metrics; their declared direction says what is better. Rows lacking one of them are False.
+    """
+    known = registry.metrics()
+    signs = [1.0 if known[name].direction == "lower" else -1.0 for name in columns]
+    values = frame[list(columns)].astype(float).to_numpy() * signs
+    complete = ~pd.isna(values).any(axis=1)
+    front = []
+    for index, row in enumerate(values):
+        others = values[complete]
+        beaten = ((others <= row).all(axis=1) & (others < row).any(axis=1)).any()
+        front.append(bool(complete[index] and not beaten))
+    return pd.Series(front, index=frame.index, dtype=bool)
+
+
+def family_of(run: Run) -> str:
+    """Family of the last technique that does more than convert; ``baseline`` when there is none."""
+    families = [registry.technique(step.technique).family for step in run.steps]
+    others = [family for family in families if family != "baseline"]
+    if len(set(others)) > 1:
+        return "combined"
+    return others[-1] if others else "baseline"
+
+
+def _baselines(runs: Sequence[Run]) -> list[Run]:
+    """A stand-in run for the baseline file of each model and data set."""
+    found: dict[tuple[str, str], Run] = {}
+    for run in runs:
+        stand_in = run.model_copy(
+            update={
+                "id": "", "recipe": "float32", "steps": (), "seed": 0,
+                "artifact_key": run.baseline_key, "artifact_digest": run.baseline_digest,
+            }
+        )
+        found.setdefault((run.model.digest, run.dataset.digest), stand_in)
+    return list(found.values())
+
+
+def _measured(history: History, runs: Sequence[Run]) -> dict[tuple[str, str], dict[str, Measurement]]:
+    digests = {r.artifact_digest for r in runs} | {r.baseline_digest for r in runs}
+    scopes = {SHARED, *(r.scope for r in runs)}
+    found: dict[tuple[str, str], dict[str, Measurement]] = {}
+    known = registry.metrics()
+    for m in sorted(history.measurements(sorted(digests), scopes=sorted(scopes)), key=lambda m: m.measured_at):
+        if m.metric in known and known[m.metric].version == m.version:
+            found.setdefault((m.artifact_digest, m.dataset_digest), {})[m.metric] = m
+    return found
+
+
+def measurements_of(history: History, run: Run) -> dict[str, Measurement]:
+    """What was measured on the run's file, by metric, in order of rank."""
+    measured = _measured(history, [run])
+    own = measured.get((run.artifact_digest, ""), {}) | measured.get((run.artifact_digest, run.dataset.digest), {})
+    return {name: own[name] for name in registry.metrics() if name in own}
+
+
+def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurement]]) -> dict[str, object]:
+    def of(digest: str) -> dict[str, Measurement]:
+        return measured.get((digest, ""), {}) | measured.get((digest, run.dataset.digest), {})
+
+    own, base = of(run.artifact_digest), of(run.baseline_digest)
+    timed = next((m for m in own.values() if m.device), None)
+    row: dict[str, object] = {
+        "variant": run.recipe,
+        "run_id": run.id,
+        "family": family_of(run) if run.steps else "baseline",
+        "is_baseline": run.artifact_digest == run.baseline_digest,
+        "model": run.model.name,
+        "dataset": run.dataset.name,
+        "seed": run.seed,
+        "artifact_key": run.artifact_key,
+        "artifact_digest": run.artifact_digest,
+        "scope": run.scope,
+        "device": timed.device if timed else "",
+        "threads": timed.threads if timed else None,
+    }
+    for name, m in own.items():
+        row |= {name: m.value, f"{name}_low": m.low, f"{name}_high": m.high, f"{name}_n": m.n}
+        if name in base:
+            row[f"{name}_change"] = _change(name, m.value, base[name].value)
+    return row
+
+
+def _change(name: str, value: float, baseline: float) -> float | None:
+    if registry.metrics()[name].needs == "predictions":
+        return value - baseline
+    return value / baseline - 1.0 if baseline else None

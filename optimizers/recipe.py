@@ -1,0 +1,218 @@
+"""Recipes: ordered steps, their short form, and the check that they can follow one another.
+
+The short form is how recipes are named everywhere: ``magnitude_pruning(target_sparsity=0.8)+int8``. Parameters that are
+not written take their defaults.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optimizers import registry
+from optimizers.declarations import Property, Technique
+from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName
+from optimizers.params import ParamSet, fields, resolve
+from optimizers.records import StepRecord
+
+BASELINE = "float32"
+"""The technique that turns the original model into the file that every variant is compared with."""
+
+_LONGEST = 4000
+_MOST_STEPS = 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One technique with its parameters. ``given`` holds what was said, ``params`` what results from it."""
+
+    technique: Technique
+    given: dict[str, Any] = field(default_factory=dict)
+    params: ParamSet = field(default_factory=ParamSet)
+
+    @staticmethod
+    def of(name: str, **given: Any) -> Step:
+        """A validated step. Raises `UnknownName` and `InvalidParameter`."""
+        technique = registry.technique(name)
+        params = resolve(name, technique.params, given)
+        values = params.model_dump(mode="json")
+        return Step(technique, {f.name: values[f.name] for f in fields(technique.params) if f.name in given}, params)
+
+    @property
+    def text(self) -> str:
+        """Short form, with the parameters that were said, in order of declaration."""
+        if not self.given:
+            return self.technique.name
+        inside = ", ".join(f"{name}={_literal(value)}" for name, value in self.given.items())
+        return f"{self.technique.name}({inside})"
+
+    def record(self) -> StepRecord:
+        return StepRecord(
+            technique=self.technique.name, given=self.given, params=self.params.model_dump(mode="json")
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps in order."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def text(self) -> str:
+        """Short form; `parse` reads it back to an equal recipe."""
+        return "+".join(step.text for step in self.steps)
+
+    def complete(self) -> Recipe:
+        """The same recipe ending in a deployable file: a float32 conversion is added where the last step leaves a model."""
+        if self.steps and self.steps[-1].technique.produces == "tflite":
+            return self
+        return Recipe((*self.steps, Step.of(BASELINE)))
+
+    def to_json(self) -> str:
+        """``{"steps": [{"technique": …, "params": {…}}]}`` with only the parameters that were said."""
+        steps = [{"technique": s.technique.name, "params": s.given} for s in self.steps]
+        return json.dumps({"steps": steps}, indent=2)
+
+
+def check(recipe: Recipe) -> None:
+    """Raises `InvalidRecipe` when some step cannot work on what the step before it produces."""
+    if not recipe.steps:
+        raise InvalidRecipe(f"The recipe has no steps; name at least one technique: {_names()}.")
+    if len(recipe.steps) > _MOST_STEPS:
+        raise InvalidRecipe(f"The recipe has {len(recipe.steps)} steps; at most {_MOST_STEPS} are allowed.")
+    kind, previous = "keras", ""
+    for number, step in enumerate(recipe.steps, start=1):
+        technique = step.technique
+        if kind not in technique.accepts:
+            here = f"Step {number} ({technique.name}) accepts {_kinds(technique.accepts)}"
+            before = f"step {number - 1} ({previous}) produces {_KIND_NAMES[kind]}"
+            raise InvalidRecipe(f"{here}, but {before}. {_way_out(recipe, number)}")
+        kind, previous = technique.produces, technique.name
+
+
+def warnings(recipe: Recipe) -> list[str]:
+    """One sentence for each step that destroys what an earlier step achieved."""
+    held: dict[Property, str] = {}
+    found = []
+    for step in recipe.steps:
+        technique = step.technique
+        for lost in sorted(set(held) - technique.preserves - technique.provides):
+            found.append(f"{technique.name} destroys the {lost} that {held.pop(lost)} achieved.")
+        held |= dict.fromkeys(technique.provides, technique.name)
+    return found
+
+
+def parse(text: str) -> Recipe:
+    """A checked recipe from its short form, from JSON text, or from the path of a JSON file.
+
+    Raises:
+        InvalidRecipe: The text cannot be read, or the steps cannot follow one another.
+        UnknownName, InvalidParameter: A step or one of its values is wrong.
+    """
+    text = text.strip()
+    if len(text) > _LONGEST:
+        raise InvalidRecipe(f"The recipe is {len(text)} characters long; at most {_LONGEST} are allowed.")
+    if text.startswith("{"):
+        recipe = _from_json(text, "the recipe")
+    elif text.endswith(".json"):
+        recipe = _from_file(Path(text))
+    else:
+        recipe = Recipe(tuple(_steps(_expression(text), text)))
+    check(recipe)
+    return recipe
+
+
+def _from_file(path: Path) -> Recipe:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidRecipe(f"The recipe file {path} cannot be read; give a JSON file or a short form.") from None
+    return _from_json(text, str(path))
+
+
+def _from_json(text: str, where: str) -> Recipe:
+    hint = '{"steps": [{"technique": "int8", "params": {}}]}'
+    try:
+        steps = json.loads(text)["steps"]
+        pairs = [(str(step["technique"]), dict(step.get("params", {}))) for step in steps]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InvalidRecipe(f"{where[0].upper()}{where[1:]} is no recipe; it must look like {hint}.") from None
+    return Recipe(tuple(_step(name, given) for name, given in pairs))
+
+
+def _expression(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise InvalidRecipe(
+            f"{text!r} is no recipe; write steps joined by '+', like magnitude_pruning(target_sparsity=0.8)+int8."
+        ) from None
+
+
+def _steps(node: ast.expr, text: str) -> list[Step]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_steps(node.left, text), *_steps(node.right, text)]
+    if isinstance(node, ast.Name):
+        return [_step(node.id, {})]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+        given: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                break
+            given[keyword.arg] = _value(keyword.value, node.func.id, keyword.arg)
+        else:
+            return [_step(node.func.id, given)]
+    part = ast.get_source_segment(text, node) or text
+    raise InvalidRecipe(f"{part!r} is no step; write a technique with named values, like int8(io='int8').")
+
+
+def _step(name: str, given: dict[str, Any]) -> Step:
+    try:
+        return Step.of(name, **given)
+    except UnknownName:
+        raise UnknownName(f"There is no technique {name!r}; known are: {_names()}.") from None
+
+
+def _value(node: ast.expr, technique: str, name: str) -> Any:
+    if isinstance(node, ast.Name):
+        return {"true": True, "false": False}.get(node.id, node.id)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        raise InvalidParameter(f"{technique}.{name} must be a number, a word or true/false.") from None
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value.isidentifier() else repr(value)
+    return repr(value)
+
+
+_KIND_NAMES = {
+    "keras": "a Keras model",
+    "keras_qat": "a Keras model prepared for quantization",
+    "tflite": "a .tflite file",
+}
+
+
+def _kinds(kinds: frozenset[Any]) -> str:
+    return " or ".join(_KIND_NAMES[k] for k in sorted(kinds))
+
+
+def _way_out(recipe: Recipe, number: int) -> str:
+    before = recipe.steps[number - 2].technique
+    if before.produces == "tflite":
+        if recipe.steps[number - 1].technique.produces == "tflite":
+            return f"Keep only one of them: both {before.name} and {recipe.steps[number - 1].technique.name} convert."
+        return f"Move {before.name} to the end."
+    return f"Remove {recipe.steps[number - 1].technique.name}, or put another step before it."
+
+
+def _names() -> str:
+    return ", ".join(registry.techniques())
