@@ -1,0 +1,108 @@
+"""The process in which models are read, changed, converted and measured.
+
+Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as JSON
+lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the owner is
+gone and so is this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from optimizers.engine.lanes import lane
+from optimizers.engine.tasks import TASKS, Reporter
+from optimizers.errors import ParetoscopeError, Unexpected
+from optimizers.settings import Settings
+
+
+class EventStream(Reporter):
+    """Writes events, one JSON object a line."""
+
+    def __init__(self, handle: int) -> None:
+        self._stream = os.fdopen(handle, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def emit(self, kind: str, **values: Any) -> None:
+        with self._lock:
+            self._stream.write(json.dumps({"type": kind, **values}, default=_plain) + "\n")
+            self._stream.flush()
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays as numbers and lists; other things as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def main() -> None:
+    events = EventStream(int(sys.argv[1]))
+    pool = sys.argv[2]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
+    if pool == "tensorflow":
+        import optimizers.tf  # noqa: F401, TID253  (warm before the first task arrives)
+    events.emit("ready")
+    while True:
+        _work(tasks.get(), events)
+
+
+def _receive(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+def _work(task: dict[str, Any], events: EventStream) -> None:
+    with _log_to(task["log"]):
+        try:
+            locks = Settings().locks
+            with lane(locks, task["lane"], on_wait=lambda: events.emit("waiting", why="host busy")):
+                events.emit("started")
+                result = TASKS[task["name"]](events, **task["params"])
+        except ParetoscopeError as error:
+            events.emit("failed", error=error.to_dict())
+        except MemoryError:
+            error = Unexpected("The step ran out of memory.", code="memory", detail=traceback.format_exc())
+            events.emit("failed", error=error.to_dict())
+        except Exception as problem:
+            detail = traceback.format_exc()
+            print(detail, file=sys.stderr, flush=True)
+            words = f"{type(problem).__name__}: {problem}".splitlines()[0][:300]
+            error = Unexpected(f"The step failed unexpectedly ({words}); the log has the details.", detail=detail)
+            events.emit("failed", error=error.to_dict())
+        else:
+            events.emit("done", result=result)
+
+
+@contextlib.contextmanager
+def _log_to(path: str) -> Any:
+    """Sends everything that this process prints, native libraries included, to a file for a while."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    saved = os.dup(1), os.dup(2)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    faulthandler.enable(2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, handle in zip((1, 2), saved, strict=True):
+            os.dup2(handle, number)
+            os.close(handle)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Takes one run from its recipe to its measurements, using what the store already holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from optimizers import registry
+from optimizers.engine import origins
+from optimizers.engine.executor import Executor
+from optimizers.engine.lanes import Lane, exclusive
+from optimizers.engine.plan import Plan, Stage, plan, predictions_key, scope_of, summary_key
+from optimizers.engine.progress import ProgressWriter
+from optimizers.engine.store import Store
+from optimizers.engine.versions import device
+from optimizers.engine.worker import Pool, Task
+from optimizers.errors import Cancelled, DataRefused, ModelRefused
+from optimizers.history.database import History
+from optimizers.recipe import Recipe, Step
+from optimizers.records import (
+    Artifact,
+    DatasetRef,
+    DatasetSummary,
+    Measurement,
+    ModelRef,
+    ModelSummary,
+    Run,
+    StageRecord,
+)
+from optimizers.settings import Settings
+
+
+class Driver:
+    """Does the work of runs in the calling thread; the heavy parts happen in the executor's processes."""
+
+    def __init__(self, settings: Settings, history: History, executor: Executor) -> None:
+        self.settings = settings
+        self.history = history
+        self.executor = executor
+        self.store = Store(settings.store)
+
+    # reading ------------------------------------------------------------------------------------------------------
+
+    def inspect_model(self, uri: str, cancelled: Callable[[], bool] = lambda: False) -> tuple[ModelRef, ModelSummary]:
+        """What a model is. Read once; afterwards the store answers. Raises `ModelRefused` or `UnknownName`."""
+        _, ref = origins.resolve_model(uri)
+        return ref, ModelSummary.model_validate(self._summary("inspect_model", "tensorflow", ref, cancelled))
+
+    def inspect_dataset(
+        self, uri: str, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[DatasetRef, DatasetSummary]:
+        """What a data set is. Read once; afterwards the store answers. Raises `DataRefused` or `UnknownName`."""
+        ref = origins.resolve_dataset(uri)
+        return ref, DatasetSummary.model_validate(self._summary("inspect_dataset", "light", ref, cancelled))
+
+    def _summary(
+        self, name: str, pool: Pool, ref: ModelRef | DatasetRef, cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
+        key = summary_key(ref, name)
+        known = self.store.get(key)
+        if known is not None:
+            return known.report
+        log = self.settings.logs / f"{key[:16]}.log"
+        task = Task(name, {"uri": ref.uri, "key": key}, pool, "interactive", str(log))
+        found: dict[str, Any] = self.executor.run(task, lambda event: None, cancelled)
+        return found
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def drive(self, run: Run, cancelled: Callable[[], bool], progress_folder: Path) -> dict[str, Any]:
+        """Fields of the finished run: stages, artifact and baseline.
+
+        Raises:
+            Cancelled: ``cancelled`` became true.
+            ParetoscopeError: The run failed; its message is the reason.
+        """
+        recipe = Recipe(tuple(Step.of(step.technique, **step.given) for step in run.steps))
+        chain = plan(run.model, run.dataset, recipe, run.seed)
+        progress = ProgressWriter(progress_folder, run.id, len(chain.stages) + 2)
+        work = _Work(self, run, progress, cancelled)
+        progress.stage(0, "Reading model and data")
+        model, summary = self.inspect_model(run.model.uri, cancelled)
+        dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
+        _check_unchanged(run, model, dataset)
+        check_fit(summary, data)
+        return work.finish(chain, summary)
+
+
+class _Work:
+    """One run in progress."""
+
+    def __init__(
+        self, driver: Driver, run: Run, progress: ProgressWriter, cancelled: Callable[[], bool]
+    ) -> None:
+        self.driver, self.run, self.progress, self.cancelled = driver, run, progress, cancelled
+        self.scope = scope_of(run.model, run.dataset)
+        self.locks = driver.settings.locks
+        self.log = str(driver.settings.logs / f"{run.id}.log")
+
+    def finish(self, chain: Plan, summary: ModelSummary) -> dict[str, Any]:
+        told: list[StageRecord] = []
+        self.progress.stage(1, "Converting the original to float32")
+        baseline, _ = self._ensure(chain.baseline, summary)
+        artifact = baseline
+        for number, stage in enumerate(chain.stages, start=2):
+            self.progress.stage(number, stage.step.technique.title)
+            artifact, record = self._ensure(stage, summary)
+            told.append(record)
+            self.driver.history.update(self.run.id, stages=tuple(told))
+        self.progress.stage(len(chain.stages) + 2, "Measuring the file")
+        for file in (baseline, artifact):
+            self._evaluate(file, summary)
+        for file in (baseline, artifact):
+            self._time(file, baseline)
+        return {
+            "stages": tuple(told),
+            "artifact_key": artifact.key,
+            "artifact_digest": artifact.digest,
+            "baseline_key": baseline.key,
+            "baseline_digest": baseline.digest,
+        }
+
+    def _ensure(self, stage: Stage, summary: ModelSummary) -> tuple[Artifact, StageRecord]:
+        """The stage's result, computed only if nobody has computed it, and waited for if somebody is at it."""
+        store, name = self.driver.store, stage.step.technique.name
+        started = time.monotonic()
+        known = store.get(stage.key)
+        if known is None:
+            with exclusive(self.locks, f"stage-{stage.key}", self._check, self._wait_for_other):
+                known = store.get(stage.key)
+                if known is None:
+                    self._run(
+                        "run_stage", "tensorflow", "work",
+                        key=stage.key, model=self.run.model.uri, parent=stage.parent, dataset=self.run.dataset.uri,
+                        technique=name, params=stage.step.params.model_dump(mode="json"), seed=stage.seed,
+                        summary=summary.model_dump(mode="json"),
+                    )
+                    known = store.get(stage.key)
+                    assert known is not None, "a finished stage is in the store"
+                    seconds = time.monotonic() - started
+                    return known, StageRecord(key=stage.key, technique=name, origin="computed", seconds=seconds)
+        seconds = time.monotonic() - started
+        return known, StageRecord(key=stage.key, technique=name, origin="store", seconds=seconds)
+
+    def _evaluate(self, artifact: Artifact, summary: ModelSummary) -> None:
+        dataset = self.run.dataset
+        key = predictions_key(artifact.digest, dataset, self.scope)
+        with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
+            if self._measured(artifact, "predictions", dataset.digest) and self._measured(artifact, "file", ""):
+                return
+            found = self._run(
+                "evaluate", "light", "work",
+                artifact=artifact.key, predictions=key, dataset=dataset.uri, summary=summary.model_dump(mode="json"),
+                scope=self.scope,
+            )
+            self.driver.history.record(Measurement.model_validate(m) for m in found)
+
+    def _time(self, artifact: Artifact, baseline: Artifact) -> None:
+        with exclusive(self.locks, f"time-{artifact.digest}", self._check, self._wait_for_other):
+            if self._measured(artifact, "timing", ""):
+                return
+            found = self._run(
+                "time_latency", "light", "alone",
+                artifact=artifact.key, baseline=baseline.key, threads=self.driver.settings.threads, scope=self.scope,
+            )
+            self.driver.history.record(Measurement.model_validate(m) for m in found)
+
+    def _measured(self, artifact: Artifact, needs: str, dataset_digest: str) -> bool:
+        """Whether some metric of that kind is known for the file, in its present version (and on this device)."""
+        current = {m.name: m.version for m in registry.metrics().values() if m.needs == needs}
+        timed = {"device": device(), "threads": self.driver.settings.threads}
+        return any(
+            current.get(m.metric) == m.version
+            and m.scope == self.scope
+            and m.dataset_digest == dataset_digest
+            and (needs != "timing" or {"device": m.device, "threads": m.threads} == timed)
+            for m in self.driver.history.measurements([artifact.digest], scopes=[self.scope])
+        )
+
+    def _run(self, name: str, pool: Pool, lane: Lane, **params: Any) -> Any:
+        self._check()
+        task = Task(name, params, pool, lane, self.log)
+        return self.driver.executor.run(task, self.progress.event, self.cancelled)
+
+    def _check(self) -> None:
+        if self.cancelled():
+            raise Cancelled("The run was cancelled.")
+
+    def _wait_for_other(self) -> None:
+        self.progress.waiting("Another run is computing the same step; its result will be shared.")
+
+
+def check_fit(model: ModelSummary, data: DatasetSummary) -> None:
+    """Raises `DataRefused` when the data do not fit the model."""
+    from optimizers.datasets import fit
+
+    fit.check_fit(model.inputs, model.outputs, data)
+
+
+def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:
+    if model.digest != run.model.digest:
+        raise ModelRefused(f"The file of {run.model.name} has changed since this run was asked for; start a new run.")
+    if dataset.digest != run.dataset.digest:
+        raise DataRefused(f"The file of {run.dataset.name} has changed since this run was asked for; start a new run.")
+
+

@@ -1,0 +1,193 @@
+"""The queue of runs. Everything it knows is on disk, so closing a page or losing the app loses nothing."""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+
+from optimizers.engine import origins, progress
+from optimizers.engine.driver import Driver
+from optimizers.engine.executor import Executor, LocalExecutor
+from optimizers.engine.lanes import try_exclusive
+from optimizers.engine.plan import scope_of
+from optimizers.engine.progress import Progress
+from optimizers.errors import Cancelled, ParetoscopeError, UserError
+from optimizers.history.database import UNFINISHED, History
+from optimizers.recipe import Recipe, check
+from optimizers.records import Failure, Run, now
+from optimizers.settings import Settings
+
+
+class JobQueue:
+    """Accepts runs, drives as many at a time as the settings allow, and tells how they are.
+
+    Args:
+        settings: Where things are kept and how many runs work at the same time.
+        executor: Where tasks are computed; local processes unless given.
+        resume: Continue runs that an earlier process left unfinished.
+        prewarm: Start a TensorFlow process before somebody asks for one.
+    """
+
+    def __init__(
+        self, settings: Settings, executor: Executor | None = None, *, resume: bool = True, prewarm: bool = False
+    ) -> None:
+        self.settings = settings
+        self.history = History(settings.history_url)
+        self.driver = Driver(settings, self.history, executor or LocalExecutor(settings, prewarm=prewarm))
+        self.store = self.driver.store
+        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="run")
+        self._futures: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        atexit.register(self.close)
+        if resume:
+            self.store.sweep()
+            self._enqueue(run.id for run in reversed(self.history.runs(states=UNFINISHED)))
+
+    # asking for work ----------------------------------------------------------------------------------------------
+
+    def submit(self, model: str, dataset: str, recipes: Sequence[Recipe], *, seed: int = 0) -> list[Run]:
+        """Queues one run per recipe and returns at once.
+
+        Args:
+            model, dataset: URIs such as ``sample:digits_cnn``, or paths.
+            recipes: What to do; each ends in a deployable file, by a float32 conversion where it names none.
+            seed: For everything random in the runs.
+
+        Raises:
+            UserError: A URI or a recipe makes no sense; nothing is queued then.
+        """
+        for recipe in recipes:
+            check(recipe.complete())
+        _, model_ref = origins.resolve_model(model)
+        dataset_ref = origins.resolve_dataset(dataset)
+        runs = [
+            Run(
+                id=secrets.token_urlsafe(12).replace("-", "x").replace("_", "y"),
+                scope=scope_of(model_ref, dataset_ref),
+                model=model_ref,
+                dataset=dataset_ref,
+                recipe=recipe.text,
+                steps=tuple(step.record() for step in recipe.steps),
+                seed=seed,
+                state="queued",
+            )
+            for recipe in recipes
+        ]
+        self.history.add(runs)
+        self._enqueue(run.id for run in runs)
+        return runs
+
+    def cancel(self, run_id: str) -> None:
+        """Stops a run within a second, whichever process drives it. A run that has ended stays as it is."""
+        self._cancel_flag(run_id).parent.mkdir(parents=True, exist_ok=True)
+        self._cancel_flag(run_id).touch()
+        claim = try_exclusive(self.settings.locks, f"run-{run_id}")
+        if claim is not None:
+            try:
+                self.history.finish(run_id, "cancelled")
+                self._forget(run_id)
+            finally:
+                claim.release()
+
+    def retry(self, run_id: str) -> Run:
+        """Queues a failed or cancelled run again; finished stages are not computed again."""
+        self._cancel_flag(run_id).unlink(missing_ok=True)
+        changes = {"state": "queued", "failure": None, "started_at": None, "finished_at": None}
+        run = self.history.update(run_id, only_from=("failed", "cancelled"), **changes)
+        self._enqueue([run_id])
+        return run or self.history.run(run_id)
+
+    # knowing how it is --------------------------------------------------------------------------------------------
+
+    def progress(self, run_id: str) -> Progress | None:
+        """How far a running run is; None before it started and after it ended."""
+        return progress.read(self._progress_folder, run_id)
+
+    def log(self, run_id: str, characters: int = 20_000) -> str:
+        """The end of the run's log; empty when there is none."""
+        path = self.settings.logs / f"{self.history.run(run_id).id}.log"
+        if not path.exists():
+            return ""
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - characters))
+            return stream.read().decode("utf-8", errors="replace")
+
+    def wait(self, run_ids: Iterable[str], seconds: float | None = None) -> None:
+        """Blocks until the runs that this process drives have ended."""
+        with self._lock:
+            futures = [self._futures[run_id] for run_id in run_ids if run_id in self._futures]
+        wait(futures, timeout=seconds)
+
+    def close(self) -> None:
+        """Ends all work now. Unfinished runs continue when a queue with the same home is opened again."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        atexit.unregister(self.close)
+        self.driver.executor.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.history.close()
+
+    # driving ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _progress_folder(self) -> Path:
+        return self.settings.home / "progress"
+
+    def _cancel_flag(self, run_id: str) -> Path:
+        return self.settings.locks / f"run-{run_id}.cancel"
+
+    def _enqueue(self, run_ids: Iterable[str]) -> None:
+        with self._lock:
+            for run_id in run_ids:
+                self._futures[run_id] = self._threads.submit(self._drive, run_id)
+
+    def _drive(self, run_id: str) -> None:
+        claim = try_exclusive(self.settings.locks, f"run-{run_id}")
+        if claim is None:
+            return  # another process drives it
+        try:
+            run = self.history.update(run_id, only_from=UNFINISHED, state="running", started_at=now())
+            if run is not None:
+                self._finish(run, partial(self._cancelled, run_id))
+        finally:
+            claim.release()
+
+    def _finish(self, run: Run, cancelled: Callable[[], bool]) -> None:
+        try:
+            result = self.driver.drive(run, cancelled, self._progress_folder)
+        except Cancelled:
+            if self._closing.is_set():
+                self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
+                return
+            self.history.finish(run.id, "cancelled")
+        except ParetoscopeError as error:
+            self.history.finish(run.id, "failed", self._failure(run, error))
+        except Exception as problem:
+            message = f"The run failed unexpectedly ({type(problem).__name__}: {problem})."
+            self.history.finish(run.id, "failed", Failure(code="unexpected", message=message, stage=self._stage(run)))
+            raise
+        else:
+            self.history.finish(run.id, "done", **result)
+        self._forget(run.id)
+
+    def _failure(self, run: Run, error: ParetoscopeError) -> Failure:
+        stage = "" if isinstance(error, UserError) else self._stage(run)
+        return Failure(code=error.code, message=error.message, stage=stage, detail=error.detail)
+
+    def _stage(self, run: Run) -> str:
+        found = self.progress(run.id)
+        return found.title if found else ""
+
+    def _cancelled(self, run_id: str) -> bool:
+        return self._closing.is_set() or self._cancel_flag(run_id).exists()
+
+    def _forget(self, run_id: str) -> None:
+        progress.remove(self._progress_folder, run_id)
+        self._cancel_flag(run_id).unlink(missing_ok=True)

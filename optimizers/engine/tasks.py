@@ -1,0 +1,174 @@
+"""What a worker process can do. Each task takes and returns plain JSON; results go into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from optimizers import registry
+from optimizers.declarations import Dataset, Evidence, StageContext, TrainingData
+from optimizers.engine import origins
+from optimizers.engine.store import Store
+from optimizers.engine.versions import device, measuring_versions
+from optimizers.errors import NotApplicable
+from optimizers.params import resolve
+from optimizers.records import Measurement, ModelSummary
+from optimizers.settings import Settings
+
+
+
+class Reporter(Protocol):
+    """Where a task tells what it is doing."""
+
+    def emit(self, kind: str, **values: Any) -> None: ...
+
+
+def inspect_model(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
+    """Reads, checks and describes a model; the summary is kept in the store under ``key``."""
+    from optimizers.tf.summary import summarize
+
+    path, _ = origins.resolve_model(uri)
+    summary = summarize(path)
+    return _keep_summary(key, summary.model_dump(mode="json"))
+
+
+def inspect_dataset(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
+    """Reads and describes a data set; the summary is kept in the store under ``key``."""
+    return _keep_summary(key, origins.load_dataset(uri).summary.model_dump(mode="json"))
+
+
+def run_stage(
+    report: Reporter, *, key: str, model: str, parent: str, dataset: str, technique: str, params: dict[str, Any],
+    seed: int, summary: dict[str, Any],
+) -> dict[str, Any]:
+    """Applies one technique to the parent stage (or the model file) and stores the result under ``key``."""
+    declared = registry.technique(technique)
+    store = Store(Settings().store)
+    source = origins.resolve_model(model)[0]
+    if parent:
+        artifact = store.get(parent)
+        assert artifact is not None, "the stage before this one is stored"
+        source = store.path(artifact)
+
+    def data() -> TrainingData:
+        return _adapted(dataset, ModelSummary.model_validate(summary)).for_training()
+
+    def progress(step: int, of: int, **metrics: float) -> None:
+        report.emit("progress", step=step, of=of, metrics={k: float(v) for k, v in metrics.items()})
+
+    def log(text: str) -> None:
+        print(text, flush=True)
+
+    with store.draft() as out:
+        context = StageContext(source, out, data, seed, progress, log)
+        told = declared.apply(context, resolve(technique, declared.params, params))
+        content = {
+            "technique": technique,
+            "skipped": dict(told.skipped),
+            "notes": list(told.notes),
+            "figures": _plain(dict(told.figures)),
+        }
+        return store.commit(out, key, declared.produces, told.main, content).model_dump(mode="json")
+
+
+def evaluate(
+    report: Reporter, *, artifact: str, predictions: str, dataset: str, summary: dict[str, Any], scope: str
+) -> list[dict[str, Any]]:
+    """Runs a deployable file on the test part and measures size and quality; its outputs stay in the store."""
+    import numpy as np
+
+    from optimizers.litert import interpreter
+
+    store = Store(Settings().store)
+    record = store.get(artifact)
+    assert record is not None, "the file to evaluate is stored"
+    file = store.path(record)
+    data = _adapted(dataset, ModelSummary.model_validate(summary))
+    reference = origins.resolve_dataset(dataset)
+    kept = store.get(predictions)
+    if kept is None:
+        report.emit("progress", step=0, of=len(data.test), metrics={})
+        scores = interpreter.predict(file, data.test.x)
+        with store.draft() as out:
+            np.savez_compressed(out / "predictions.npz", scores=scores, y=data.test.y)
+            kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
+    with np.load(store.path(kept), allow_pickle=False) as arrays:
+        evidence = Evidence(file, data.summary.task, arrays["scores"], arrays["y"])
+    return [
+        *_measure(evidence, "file", record.digest, scope),
+        *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
+    ]
+
+
+def time_latency(
+    report: Reporter, *, artifact: str, baseline: str, threads: int, scope: str
+) -> list[dict[str, Any]]:
+    """Times a deployable file and its baseline in turn on this machine."""
+    from optimizers.litert import latency
+
+    store = Store(Settings().store)
+    records = [store.get(key) for key in (artifact, baseline)]
+    assert records[0] is not None, "the file to time is stored"
+    assert records[1] is not None, "the baseline is stored"
+    files = [store.path(record) for record in records if record is not None]
+    times, baseline_times = latency.time_interleaved(files[0], files[1], threads=threads)
+    evidence = Evidence(files[0], times_ms=times, baseline_times_ms=None if artifact == baseline else baseline_times)
+    return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
+
+
+def _measure(
+    evidence: Evidence, needs: str, artifact_digest: str, scope: str, *, dataset_digest: str = "", threads: int = 0
+) -> list[dict[str, Any]]:
+    found = []
+    for metric in registry.metrics().values():
+        if metric.needs != needs or (evidence.task is not None and evidence.task not in metric.tasks):
+            continue
+        try:
+            value = metric.measure(evidence)
+        except NotApplicable:
+            continue
+        measurement = Measurement(
+            artifact_digest=artifact_digest,
+            metric=metric.name,
+            version=metric.version,
+            value=value.value,
+            unit=metric.unit,
+            n=value.n,
+            low=value.low,
+            high=value.high,
+            dataset_digest=dataset_digest,
+            device=device() if metric.device_bound else "",
+            threads=threads if metric.device_bound else 0,
+            scope=scope,
+            versions=measuring_versions(),
+        )
+        found.append(measurement.model_dump(mode="json"))
+    return found
+
+
+def _adapted(dataset: str, summary: ModelSummary) -> Dataset:
+    """The data set in the form that the model wants. Raises `DataRefused` when there is no such form."""
+    from optimizers.datasets import fit
+
+    return fit.adapt_dataset(origins.load_dataset(dataset), summary.inputs, summary.outputs)
+
+
+def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:
+    store = Store(Settings().store)
+    with store.draft() as out:
+        (out / "summary").write_text("kept in the record beside this file\n", encoding="utf-8")
+        store.commit(out, key, "summary", "summary", summary)
+    return summary
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    task.__name__: task for task in (inspect_model, inspect_dataset, run_stage, evaluate, time_latency)
+}

@@ -1,0 +1,178 @@
+"""The owner's side of a worker process: start it, give it tasks, follow its events, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from optimizers import errors
+from optimizers.engine.lanes import Lane
+from optimizers.settings import Settings
+
+Pool = Literal["tensorflow", "light"]
+OnEvent = Callable[[dict[str, Any]], None]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
+_TICK = 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work for a worker process: the name of a function in `tasks` and its JSON parameters."""
+
+    name: str
+    params: dict[str, Any]
+    pool: Pool
+    lane: Lane
+    log: str
+
+
+class Worker:
+    """One warm process. It is used by one thread at a time and thrown away after a crash or a cancel."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self.pool = pool
+        self.tasks_done = 0
+        self._settings = settings
+        self._buffer = b""
+        self._events, writing = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "optimizers.engine.child", str(writing), pool],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(writing,),
+            env=_environment(settings),
+            cwd=_ROOT,
+            start_new_session=True,
+        )
+        os.close(writing)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def resident_bytes(self) -> int:
+        """Memory that the process holds now; 0 when it is gone."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
+        """The task's result.
+
+        Raises:
+            Cancelled: ``cancelled`` became true; the process has been killed.
+            WorkerDied: The process crashed, took too long or too much memory.
+            ParetoscopeError: What the task itself raised.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._death(task) from None
+        started = time.monotonic()
+        while True:
+            for event in self._read(task):
+                if event["type"] == "done":
+                    self.tasks_done += 1
+                    return event["result"]
+                if event["type"] == "failed":
+                    raise errors.from_dict(event["error"])
+                on_event(event)
+            if cancelled():
+                self.kill()
+                raise errors.Cancelled("The run was cancelled.")
+            self._check_limits(started)
+
+    def kill(self) -> None:
+        """Ends the process and everything it started, at once."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        if self._events >= 0:
+            os.close(self._events)
+            self._events = -1
+
+    def _read(self, task: Task) -> list[dict[str, Any]]:
+        """Events that arrived within a tick; raises when the process is gone."""
+        ready, _, _ = select.select([self._events], [], [], _TICK)
+        if not ready:
+            return []
+        block = os.read(self._events, 1 << 16)
+        if not block:
+            raise self._death(task)
+        *lines, self._buffer = (self._buffer + block).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def _check_limits(self, started: float) -> None:
+        minutes, most = self._settings.task_minutes, self._settings.memory_mib
+        if time.monotonic() - started > minutes * 60:
+            self.kill()
+            raise errors.WorkerDied(
+                f"The step was stopped because it took longer than {minutes:g} minutes "
+                "(PARETOSCOPE_TASK_MINUTES raises the limit).", code="time",
+            )
+        if self.resident_bytes() > most * 2**20:
+            self.kill()
+            raise errors.WorkerDied(
+                f"The step was stopped because it needed more than {most} MiB of memory "
+                "(PARETOSCOPE_MEMORY_MIB raises the limit).", code="memory",
+            )
+
+    def _death(self, task: Task) -> errors.WorkerDied:
+        code = self._process.wait()
+        what = "TensorFlow's process" if self.pool == "tensorflow" else "The measuring process"
+        if code < 0:
+            name = signal.Signals(-code).name
+            reason = {
+                "SIGSEGV": "crashed (segmentation fault)",
+                "SIGABRT": "gave up (abort)",
+                "SIGKILL": "was killed from outside, perhaps for want of memory (SIGKILL)",
+                "SIGBUS": "crashed (bus error)",
+                "SIGFPE": "crashed (arithmetic error)",
+            }.get(name, f"was ended by {name}")
+            return errors.WorkerDied(f"{what} {reason} during this step; other runs are not affected.", code=name.lower())
+        return errors.WorkerDied(f"{what} ended with status {code} during this step; see the log.", code="exit")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a worker may know of its surroundings: where things are, and no secrets."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    own = {
+        f"PARETOSCOPE_{name.upper()}": str(value)
+        for name, value in settings.model_dump().items()
+        if name in type(settings).model_fields
+    }
+    fixed = {
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "TF_USE_LEGACY_KERAS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "KERAS_BACKEND": "tensorflow",
+    }
+    return kept | own | fixed
