@@ -1,0 +1,75 @@
+"""A few examples of a data set as plain JSON, for pages. They always come from the training part.
+
+The dictionary has a ``kind``:
+
+- ``images``: ``images`` (each h x w or h x w x channels, as nested lists), ``labels``.
+- ``sequences``: ``columns``, ``windows`` (each steps x columns), ``labels``.
+- ``table``: ``columns``, ``rows``; the target is the last column.
+- ``none``: examples of another shape.
+
+``sequences`` and ``table`` show raw values. Where the data set scales them, ``encoding`` has one entry per input
+feature, in the model's order: ``name``, ``column``, ``mean``, ``std``, and ``category`` for one-hot features. A raw value
+becomes ``(value - mean) / std``; a one-hot feature is 1 where the column has that category, else 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EXAMPLES = 10
+
+
+def images(x: np.ndarray, y: np.ndarray, classes: Sequence[str], examples: int = EXAMPLES) -> dict[str, Any]:
+    """Up to ``examples`` images of different classes. ``x`` has shape (n, h, w) or (n, h, w, channels)."""
+    rows = varied(y, examples, classes)
+    plain = x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x
+    return {"kind": "images", "images": [listed(plain[row]) for row in rows], "labels": _labels(y, rows, classes)}
+
+
+def sequences(
+    x: np.ndarray, y: np.ndarray, classes: Sequence[str], columns: Sequence[str], examples: int = 2
+) -> dict[str, Any]:
+    """A few sequences of different classes. ``x`` has shape (n, steps, columns)."""
+    rows = varied(y, examples, classes)
+    return {
+        "kind": "sequences",
+        "columns": list(columns),
+        "windows": [listed(x[row]) for row in rows],
+        "labels": _labels(y, rows, classes),
+    }
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Rows of raw values, the target last."""
+    return {"kind": "table", "columns": list(columns), "rows": [list(row) for row in rows]}
+
+
+def varied(y: np.ndarray, examples: int, classes: Sequence[str]) -> list[int]:
+    """Row numbers of the first examples, class by class; without classes, rows spread from low to high targets."""
+    import numpy as np
+
+    if not classes:
+        order = np.argsort(y, kind="stable")
+        return [int(order[i]) for i in np.linspace(0, len(y) - 1, min(examples, len(y))).astype(int)]
+    per_class = [np.flatnonzero(y == number).tolist() for number in range(min(len(classes), examples))]
+    chosen: list[int] = []
+    while len(chosen) < examples and any(per_class):
+        for rows in per_class:
+            if rows and len(chosen) < examples:
+                chosen.append(rows.pop(0))
+    return chosen
+
+
+def listed(values: np.ndarray) -> Any:
+    """Nested lists of numbers with six significant digits: more is not to be seen on a page."""
+    import numpy as np
+
+    return np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])(values).tolist() if values.size else []
+
+
+def _labels(y: np.ndarray, rows: list[int], classes: Sequence[str]) -> list[Any]:
+    return [classes[int(y[row])] if classes else float(y[row]) for row in rows]
