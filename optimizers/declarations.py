@@ -1,7 +1,7 @@
 """What a technique, a metric, a model origin and a data set origin declare about themselves.
 
-Each is one file in its folder that ends in one constant (``TECHNIQUE``, ``METRIC``, ``ORIGIN``). The registry finds it; form,
-search space, recipe check, command line, table column and axis title follow from it.
+Each is one file in its folder that ends in one constant (``TECHNIQUE``, ``METRIC``, ``ORIGIN``). The registry finds it;
+form, search space, recipe check, command line, table column and axis title follow from it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Progress(Protocol):
 class Part:
     """Examples of one part of a data set.
 
-    ``x`` has shape (n, *input_shape); ``y`` has shape (n,): int64 class numbers, 0/1 for binary, float32 for regression.
+    ``x`` has shape (n, *input_shape). ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
+    regression.
     """
 
     x: np.ndarray
@@ -181,7 +182,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ModelOrigin:
-    """One way to name a model. ``uri`` is ``prefix:rest``; ``resolve`` turns the rest into a local path and a reference."""
+    """One way to name a model: ``prefix:rest``. ``resolve`` turns the rest into a local path and a reference."""
 
     prefix: str
     title: str

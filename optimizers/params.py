@@ -60,7 +60,7 @@ def param(
         log: Sensible values are spread over orders of magnitude.
         advanced: Hide behind "more settings".
     """
-    extra = {"label": label, "step": step, "percent": percent, "log": log, "advanced": advanced}
+    extra: dict[str, Any] = {"label": label, "step": step, "percent": percent, "log": log, "advanced": advanced}
     return Field(default=default, ge=low, le=high, description=help, json_schema_extra=extra)
 
 

@@ -16,6 +16,7 @@ from optimizers import registry
 from optimizers.declarations import Property, Technique
 from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName
 from optimizers.params import ParamSet, fields, resolve
+from optimizers.presets import PRESETS
 from optimizers.records import StepRecord
 
 BASELINE = "float32"
@@ -50,9 +51,7 @@ class Step:
         return f"{self.technique.name}({inside})"
 
     def record(self) -> StepRecord:
-        return StepRecord(
-            technique=self.technique.name, given=self.given, params=self.params.model_dump(mode="json")
-        )
+        return StepRecord(technique=self.technique.name, given=self.given, params=self.params.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Recipe:
         return "+".join(step.text for step in self.steps)
 
     def complete(self) -> Recipe:
-        """The same recipe ending in a deployable file: a float32 conversion is added where the last step leaves a model."""
+        """The same recipe, with a float32 conversion added where the last step leaves no deployable file."""
         if self.steps and self.steps[-1].technique.produces == "tflite":
             return self
         return Recipe((*self.steps, Step.of(BASELINE)))
@@ -107,13 +106,14 @@ def warnings(recipe: Recipe) -> list[str]:
 
 
 def parse(text: str) -> Recipe:
-    """A checked recipe from its short form, from JSON text, or from the path of a JSON file.
+    """A checked recipe from a preset's name, its short form, JSON text, or the path of a JSON file.
 
     Raises:
         InvalidRecipe: The text cannot be read, or the steps cannot follow one another.
         UnknownName, InvalidParameter: A step or one of its values is wrong.
     """
     text = text.strip()
+    text = PRESETS[text].recipe if text in PRESETS else text
     if len(text) > _LONGEST:
         raise InvalidRecipe(f"The recipe is {len(text)} characters long; at most {_LONGEST} are allowed.")
     if text.startswith("{"):

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
         description="Folder of the store, the history, uploads and logs.",
     )
     workers: int = Field(default=2, ge=1, le=64, description="Runs that may train or convert at the same time.")
-    threads: int = Field(default=1, ge=1, le=64, description="Threads of the LiteRT interpreter when latency is measured.")
+    threads: int = Field(
+        default=1, ge=1, le=64, description="Threads of the LiteRT interpreter when latency is measured."
+    )
     task_minutes: float = Field(default=120, gt=0, description="Longest time one step of a run may take.")
     memory_mib: int = Field(default=8192, ge=512, description="Most memory one worker process may use.")
     upload_mib: int = Field(default=200, ge=1, le=2048, description="Largest file a visitor may upload.")

@@ -1,8 +1,8 @@
 """The process in which models are read, changed, converted and measured.
 
-Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as JSON
-lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the owner is
-gone and so is this process.
+Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as
+JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the owner
+is gone and so is this process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import resource
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def main() -> None:
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
     if pool == "tensorflow":
-        import optimizers.tf  # noqa: F401, TID253  (warm before the first task arrives)
+        import optimizers.tf  # noqa: F401  (warm before the first task arrives)
     events.emit("ready")
     while True:
         _work(tasks.get(), events)
@@ -71,21 +72,24 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
                 result = TASKS[task["name"]](events, **task["params"])
         except ParetoscopeError as error:
             events.emit("failed", error=error.to_dict())
-        except MemoryError:
-            error = Unexpected("The step ran out of memory.", code="memory", detail=traceback.format_exc())
-            events.emit("failed", error=error.to_dict())
         except Exception as problem:
-            detail = traceback.format_exc()
-            print(detail, file=sys.stderr, flush=True)
-            words = f"{type(problem).__name__}: {problem}".splitlines()[0][:300]
-            error = Unexpected(f"The step failed unexpectedly ({words}); the log has the details.", detail=detail)
-            events.emit("failed", error=error.to_dict())
+            events.emit("failed", error=_in_words(problem).to_dict())
         else:
             events.emit("done", result=result)
 
 
+def _in_words(problem: Exception) -> Unexpected:
+    """A fault of ours as one sentence; the traceback goes to the log and into the detail."""
+    detail = traceback.format_exc()
+    print(detail, file=sys.stderr, flush=True)
+    if isinstance(problem, MemoryError):
+        return Unexpected("The step ran out of memory.", code="memory", detail=detail)
+    words = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
+    return Unexpected(f"The step failed unexpectedly ({words}); the log has the details.", detail=detail)
+
+
 @contextlib.contextmanager
-def _log_to(path: str) -> Any:
+def _log_to(path: str) -> Iterator[None]:
     """Sends everything that this process prints, native libraries included, to a file for a while."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -91,9 +91,7 @@ class Driver:
 class _Work:
     """One run in progress."""
 
-    def __init__(
-        self, driver: Driver, run: Run, progress: ProgressWriter, cancelled: Callable[[], bool]
-    ) -> None:
+    def __init__(self, driver: Driver, run: Run, progress: ProgressWriter, cancelled: Callable[[], bool]) -> None:
         self.driver, self.run, self.progress, self.cancelled = driver, run, progress, cancelled
         self.scope = scope_of(run.model, run.dataset)
         self.locks = driver.settings.locks
@@ -132,9 +130,16 @@ class _Work:
                 known = store.get(stage.key)
                 if known is None:
                     self._run(
-                        "run_stage", "tensorflow", "work",
-                        key=stage.key, model=self.run.model.uri, parent=stage.parent, dataset=self.run.dataset.uri,
-                        technique=name, params=stage.step.params.model_dump(mode="json"), seed=stage.seed,
+                        "run_stage",
+                        "tensorflow",
+                        "work",
+                        key=stage.key,
+                        model=self.run.model.uri,
+                        parent=stage.parent,
+                        dataset=self.run.dataset.uri,
+                        technique=name,
+                        params=stage.step.params.model_dump(mode="json"),
+                        seed=stage.seed,
                         summary=summary.model_dump(mode="json"),
                     )
                     known = store.get(stage.key)
@@ -151,8 +156,13 @@ class _Work:
             if self._measured(artifact, "predictions", dataset.digest) and self._measured(artifact, "file", ""):
                 return
             found = self._run(
-                "evaluate", "light", "work",
-                artifact=artifact.key, predictions=key, dataset=dataset.uri, summary=summary.model_dump(mode="json"),
+                "evaluate",
+                "light",
+                "work",
+                artifact=artifact.key,
+                predictions=key,
+                dataset=dataset.uri,
+                summary=summary.model_dump(mode="json"),
                 scope=self.scope,
             )
             self.driver.history.record(Measurement.model_validate(m) for m in found)
@@ -162,8 +172,13 @@ class _Work:
             if self._measured(artifact, "timing", ""):
                 return
             found = self._run(
-                "time_latency", "light", "alone",
-                artifact=artifact.key, baseline=baseline.key, threads=self.driver.settings.threads, scope=self.scope,
+                "time_latency",
+                "light",
+                "alone",
+                artifact=artifact.key,
+                baseline=baseline.key,
+                threads=self.driver.settings.threads,
+                scope=self.scope,
             )
             self.driver.history.record(Measurement.model_validate(m) for m in found)
 
@@ -204,5 +219,3 @@ def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:
         raise ModelRefused(f"The file of {run.model.name} has changed since this run was asked for; start a new run.")
     if dataset.digest != run.dataset.digest:
         raise DataRefused(f"The file of {run.dataset.name} has changed since this run was asked for; start a new run.")
-
-

@@ -21,9 +21,9 @@ Lane = Literal["work", "alone", "interactive"]
 def lane(folder: Path, kind: Lane, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Holds this host's lane.
 
-    ``work`` shares it with other work, ``alone`` excludes everything else. Both pass a turnstile first, so that a stream
-    of work cannot starve somebody who wants to be alone. ``interactive`` work is short and has a person waiting: it
-    shares the lane without queueing at the turnstile.
+    ``work`` shares it with other work, ``alone`` excludes everything else. Both pass a turnstile first, so that a
+    stream of work cannot starve somebody who wants to be alone. ``interactive`` work is short and has a person waiting:
+    it shares the lane without queueing at the turnstile.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mode = fcntl.LOCK_EX if kind == "alone" else fcntl.LOCK_SH

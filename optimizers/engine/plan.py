@@ -56,16 +56,27 @@ def scope_of(model: ModelRef, dataset: DatasetRef) -> str:
 def predictions_key(artifact_digest: str, dataset: DatasetRef, scope: str) -> str:
     """Key of a file's outputs on the test part of a data set."""
     return digest_of(
-        {"format": _FORMAT, "file": artifact_digest, "data": dataset.digest, "scope": scope,
-         "versions": measuring_versions()}
+        {
+            "format": _FORMAT,
+            "file": artifact_digest,
+            "data": dataset.digest,
+            "scope": scope,
+            "versions": measuring_versions(),
+        }
     )
 
 
 def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
     """Key of what is known about a model or a data set after reading it."""
     return digest_of(
-        {"format": _FORMAT, "summary": kind, "digest": ref.digest, "name": ref.name, "scope": ref.scope,
-         "versions": work_versions()}
+        {
+            "format": _FORMAT,
+            "summary": kind,
+            "digest": ref.digest,
+            "name": ref.name,
+            "scope": ref.scope,
+            "versions": work_versions(),
+        }
     )
 
 

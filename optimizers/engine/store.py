@@ -21,7 +21,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Store:
-    """A folder of results by key. Writers work in a folder beside the target and rename it when everything is on disk."""
+    """A folder of results by key. Writers work in a draft folder and rename it when everything is on disk."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -69,8 +69,15 @@ class Store:
         names = sorted(p.relative_to(draft).as_posix() for p in draft.rglob("*") if p.is_file())
         files = {name: digest_of_path(draft / name) for name in names}
         artifact = Artifact.model_validate(
-            {"key": key, "kind": kind, "main": main, "files": files, "digest": files[main],
-             "size_bytes": (draft / main).stat().st_size, "report": report}
+            {
+                "key": key,
+                "kind": kind,
+                "main": main,
+                "files": files,
+                "digest": files[main],
+                "size_bytes": (draft / main).stat().st_size,
+                "report": report,
+            }
         )
         (draft / _RECORD).write_text(artifact.model_dump_json(indent=1), encoding="utf-8")
         for name in (*names, _RECORD):

@@ -16,7 +16,6 @@ from optimizers.records import Measurement, ModelSummary
 from optimizers.settings import Settings
 
 
-
 class Reporter(Protocol):
     """Where a task tells what it is doing."""
 
@@ -38,8 +37,16 @@ def inspect_dataset(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
 
 
 def run_stage(
-    report: Reporter, *, key: str, model: str, parent: str, dataset: str, technique: str, params: dict[str, Any],
-    seed: int, summary: dict[str, Any],
+    report: Reporter,
+    *,
+    key: str,
+    model: str,
+    parent: str,
+    dataset: str,
+    technique: str,
+    params: dict[str, Any],
+    seed: int,
+    summary: dict[str, Any],
 ) -> dict[str, Any]:
     """Applies one technique to the parent stage (or the model file) and stores the result under ``key``."""
     declared = registry.technique(technique)
@@ -100,9 +107,7 @@ def evaluate(
     ]
 
 
-def time_latency(
-    report: Reporter, *, artifact: str, baseline: str, threads: int, scope: str
-) -> list[dict[str, Any]]:
+def time_latency(report: Reporter, *, artifact: str, baseline: str, threads: int, scope: str) -> list[dict[str, Any]]:
     """Times a deployable file and its baseline in turn on this machine."""
     from optimizers.litert import latency
 

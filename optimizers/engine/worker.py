@@ -134,13 +134,15 @@ class Worker:
             self.kill()
             raise errors.WorkerDied(
                 f"The step was stopped because it took longer than {minutes:g} minutes "
-                "(PARETOSCOPE_TASK_MINUTES raises the limit).", code="time",
+                "(PARETOSCOPE_TASK_MINUTES raises the limit).",
+                code="time",
             )
         if self.resident_bytes() > most * 2**20:
             self.kill()
             raise errors.WorkerDied(
                 f"The step was stopped because it needed more than {most} MiB of memory "
-                "(PARETOSCOPE_MEMORY_MIB raises the limit).", code="memory",
+                "(PARETOSCOPE_MEMORY_MIB raises the limit).",
+                code="memory",
             )
 
     def _death(self, task: Task) -> errors.WorkerDied:
@@ -155,7 +157,9 @@ class Worker:
                 "SIGBUS": "crashed (bus error)",
                 "SIGFPE": "crashed (arithmetic error)",
             }.get(name, f"was ended by {name}")
-            return errors.WorkerDied(f"{what} {reason} during this step; other runs are not affected.", code=name.lower())
+            return errors.WorkerDied(
+                f"{what} {reason} during this step; other runs are not affected.", code=name.lower()
+            )
         return errors.WorkerDied(f"{what} ended with status {code} during this step; see the log.", code="exit")
 
 

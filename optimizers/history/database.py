@@ -95,8 +95,12 @@ class History:
             return self._get(connection, run_id)
 
     def runs(
-        self, ids: Sequence[str] | None = None, *, scopes: Sequence[str] | None = None,
-        states: Sequence[RunState] | None = None, limit: int | None = None,
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        scopes: Sequence[str] | None = None,
+        states: Sequence[RunState] | None = None,
+        limit: int | None = None,
     ) -> list[Run]:
         """Runs that match everything asked for, newest first. Unknown ids are left out."""
         query = sa.select(_runs.c.record).order_by(_runs.c.created_at.desc(), _runs.c.id)
@@ -126,9 +130,7 @@ class History:
                 key = {name: getattr(m, name) for name in _MEASUREMENT_KEY}
                 _replace(connection, _measurements, key, {"record": m.model_dump(mode="json")})
 
-    def measurements(
-        self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)
-    ) -> list[Measurement]:
+    def measurements(self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)) -> list[Measurement]:
         """All measurements of some files."""
         query = sa.select(_measurements.c.record).where(
             _measurements.c.artifact_digest.in_(list(artifact_digests)), _measurements.c.scope.in_(list(scopes))
@@ -158,5 +160,9 @@ def _run_row(run: Run) -> dict[str, Any]:
     record = run.model_dump(mode="json")
     created: datetime = run.created_at
     return {
-        "id": run.id, "scope": run.scope, "state": run.state, "created_at": created.isoformat(), "record": record,
+        "id": run.id,
+        "scope": run.scope,
+        "state": run.state,
+        "created_at": created.isoformat(),
+        "record": record,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from optimizers import registry
@@ -28,16 +29,24 @@ COMPARISON_COLUMNS = (
 ``metric_high``, ``metric_n`` and ``metric_change``."""
 
 RUN_COLUMNS = (
-    "run_id", "variant", "model", "dataset", "state", "created_at", "started_at", "finished_at", "seconds", "failure",
+    "run_id",
+    "variant",
+    "model",
+    "dataset",
+    "state",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "failure",
 )
 
 
 def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     """One row per deployable file of the finished runs and of their baselines, baselines first.
 
-    ``<metric>_change`` compares with the row's own baseline: a difference for metrics shown in percent and for prediction
-    metrics (variant minus baseline), a ratio minus one for sizes and times (-0.75 is four times smaller). What was not
-    measured is NaN.
+    ``<metric>_change`` compares with the row's own baseline: variant minus baseline for prediction metrics, the ratio
+    minus one for everything else (-0.75 is four times smaller). What was not measured is NaN.
     """
     order = {run_id: place for place, run_id in enumerate(run_ids)}
     runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
@@ -75,7 +84,7 @@ def headline(frame: pd.DataFrame) -> str | None:
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row per run, in the order given, with the columns ``RUN_COLUMNS``; times are UTC, ``seconds`` is elapsed time."""
+    """One row per run, in the order given, with the columns ``RUN_COLUMNS``; times are UTC, ``seconds`` elapsed."""
     rows = []
     for run in runs:
         end = run.finished_at
@@ -106,8 +115,8 @@ def pareto(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """
     known = registry.metrics()
     signs = [1.0 if known[name].direction == "lower" else -1.0 for name in columns]
-    values = frame[list(columns)].astype(float).to_numpy() * signs
-    complete = ~pd.isna(values).any(axis=1)
+    values = frame[list(columns)].to_numpy(dtype=float) * np.array(signs)
+    complete = ~np.isnan(values).any(axis=1)
     front = []
     for index, row in enumerate(values):
         others = values[complete]
@@ -131,8 +140,12 @@ def _baselines(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         stand_in = run.model_copy(
             update={
-                "id": "", "recipe": "float32", "steps": (), "seed": 0,
-                "artifact_key": run.baseline_key, "artifact_digest": run.baseline_digest,
+                "id": "",
+                "recipe": "float32",
+                "steps": (),
+                "seed": 0,
+                "artifact_key": run.baseline_key,
+                "artifact_digest": run.baseline_digest,
             }
         )
         found.setdefault((run.model.digest, run.dataset.digest), stand_in)

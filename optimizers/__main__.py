@@ -1,0 +1,5 @@
+"""``python -m optimizers``."""
+
+from optimizers.cli import main
+
+main()

@@ -1,0 +1,24 @@
+"""Data sets that a visitor uploaded: ``upload:TOKEN``."""
+
+from __future__ import annotations
+
+from optimizers import uploads
+from optimizers.declarations import Dataset, DatasetOrigin
+from optimizers.records import DatasetRef
+from optimizers.settings import Settings
+
+
+def _resolve(token: str) -> DatasetRef:
+    _, upload = uploads.find(token, "data", Settings())
+    return DatasetRef(uri=upload.uri, name=upload.name, digest=upload.digest, scope=upload.scope)
+
+
+def _load(token: str) -> Dataset:
+    from optimizers.datasets.files import load_file
+
+    return load_file(uploads.find(token, "data", Settings())[0])
+
+
+ORIGIN = DatasetOrigin(
+    prefix=uploads.PREFIX, title="Uploaded data", list=lambda: (), resolve=_resolve, load=_load
+)

@@ -1,0 +1,112 @@
+"""Files that visitors brought. Each lies in a folder with an unguessable name; its own name is never a path."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import Field
+
+from optimizers.errors import UnknownName, UserError
+from optimizers.records import Record, digest_of_path, now
+from optimizers.settings import Settings
+
+PREFIX = "upload"
+KEPT_FOR = timedelta(days=7)
+
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_CONTENT, _RECORD = "content", "upload.json"
+
+
+class Upload(Record):
+    """One uploaded file. ``scope`` says whose it is."""
+
+    token: str
+    name: str
+    kind: Literal["model", "data"]
+    scope: str
+    digest: str
+    size_bytes: int
+    uploaded_at: datetime = Field(default_factory=now)
+
+    @property
+    def uri(self) -> str:
+        return f"{PREFIX}:{self.token}"
+
+
+def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: str, settings: Settings) -> str:
+    """Stores an upload and returns its URI. The same file brought twice by one visitor is kept once.
+
+    Args:
+        content: The file, read from its present position.
+        name: What the visitor called it; shown, never used as a path.
+        scope: Whose it is.
+
+    Raises:
+        UserError: The file is empty or larger than the limit.
+    """
+    token = secrets.token_hex(16)
+    draft = settings.uploads / f".{token}"
+    draft.mkdir(parents=True, mode=0o700)
+    shown = re.sub(r"[^\w .()+-]", "_", Path(name).name)[:80] or "unnamed"
+    try:
+        size = _copy(content, draft / _CONTENT, settings.upload_mib, shown)
+        digest = digest_of_path(draft / _CONTENT)
+        for known in listed(scope, settings):
+            if (known.digest, known.name, known.kind) == (digest, shown, kind):
+                return known.uri
+        upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
+        (draft / _RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
+        draft.rename(settings.uploads / token)
+        return upload.uri
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tuple[Path, Upload]:
+    """Path and record of an upload. Raises `UnknownName` when there is none, or it has expired."""
+    folder = settings.uploads / token
+    if not _TOKEN.fullmatch(token) or not (folder / _RECORD).exists():
+        raise UnknownName("This upload is not here any more; please upload the file again.")
+    upload = Upload.model_validate_json((folder / _RECORD).read_text(encoding="utf-8"))
+    if upload.kind != kind:
+        raise UnknownName(f"The upload {upload.name} is a {upload.kind} file, but a {kind} file is needed here.")
+    return folder / _CONTENT, upload
+
+
+def listed(scope: str, settings: Settings) -> list[Upload]:
+    """A visitor's own uploads, newest first."""
+    if not settings.uploads.is_dir():
+        return []
+    records = [folder / _RECORD for folder in settings.uploads.iterdir() if _TOKEN.fullmatch(folder.name)]
+    found = [Upload.model_validate_json(r.read_text(encoding="utf-8")) for r in records if r.exists()]
+    return sorted((u for u in found if u.scope == scope), key=lambda u: u.uploaded_at, reverse=True)
+
+
+def expire(settings: Settings, before: datetime | None = None) -> int:
+    """Deletes uploads older than ``before`` (a week ago unless given); returns how many."""
+    before = before or now() - KEPT_FOR
+    gone = 0
+    for folder in settings.uploads.iterdir() if settings.uploads.is_dir() else ():
+        record = folder / _RECORD
+        if record.exists() and Upload.model_validate_json(record.read_text(encoding="utf-8")).uploaded_at < before:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone += 1
+    return gone
+
+
+def _copy(content: BinaryIO, target: Path, most_mib: int, name: str) -> int:
+    size = 0
+    with target.open("wb") as stream:
+        while block := content.read(1 << 20):
+            size += len(block)
+            if size > most_mib * 2**20:
+                raise UserError(f"{name} is larger than {most_mib} MiB, the largest file that may be uploaded.")
+            stream.write(block)
+    if size == 0:
+        raise UserError(f"{name} is empty; choose another file.")
+    return size
