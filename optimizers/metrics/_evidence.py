@@ -1,0 +1,50 @@
+"""Reads predictions and timings out of evidence, and refuses what a metric cannot be computed from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizers.declarations import Evidence
+from optimizers.errors import NotApplicable
+
+
+def predictions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and targets.
+
+    Returns:
+        ``scores`` with shape (n, classes) or (n,), float64, and ``y`` with shape (n,).
+
+    Raises:
+        NotApplicable: There are none, the lengths differ, or a score is not finite.
+    """
+    if evidence.scores is None or evidence.y is None:
+        raise NotApplicable("This metric needs predictions on the test part, and there are none.")
+    scores, y = np.asarray(evidence.scores, np.float64), np.asarray(evidence.y)
+    if len(scores) != len(y) or len(y) == 0:
+        raise NotApplicable(f"There are {len(scores)} predictions for {len(y)} test examples.")
+    if not np.isfinite(scores).all():
+        raise NotApplicable("The file predicts values that are not finite numbers.")
+    return scores, y
+
+
+def binary_scores(scores: np.ndarray) -> np.ndarray:
+    """Scores of class 1 with shape (n,), also from a two-column output with shape (n, 2)."""
+    if scores.ndim == 2 and scores.shape[1] == 2:
+        return np.asarray(scores[:, 1])
+    if scores.ndim != 1:
+        raise NotApplicable(f"A binary task needs one score or two per example, got an output of shape {scores.shape}.")
+    return scores
+
+
+def flat_scores(scores: np.ndarray) -> np.ndarray:
+    """Predicted values of a regression with shape (n,)."""
+    if scores.ndim != 1:
+        raise NotApplicable(f"A regression needs one value per example, got an output of shape {scores.shape}.")
+    return scores
+
+
+def times(evidence: Evidence) -> np.ndarray:
+    """Milliseconds of single runs of the file, float64, shape (runs,). Raises `NotApplicable` when not timed."""
+    if evidence.times_ms is None or len(evidence.times_ms) == 0:
+        raise NotApplicable("This metric needs timed runs, and there are none.")
+    return np.asarray(evidence.times_ms, np.float64)

@@ -1,0 +1,48 @@
+"""How many times faster than the baseline file, measured in turn with it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizers.declarations import Evidence, Metric, Value
+from optimizers.errors import NotApplicable
+from optimizers.metrics._evidence import times
+from optimizers.metrics._intervals import block_bootstrap
+
+
+def measure(evidence: Evidence) -> Value:
+    """Median of the baseline's runs over the median of this file's runs, with a block bootstrap over the pairs.
+
+    An interval that contains 1 means: no difference could be shown. ``n`` is the number of pairs.
+
+    Raises:
+        NotApplicable: There are no runs of a baseline. For the baseline itself the value is 1 by definition, so it is
+            not measured: leave ``baseline_times_ms`` out of its evidence.
+    """
+    variant = times(evidence)
+    if evidence.baseline_times_ms is None:
+        raise NotApplicable("A speed-up needs runs of the baseline taken in turn; the baseline itself has none.")
+    baseline = np.asarray(evidence.baseline_times_ms, np.float64)
+    if len(baseline) != len(variant):
+        raise NotApplicable(
+            f"Runs must come in pairs, got {len(variant)} of the file and {len(baseline)} of the baseline."
+        )
+    low, high = block_bootstrap(
+        len(variant),
+        lambda picks: np.asarray(np.median(baseline[picks], axis=1) / np.median(variant[picks], axis=1)),
+    )
+    return Value(value=float(np.median(baseline) / np.median(variant)), n=len(variant), low=low, high=high)
+
+
+METRIC = Metric(
+    name="speedup",
+    version="1",
+    title="Speed-up",
+    unit="x",
+    direction="higher",
+    needs="timing",
+    measure=measure,
+    rank=60,
+    device_bound=True,
+    help="How many times faster than the float32 file of the original model; below 1 it is slower.",
+)

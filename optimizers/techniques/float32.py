@@ -1,0 +1,31 @@
+"""The baseline: the model as a LiteRT file, nothing given up."""
+
+from __future__ import annotations
+
+from optimizers.declarations import StageContext, StageReport, Technique
+from optimizers.techniques._conversion import FloatParams, convert_stage
+
+
+def apply(context: StageContext, params: FloatParams) -> StageReport:
+    """Writes ``model.tflite`` with float32 weights and activations; it agrees with the model within 1e-4.
+
+    Raises:
+        NotApplicable: LiteRT has no operators for this model.
+        ConversionWrong: The file does not do what the model does.
+    """
+    return convert_stage(context, "float32", recurrent=params.recurrent)
+
+
+TECHNIQUE = Technique(
+    name="float32",
+    version="1",
+    title="Float32 (no quantization)",
+    summary="Converts the model as it is: nothing is lost, and everything else is compared with its size and speed.",
+    family="baseline",
+    params=FloatParams,
+    accepts=frozenset({"keras"}),
+    produces="tflite",
+    apply=apply,
+    preserves=frozenset({"sparsity", "clusters", "structure"}),
+    source="https://ai.google.dev/edge/litert/conversion/tensorflow/overview",
+)

@@ -1,0 +1,225 @@
+"""From a tf_keras model to a LiteRT file at batch size 1, checked against the model before it is handed out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from optimizers.errors import NotApplicable
+from optimizers.litert import interpreter as litert
+from optimizers.litert.trial import loads
+from optimizers.tf import recurrent as rnn
+from optimizers.tf import verify
+
+Mode = Literal["float32", "dynamic_range", "float16", "int8", "int16x8"]
+Io = Literal["float32", "int8", "int16"]
+Recurrent = Literal["fused", "unrolled"]
+Granularity = Literal["per_channel", "per_tensor"]
+
+_CALIBRATED = ("int8", "int16x8")
+_IO = {"dynamic_range": ("float32",), "float16": ("float32",), "float32": ("float32",)} | {
+    "int8": ("float32", "int8"),
+    "int16x8": ("float32", "int16"),
+}
+_TYPES = {"int8": tf.int8, "int16": tf.int16}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A verified file. ``figures`` are plain JSON and were all measured on ``file``; ``notes`` are sentences."""
+
+    file: bytes
+    figures: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def convert(
+    model: Any,
+    mode: Mode,
+    *,
+    representative: np.ndarray | None = None,
+    io: Io = "float32",
+    recurrent: Recurrent = "fused",
+    granularity: Granularity = "per_channel",
+    examples: np.ndarray | None = None,
+    seed: int = 0,
+) -> Conversion:
+    """A LiteRT file of a model, for one example at a time.
+
+    The model is not changed. Recurrent layers become the fused cell or a loop, as the converter has it, or are unrolled
+    into plain operators first.
+
+    Args:
+        model: A built tf_keras model whose dimensions, but for the batch, are all known.
+        mode: How weights and activations are stored; ``int8`` and ``int16x8`` calibrate.
+        representative: Calibration examples, shape (n, *input_shape); needed by the modes that calibrate.
+        io: Type of the file's inputs and outputs. With ``int8`` or ``int16`` no float operator is tolerated inside.
+        recurrent: What becomes of LSTM, GRU and SimpleRNN layers.
+        granularity: One scale per output channel, or one per weight tensor, which keeps clustered weights clustered.
+        examples: Real examples to verify with, shape (n, *input_shape); random ones in range where there are none.
+        seed: For random examples.
+
+    Raises:
+        NotApplicable: The mode cannot be had for this model, or LiteRT cannot run the result.
+        ConversionWrong: The file does not do what the model does.
+    """
+    if mode not in get_args(Mode) or io not in _IO[mode]:
+        raise ValueError(f"No conversion to {mode!r} with {io!r} inputs and outputs.")
+    if mode in _CALIBRATED and (representative is None or not len(representative)):
+        raise NotApplicable(f"Conversion to {mode} needs calibration examples, and there are none.")
+    original, specs = model, _specs(model)
+    if recurrent == "unrolled" and rnn.layers(model):
+        model = rnn.unrolled(model)
+    if len(specs) > 1 and mode in _CALIBRATED:
+        raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(specs)}.")
+    fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)
+    if fused and mode in _CALIBRATED:
+        _refuse_loops(model, specs, mode)
+
+    def run(strict: bool) -> bytes:
+        return _run(model, specs, fused, mode, io, granularity, representative, strict)
+
+    content, notes = _with_fallback(run, mode, io)
+    found = litert.operators(content)
+    custom = sorted(name for name in found if name.startswith(("custom:", "FLEX")))
+    if custom:
+        raise NotApplicable(f"LiteRT alone cannot run these operators of the converted file: {', '.join(custom)}.")
+    trouble = loads(content) if mode in _CALIBRATED else ""
+    if trouble:
+        raise NotApplicable(
+            f"The file converted to {mode} cannot be run: {trouble}.", detail=f"operators: {dict(found)}"
+        )
+    figures, warnings = verify.against_model(original, content, mode, _probes(original, specs, examples, seed))
+    integer_only = not verify.float_tensors(content)
+    figures |= {"operators": dict(sorted(found.items())), "integer_only": integer_only}
+    if io != "float32" and not integer_only:
+        raise NotApplicable(
+            f"Tensors stay in floating point inside, so {io} inputs and outputs would promise too much."
+        )
+    return Conversion(content, figures, (*notes, *warnings))
+
+
+def _specs(model: Any) -> list[tf.TensorSpec]:
+    specs = []
+    for position, tensor in enumerate(model.inputs):
+        shape = tuple(tensor.shape[1:])
+        if None in shape:
+            shown = ", ".join("any" if d is None else str(d) for d in shape)
+            raise NotApplicable(
+                f"Input {tensor.name!r} has an open dimension ({shown}); a LiteRT file needs fixed ones."
+            )
+        specs.append(tf.TensorSpec([1, *shape], tensor.dtype, name=f"input_{position}"))
+    return specs
+
+
+def _concrete(model: Any, specs: list[tf.TensorSpec]) -> Any:
+    call = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
+    return call.get_concrete_function(*specs)
+
+
+def _run(
+    model: Any,
+    specs: list[tf.TensorSpec],
+    fused: bool,
+    mode: Mode,
+    io: Io,
+    granularity: Granularity,
+    representative: np.ndarray | None,
+    strict: bool,
+) -> bytes:
+    """The converter's result. The trackable is kept for fused cells only: frozen, an LSTM is no longer recognised."""
+    concrete = _concrete(model, specs)
+    if fused:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    else:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(concrete)])
+    if mode != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if granularity == "per_tensor":
+        converter._experimental_disable_per_channel = True
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if mode in _CALIBRATED:
+        ops = tf.lite.OpsSet
+        wanted = (
+            ops.TFLITE_BUILTINS_INT8
+            if mode == "int8"
+            else ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        )
+        converter.target_spec.supported_ops = [wanted] if strict else [wanted, ops.TFLITE_BUILTINS]
+        converter.representative_dataset = _calibration(representative, specs[0])
+        if io != "float32":
+            converter.inference_input_type = converter.inference_output_type = _TYPES[io]
+    return bytes(converter.convert())
+
+
+def _calibration(examples: np.ndarray | None, spec: tf.TensorSpec) -> Callable[[], Iterator[list[np.ndarray]]]:
+    assert examples is not None, "checked by convert()"
+    typed = np.asarray(examples, spec.dtype.as_numpy_dtype)
+
+    def one_by_one() -> Iterator[list[np.ndarray]]:
+        for row in typed:
+            yield [row[None]]
+
+    return one_by_one
+
+
+def _with_fallback(run: Callable[[bool], bytes], mode: Mode, io: Io) -> tuple[bytes, tuple[str, ...]]:
+    """Bytes and notes. Where an operator has no integer version it may stay float, unless the interface is integer."""
+    try:
+        return run(True), ()
+    except Exception as error:
+        reason = _refusal(error, mode)
+        if mode not in _CALIBRATED or io != "float32" or reason.code == "unsupported-operators":
+            raise reason from error
+    try:
+        return run(False), (f"Some operators have no {mode} version and stay in floating point: {reason.detail[:300]}",)
+    except Exception as error:
+        raise _refusal(error, mode) from error
+
+
+def _refusal(error: Exception, mode: Mode) -> NotApplicable:
+    """The converter's complaint as one sentence; its own words are the detail."""
+    if isinstance(error, NotApplicable):
+        return error
+    text = str(error)
+    flex = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", text)))
+    if flex:
+        return NotApplicable(
+            f"LiteRT has no built-in operator for: {', '.join(flex)}.",
+            code="unsupported-operators",
+            detail=text[:20_000],
+        )
+    unquantizable = re.search(r"not yet supported for op: '(\w+)'", text)
+    if unquantizable:
+        return NotApplicable(f"The operator {unquantizable[1]} has no {mode} version.", detail=text[:20_000])
+    return NotApplicable(
+        f"The converter refused this model for {mode}.", detail=f"{type(error).__name__}: {text}"[:20_000]
+    )
+
+
+def _refuse_loops(model: Any, specs: list[tf.TensorSpec], mode: Mode) -> None:
+    """Raises where a recurrent layer becomes a loop: calibrating one ends the process without a word."""
+    try:
+        content = _run(model, specs, True, "float32", "float32", "per_channel", None, True)
+    except Exception as error:
+        raise _refusal(error, "float32") from error
+    if litert.operators(content)["WHILE"]:
+        kinds = ", ".join(sorted({type(layer).__name__ for layer in rnn.layers(model)}))
+        raise NotApplicable(
+            f"A recurrent layer ({kinds}) becomes a loop, which {mode} cannot have; set recurrent to 'unrolled'."
+        )
+
+
+def _probes(model: Any, specs: list[tf.TensorSpec], examples: np.ndarray | None, seed: int) -> list[list[np.ndarray]]:
+    if examples is not None and len(specs) == 1:
+        typed = np.asarray(examples, specs[0].dtype.as_numpy_dtype)
+        return [[row[None]] for row in typed]
+    return verify.random_inputs(model, seed)

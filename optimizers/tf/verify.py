@@ -1,0 +1,172 @@
+"""Does a converted file do what the model does? Compared output by output, and by the bytes that the weights need."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import Any
+
+import numpy as np
+import tf_keras
+
+from optimizers.errors import ConversionWrong
+from optimizers.litert import interpreter as litert
+
+_TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
+_BYTES = {"float32": 4, "float16": 2}
+_POOR_DB = 15.0
+_EXAMPLES = 16
+_VARIES = 0.05
+
+
+def against_model(
+    model: Any, content: bytes, mode: str, examples: list[list[np.ndarray]]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Figures and notes on how close a file comes to its model.
+
+    Args:
+        model: The tf_keras model that the file was made from.
+        content: Bytes of the ``.tflite`` file.
+        mode: As in `convert`; float32 must agree within 1e-4 of the largest output, float16 within 1e-2. Quantized
+            modes are measured, not judged, as long as they answer at all.
+        examples: For each example one array per input, batch dimension 1 included.
+
+    Returns:
+        ``verified_examples``, ``max_abs_error`` and ``output_scale`` (both in the model's output unit), and
+        ``sqnr_db``, the ratio of the outputs' energy to the error's, where there is an error.
+
+    Raises:
+        ConversionWrong: Too few bytes, another shape, values that are not finite, the same answer to everything, or a
+            float file that is off by more than its tolerance.
+    """
+    expected = [_reference(model, example) for example in examples]
+    interpreter = litert.load(content)
+    given = [litert.invoke(interpreter, example) for example in examples]
+    errors, energy, noise, scale = [], 0.0, 0.0, 0.0
+    for position in range(len(expected[0])):
+        want, got = np.concatenate([e[position] for e in expected]), _joined(given, position, len(expected[0]))
+        _refuse_nonsense(want, got)
+        difference = np.abs(want.astype(np.float64) - got)
+        errors.append(float(difference.max()))
+        energy += float(np.square(want, dtype=np.float64).sum())
+        noise += float(np.square(difference).sum())
+        scale = max(scale, float(np.abs(want).max()))
+    worst = max(errors)
+    if mode in _TOLERANCE and worst > _TOLERANCE[mode] * max(scale, 1e-6):
+        raise ConversionWrong(
+            f"The {mode} file is off by {worst:.3g} where the largest output of the model is {scale:.3g}; "
+            f"allowed is {_TOLERANCE[mode] * scale:.3g}."
+        )
+    _refuse_missing_weights(model, content, mode)
+    figures: dict[str, Any] = {"verified_examples": len(examples), "max_abs_error": worst, "output_scale": scale}
+    notes: tuple[str, ...] = ()
+    if noise > 0 and energy > 0:
+        figures["sqnr_db"] = 10 * log10(energy / noise)
+        if mode not in _TOLERANCE and figures["sqnr_db"] < _POOR_DB:
+            notes = (
+                f"The outputs carry {figures['sqnr_db']:.1f} dB of signal over quantization noise on {len(examples)} "
+                f"examples; below {_POOR_DB:.0f} dB expect a loss of quality.",
+            )
+    return figures, notes
+
+
+def _reference(model: Any, example: list[np.ndarray]) -> list[np.ndarray]:
+    for layer in model.submodules:
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
+            layer.reset_states()
+    answer = model(example[0] if len(example) == 1 else list(example), training=False)
+    answers = list(answer.values()) if isinstance(answer, dict) else answer
+    return [np.asarray(a) for a in (answers if isinstance(answers, list | tuple) else [answers])]
+
+
+def _joined(given: list[list[np.ndarray]], position: int, wanted: int) -> np.ndarray:
+    if len(given[0]) != wanted:
+        raise ConversionWrong(f"The converted file has {len(given[0])} outputs, the model has {wanted}.")
+    return np.concatenate([g[position] for g in given])
+
+
+def _refuse_nonsense(want: np.ndarray, got: np.ndarray) -> None:
+    if want.shape != got.shape:
+        raise ConversionWrong(f"The converted file answers in shape {got.shape[1:]}, the model in {want.shape[1:]}.")
+    if not np.isfinite(want).all():
+        raise ConversionWrong(
+            "The model itself gives values that are not finite, so no file can be checked against it."
+        )
+    if not np.isfinite(got).all():
+        raise ConversionWrong("The converted file gives values that are not finite where the model's are.")
+    if np.ptp(want, axis=0).max() > _VARIES * np.abs(want).max() and np.ptp(got, axis=0).max() == 0:
+        raise ConversionWrong("The converted file answers the same to every example; the model does not.")
+
+
+def _refuse_missing_weights(model: Any, content: bytes, mode: str) -> None:
+    """Raises where a file is smaller than the weights in it; equal tensors count once, as the file stores them once."""
+    kernels: dict[bytes, int] = {}
+    for layer in model.submodules:
+        if not isinstance(layer, tf_keras.layers.Layer) or isinstance(
+            layer, tf_keras.layers.Embedding | tf_keras.Model
+        ):
+            continue
+        for weight in getattr(layer, "_trainable_weights", []):
+            if len(weight.shape) >= 2:
+                value = weight.numpy()
+                kernels[value.tobytes()] = value.size
+    needed = sum(kernels.values()) * _BYTES.get(mode, 1)
+    if len(content) < 0.9 * needed:
+        raise ConversionWrong(
+            f"The {mode} file has {len(content):,} bytes, its kernels alone need {needed:,}: weights are missing."
+        )
+
+
+def float_tensors(content: bytes) -> int:
+    """How many tensors of a file hold floating point numbers; 0 means that integer-only hardware can run it."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    floats = {schema.TensorType.FLOAT16, schema.TensorType.FLOAT32, schema.TensorType.FLOAT64}
+    model = schema.Model.GetRootAs(content, 0)
+    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+    return sum(graph.Tensors(i).Type() in floats for graph in graphs for i in range(graph.TensorsLength()))
+
+
+def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.ndarray]]:
+    """Random examples in the range that a model expects.
+
+    Token numbers where an input reaches an embedding, the inverse of a Normalization or Rescaling layer where one comes
+    first, and standard normal numbers otherwise.
+
+    Args:
+        model: A built tf_keras model.
+        seed: Fixes the values.
+        n: Number of examples.
+
+    Returns:
+        For each example one array per input with batch dimension 1.
+    """
+    rng = np.random.default_rng(seed)
+    first = {id(tensor): _consumer(model, tensor) for tensor in model.inputs}
+    return [[_draw(rng, tensor, first[id(tensor)]) for tensor in model.inputs] for _ in range(n)]
+
+
+def _consumer(model: Any, tensor: Any) -> Any:
+    """The layer that tells the range of an input: the first one that takes it, also inside nested models."""
+    for layer in model.layers:
+        for node in getattr(layer, "_inbound_nodes", []):
+            taken = [id(t) for t in node.keras_inputs]
+            if id(tensor) not in taken or isinstance(layer, tf_keras.layers.InputLayer):
+                continue
+            if isinstance(layer, tf_keras.Model):
+                return _consumer(layer, layer.inputs[taken.index(id(tensor))])
+            return layer
+    return None
+
+
+def _draw(rng: np.random.Generator, tensor: Any, consumer: Any) -> np.ndarray:
+    shape, dtype = (1, *tensor.shape[1:]), tensor.dtype.as_numpy_dtype
+    if isinstance(consumer, tf_keras.layers.Embedding):
+        return rng.integers(0, consumer.input_dim, shape).astype(dtype)
+    if np.issubdtype(dtype, np.integer) or dtype is np.bool_:
+        return rng.integers(0, 2, shape).astype(dtype)
+    values = rng.standard_normal(shape)
+    if isinstance(consumer, tf_keras.layers.Normalization) and not consumer.invert:
+        values = values * np.sqrt(np.asarray(consumer.variance)) + np.asarray(consumer.mean)
+    elif isinstance(consumer, tf_keras.layers.Rescaling):
+        values = (values - np.asarray(consumer.offset)) / np.asarray(consumer.scale)
+    return np.asarray(values, dtype)
