@@ -1,0 +1,69 @@
+"""Training seen over its steps: the live curve of a run, and the history that a stage reports when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from optimizers.figures import theme
+
+_COLOURS = ("#1F85C7", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "solid")
+
+
+def live_loss(points: Sequence[tuple[int, float]]) -> go.Figure:
+    """A small curve without axes: loss so far, lower is better. Without points it is empty, at the same height."""
+    figure = go.Figure()
+    if points:
+        steps, losses = zip(*points, strict=True)
+        figure.add_trace(
+            go.Scatter(
+                x=steps, y=losses, mode="lines", line={"color": _COLOURS[0], "width": 2}, fill="tozeroy",
+                fillcolor="rgba(31, 133, 199, 0.12)", hovertemplate="Step %{x}: loss %{y:.4g}<extra></extra>",
+                showlegend=False,
+            )
+        )  # fmt: skip
+    figure.update_layout(height=84, margin={"t": 2, "r": 2, "b": 2, "l": 2}, dragmode=False)
+    figure.update_xaxes(visible=False, fixedrange=True)
+    figure.update_yaxes(visible=False, fixedrange=True)
+    return figure
+
+
+def history_data(history: Mapping[str, Any]) -> pd.DataFrame:
+    """A training history in long form: ``series``, ``epoch`` (from 1), ``value``; what is no list is left out."""
+    rows = [
+        {"series": name, "epoch": number, "value": float(value)}
+        for name, values in history.items()
+        if isinstance(values, list | tuple)
+        for number, value in enumerate(values, start=1)
+        if isinstance(value, int | float)
+    ]
+    return pd.DataFrame(rows, columns=["series", "epoch", "value"])
+
+
+def training_loss(history: Mapping[str, Any], title: str = "Loss while training") -> go.Figure:
+    """The losses of a finished stage by epoch, training and validation; lower is better."""
+    data = history_data(history)
+    data = data[data["series"].str.contains("loss")] if not data.empty else data
+    if data.empty:
+        return theme.empty(title, "This step did not train.", height=200)
+    figure = go.Figure()
+    for number, (series, part) in enumerate(data.groupby("series", sort=False)):
+        figure.add_trace(
+            go.Scatter(
+                x=part["epoch"], y=part["value"], name=_LABELS.get(str(series), str(series).replace("_", " ")),
+                mode="lines+markers" if len(part) < 40 else "lines",
+                line={"color": _COLOURS[number % 6], "width": 2, "dash": _DASHES[number % 6]},
+                hovertemplate="Epoch %{x}: %{y:.4g}",
+            )
+        )  # fmt: skip
+    theme.layout(figure, title, "Lower is better", height=280)
+    figure.update_xaxes(title_text="Epoch")
+    figure.update_yaxes(title_text="Loss")
+    return figure
+
+
+_LABELS = {"loss": "training", "val_loss": "validation"}

@@ -1,0 +1,153 @@
+"""How numbers look, in one place: sizes, times, percentages, counts, intervals and differences to the baseline.
+
+Sizes are decimal (1 KB is 1,000 bytes). Minus signs are typographic, so that columns of differences line up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optimizers.declarations import Metric
+
+NOT_MEASURED = "not measured"
+_SAME = 0.005
+"""Ratios closer to 1 than this are told as equal."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How an axis shows a metric: values are multiplied by ``factor`` and named ``unit``."""
+
+    factor: float
+    unit: str
+
+
+_BYTES = (Scale(1e-9, "GB"), Scale(1e-6, "MB"), Scale(1e-3, "KB"), Scale(1.0, "bytes"))
+_TIMES = (Scale(1e-3, "s"), Scale(1.0, "ms"), Scale(1e3, "µs"))
+
+
+def missing(value: float | None) -> bool:
+    """Whether there is no number."""
+    return value is None or not math.isfinite(value)
+
+
+def scale(metric: Metric, values: Iterable[float | None]) -> Scale:
+    """One scale that suits all values of a metric: the largest unit in which the largest value is at least 1."""
+    if metric.percent:
+        return Scale(100.0, "%")
+    steps = {"B": _BYTES, "ms": _TIMES}.get(metric.unit)
+    if steps is None:
+        return Scale(1.0, "" if metric.unit in ("fraction", "") else metric.unit)
+    top = max((abs(v) for v in values if v is not None and not missing(v)), default=1.0)
+    return next((step for step in steps if top * step.factor >= 1), steps[-1])
+
+
+def size(value: float) -> str:
+    """A number of bytes, like ``12.3 KB``."""
+    step = next((s for s in _BYTES if abs(value) * s.factor >= 1), _BYTES[-1])
+    return f"{_three_digits(value * step.factor) if step.factor < 1 else f'{value:.0f}'} {step.unit}"
+
+
+def milliseconds(value: float) -> str:
+    """A short time given in milliseconds, like ``56.1 µs``."""
+    step = next((s for s in _TIMES if abs(value) * s.factor >= 1), _TIMES[-1])
+    return f"{_three_digits(value * step.factor)} {step.unit}"
+
+
+def elapsed(seconds: float) -> str:
+    """A time that people wait, like ``42 s``, ``3 min 5 s`` or ``1 h 20 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def count(value: float) -> str:
+    """A whole number with thousands separators."""
+    return f"{value:,.0f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as percent with one decimal."""
+    return f"{fraction * 100:.1f}%"
+
+
+def plain(value: float) -> str:
+    """Any other number, with about three significant digits."""
+    return count(value) if abs(value) >= 1000 else _three_digits(value)
+
+
+def value(metric: Metric, number: float | None) -> str:
+    """A metric's value with its unit; ``not measured`` where there is none."""
+    if number is None or missing(number):
+        return NOT_MEASURED
+    if metric.percent:
+        return percent(number)
+    if metric.unit == "B":
+        return size(number)
+    if metric.unit == "ms":
+        return milliseconds(number)
+    if metric.unit == "x":
+        return f"{_three_digits(number)}x"
+    unit = "" if metric.unit in ("fraction", "") else f" {metric.unit}"
+    return f"{plain(number)}{unit}"
+
+
+def interval(metric: Metric, low: float | None, high: float | None) -> str:
+    """The 95% interval, like ``95.1% to 97.0%``; empty where the value is exact."""
+    if low is None or high is None or missing(low) or missing(high):
+        return ""
+    return f"{value(metric, low)} to {value(metric, high)}"
+
+
+def change(metric: Metric, difference: float | None, speedup: tuple[float, float] | None = None) -> str:
+    """The difference to the baseline in words; empty where there is none.
+
+    Args:
+        metric: What was measured.
+        difference: As comparisons hold it: variant minus baseline for prediction metrics, else ratio minus one.
+        speedup: Interval of the speed-up, if known; a time whose interval holds 1 is told as indistinguishable.
+    """
+    if difference is None or missing(difference) or metric.unit == "x":
+        return ""
+    if metric.percent:
+        return signed(difference * 100, "points", 1)
+    if metric.needs == "predictions":
+        return signed(difference, "" if metric.unit == "fraction" else metric.unit, 3)
+    ratio = 1 + difference
+    if metric.needs == "timing" and speedup is not None and speedup[0] <= 1 <= speedup[1]:
+        return "no measurable difference"
+    less, more = _WORDS.get(metric.unit, ("less", "more"))
+    if metric.direction == "higher":
+        less, more = "less", "more"
+    if abs(difference) < _SAME or ratio <= 0:
+        return "same" if ratio > 0 else less
+    return f"{_times(1 / ratio)} {less}" if ratio < 1 else f"{_times(ratio)} {more}"
+
+
+_WORDS = {"B": ("smaller", "larger"), "ms": ("faster", "slower")}
+
+
+def signed(number: float, unit: str, digits: int) -> str:
+    """A difference with its sign; zero after rounding has a plus-minus sign."""
+    rounded = round(number, digits)
+    sign = "±" if rounded == 0 else "+" if rounded > 0 else "−"
+    return f"{sign}{abs(rounded):.{digits}f} {unit}".rstrip()
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}x" if ratio < 1.1 else f"{ratio:.1f}x" if ratio < 100 else f"{ratio:.0f}x"
+
+
+def _three_digits(number: float) -> str:
+    if number == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(number)))
+    rounded = round(number, digits)
+    return f"{rounded:.{max(0, min(digits, 6))}f}"

@@ -1,0 +1,95 @@
+"""Colours, symbols and the common layout of all charts. One technique family looks the same wherever it is drawn.
+
+Colours are Okabe and Ito's, which people with any kind of colour blindness can tell apart; symbols repeat it. Text
+and background are left to whoever shows the figure, so that light and dark both work.
+
+Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from optimizers.declarations import Metric
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a family is drawn. ``edge`` is the darker outline that keeps pale colours visible on white."""
+
+    label: str
+    colour: str
+    edge: str
+    symbol: str
+
+
+FAMILIES: dict[str, Look] = {
+    "baseline": Look("Baseline", "#7D8590", "#545B66", "diamond"),
+    "quantization": Look("Quantization", "#1F85C7", "#005A8F", "circle"),
+    "pruning": Look("Pruning", "#D55E00", "#9C4500", "square"),
+    "clustering": Look("Clustering", "#009E73", "#00704F", "triangle-up"),
+    "distillation": Look("Distillation", "#CC79A7", "#9A4A77", "star"),
+    "decomposition": Look("Decomposition", "#56B4E9", "#2B83B5", "hexagon"),
+    "combined": Look("Combined", "#E69F00", "#A87300", "pentagon"),
+}
+OTHER = Look("Other", "#9A8FD6", "#665AA8", "cross")
+
+NEUTRAL = "#7D8590"
+"""Lines that belong to no family: visible on white and on near-black."""
+GRID = "rgba(125, 133, 144, 0.22)"
+FRONT = "#7D8590"
+
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "displayModeBar": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud"],
+    "scrollZoom": False,
+    "showTips": False,
+}
+"""What to hand to plotly beside the figure: no logo, and no button that would send data anywhere."""
+
+
+def look(family: str) -> Look:
+    """How a family is drawn; one that nobody declared a look for has the look of ``OTHER``."""
+    return FAMILIES.get(family, OTHER)
+
+
+def better(metric: Metric) -> str:
+    """Which direction is better, in words."""
+    return "lower is better" if metric.direction == "lower" else "higher is better"
+
+
+def axis_title(metric: Metric, unit: str) -> str:
+    """``File size (KB), lower is better``."""
+    named = f"{metric.title} ({unit})" if unit else metric.title
+    return f"{named} · {better(metric)}"
+
+
+def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int) -> go.Figure:
+    """The figure with the common layout: title and subtitle at the left, quiet grid, legend underneath."""
+    text = {"text": f"<b>{title}</b>", "x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 4, "l": 2}}
+    if subtitle:
+        text["subtitle"] = {"text": subtitle, "font": {"size": 12.5, "color": NEUTRAL}}
+    figure.update_layout(
+        title=text,
+        height=height,
+        margin={"t": 62 if subtitle else 40, "r": 12, "b": 8, "l": 8},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "xanchor": "left", "x": 0, "title": {"text": ""}},
+        hoverlabel={"align": "left"},
+        dragmode=False,
+    )
+    figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=10)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=10)
+    return figure
+
+
+def empty(title: str, why: str, *, height: int = 240) -> go.Figure:
+    """A figure without data that says why there is none."""
+    figure = layout(go.Figure(), title, height=height)
+    figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 14})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure

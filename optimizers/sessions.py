@@ -1,0 +1,65 @@
+"""Browser sessions: a secret token per browser, what it may see, and which shared runs it started itself.
+
+The token never reaches the disk; files and scopes are named after its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from optimizers.settings import Settings
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_MOST_RUNS = 1000
+_lock = threading.Lock()
+
+
+def new_token() -> str:
+    """A token that nobody can guess: 256 random bits as 43 characters."""
+    return secrets.token_urlsafe(32)
+
+
+def is_token(text: str | None) -> bool:
+    """Whether a text, say from a cookie, has the form of a token."""
+    return text is not None and _TOKEN.fullmatch(text) is not None
+
+
+def scope_of(token: str) -> str:
+    """The scope of everything that belongs to this browser alone."""
+    return f"session:{_digest(token)[:32]}"
+
+
+def remember(token: str, run_ids: Iterable[str], settings: Settings) -> None:
+    """Notes that this browser started these runs; needed for runs of samples, whose scope is shared."""
+    path = _file(token, settings)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock:
+        known = remembered(token, settings)
+        ids = [*known, *(run_id for run_id in run_ids if run_id not in known)][-_MOST_RUNS:]
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(json.dumps({"runs": ids}), encoding="utf-8")
+        draft.replace(path)
+
+
+def remembered(token: str, settings: Settings) -> list[str]:
+    """Ids of the runs that this browser started, oldest first; empty when there are none."""
+    try:
+        ids = json.loads(_file(token, settings).read_text(encoding="utf-8"))["runs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(run_id) for run_id in ids] if isinstance(ids, list) else []
+
+
+def _file(token: str, settings: Settings) -> Path:
+    return settings.home / "sessions" / f"{_digest(token)}.json"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
