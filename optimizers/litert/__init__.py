@@ -1,1 +1,1 @@
-"""Runs, reads and times LiteRT files without TensorFlow, so that a measuring process starts in a fraction of a second."""
+"""Runs, reads and times LiteRT files without TensorFlow, so that a measuring process starts quickly and stays small."""

@@ -1,0 +1,44 @@
+"""Parameters of every technique that trains. No TensorFlow here; the training itself is in ``optimizers.tf.train``."""
+
+from __future__ import annotations
+
+from optimizers.params import ParamSet, param
+
+
+class TrainingParams(ParamSet):
+    """How long and how hard to train. Adam, one loss per task, validation after every epoch."""
+
+    epochs: int = param(
+        8,
+        label="Epochs",
+        help="Passes over the training data; more recover more accuracy and take proportionally longer.",
+        low=1,
+        high=200,
+        step=1,
+    )
+    batch_size: int = param(
+        32,
+        label="Batch size",
+        help="Examples per training step; larger is faster per epoch but takes fewer steps.",
+        low=1,
+        high=1024,
+        step=8,
+        advanced=True,
+    )
+    learning_rate: float = param(
+        1e-3,
+        label="Learning rate",
+        help="Length of a training step (Adam); too large destroys what the model knows, too small recovers nothing.",
+        low=1e-6,
+        high=1e-1,
+        log=True,
+    )
+    patience: int = param(
+        0,
+        label="Early stopping patience",
+        help="Stop after so many epochs without a better validation loss and go back to the best; 0 trains to the end.",
+        low=0,
+        high=50,
+        step=1,
+        advanced=True,
+    )
