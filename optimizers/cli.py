@@ -171,8 +171,8 @@ def run(
             _say(f"Warning: {checked.text}: {warning}")
     with _Opened(home) as queue:
         _, summary = queue.driver.inspect_model(model)
-        _, dataset = queue.driver.inspect_dataset(data)
-        check_fit(summary, dataset)
+        reference, dataset = queue.driver.inspect_dataset(data)
+        check_fit(summary, dataset, reference.name)
         runs = queue.submit(model, data, recipes, seed=seed)
         _follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]

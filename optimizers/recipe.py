@@ -14,7 +14,7 @@ from typing import Any
 
 from optimizers import registry
 from optimizers.declarations import Property, Technique
-from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName
+from optimizers.errors import InvalidParameter, InvalidRecipe
 from optimizers.params import ParamSet, fields, resolve
 from optimizers.presets import PRESETS
 from optimizers.records import StepRecord
@@ -35,7 +35,7 @@ class Step:
     params: ParamSet = field(default_factory=ParamSet)
 
     @staticmethod
-    def of(name: str, **given: Any) -> Step:
+    def of(name: str, /, **given: Any) -> Step:
         """A validated step. Raises `UnknownName` and `InvalidParameter`."""
         technique = registry.technique(name)
         params = resolve(name, technique.params, given)
@@ -141,7 +141,7 @@ def _from_json(text: str, where: str) -> Recipe:
         pairs = [(str(step["technique"]), dict(step.get("params", {}))) for step in steps]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidRecipe(f"{where[0].upper()}{where[1:]} is no recipe; it must look like {hint}.") from None
-    return Recipe(tuple(_step(name, given) for name, given in pairs))
+    return Recipe(tuple(Step.of(name, **given) for name, given in pairs))
 
 
 def _expression(text: str) -> ast.expr:
@@ -157,7 +157,7 @@ def _steps(node: ast.expr, text: str) -> list[Step]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [*_steps(node.left, text), *_steps(node.right, text)]
     if isinstance(node, ast.Name):
-        return [_step(node.id, {})]
+        return [Step.of(node.id)]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
         given: dict[str, Any] = {}
         for keyword in node.keywords:
@@ -165,16 +165,9 @@ def _steps(node: ast.expr, text: str) -> list[Step]:
                 break
             given[keyword.arg] = _value(keyword.value, node.func.id, keyword.arg)
         else:
-            return [_step(node.func.id, given)]
+            return [Step.of(node.func.id, **given)]
     part = ast.get_source_segment(text, node) or text
     raise InvalidRecipe(f"{part!r} is no step; write a technique with named values, like int8(io='int8').")
-
-
-def _step(name: str, given: dict[str, Any]) -> Step:
-    try:
-        return Step.of(name, **given)
-    except UnknownName:
-        raise UnknownName(f"There is no technique {name!r}; known are: {_names()}.") from None
 
 
 def _value(node: ast.expr, technique: str, name: str) -> Any:

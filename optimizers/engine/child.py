@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import importlib
 import json
 import os
 import queue
@@ -16,12 +17,12 @@ import resource
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from optimizers.engine.lanes import lane
-from optimizers.engine.tasks import TASKS, Reporter
+from optimizers.engine.tasks import Reporter
 from optimizers.errors import ParetoscopeError, Unexpected
 from optimizers.settings import Settings
 
@@ -69,13 +70,19 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
             locks = Settings().locks
             with lane(locks, task["lane"], on_wait=lambda: events.emit("waiting", why="host busy")):
                 events.emit("started")
-                result = TASKS[task["name"]](events, **task["params"])
+                result = _function(task["function"])(events, **task["params"])
         except ParetoscopeError as error:
             events.emit("failed", error=error.to_dict())
         except Exception as problem:
             events.emit("failed", error=_in_words(problem).to_dict())
         else:
             events.emit("done", result=result)
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _in_words(problem: Exception) -> Unexpected:

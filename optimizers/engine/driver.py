@@ -32,6 +32,9 @@ from optimizers.records import (
 from optimizers.settings import Settings
 
 
+_TASKS = "optimizers.engine.tasks"
+
+
 class Driver:
     """Does the work of runs in the calling thread; the heavy parts happen in the executor's processes."""
 
@@ -63,7 +66,7 @@ class Driver:
         if known is not None:
             return known.report
         log = self.settings.logs / f"{key[:16]}.log"
-        task = Task(name, {"uri": ref.uri, "key": key}, pool, "interactive", str(log))
+        task = Task(f"{_TASKS}:{name}", {"uri": ref.uri, "key": key}, pool, "interactive", str(log))
         found: dict[str, Any] = self.executor.run(task, lambda event: None, cancelled)
         return found
 
@@ -84,7 +87,7 @@ class Driver:
         model, summary = self.inspect_model(run.model.uri, cancelled)
         dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
         _check_unchanged(run, model, dataset)
-        check_fit(summary, data)
+        check_fit(summary, data, dataset.name)
         return work.finish(chain, summary)
 
 
@@ -196,7 +199,7 @@ class _Work:
 
     def _run(self, name: str, pool: Pool, lane: Lane, **params: Any) -> Any:
         self._check()
-        task = Task(name, params, pool, lane, self.log)
+        task = Task(f"{_TASKS}:{name}", params, pool, lane, self.log)
         return self.driver.executor.run(task, self.progress.event, self.cancelled)
 
     def _check(self) -> None:
@@ -207,11 +210,11 @@ class _Work:
         self.progress.waiting("Another run is computing the same step; its result will be shared.")
 
 
-def check_fit(model: ModelSummary, data: DatasetSummary) -> None:
-    """Raises `DataRefused` when the data do not fit the model."""
+def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> None:
+    """Raises `DataRefused` when the data set of that name does not fit the model."""
     from optimizers.datasets import fit
 
-    fit.check_fit(model.inputs, model.outputs, data)
+    fit.check_fit(model.inputs, model.outputs, data, name)
 
 
 def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
+from optimizers import uploads
 from optimizers.engine import origins, progress
 from optimizers.engine.driver import Driver
 from optimizers.engine.executor import Executor, LocalExecutor
@@ -47,6 +48,7 @@ class JobQueue:
         atexit.register(self.close)
         if resume:
             self.store.sweep()
+            uploads.expire(settings)
             self._enqueue(run.id for run in reversed(self.history.runs(states=UNFINISHED)))
 
     # asking for work ----------------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ class JobQueue:
             UserError: A URI or a recipe makes no sense; nothing is queued then.
         """
         for recipe in recipes:
-            check(recipe.complete())
+            check(recipe)
         _, model_ref = origins.resolve_model(model)
         dataset_ref = origins.resolve_dataset(dataset)
         runs = [
@@ -100,8 +102,10 @@ class JobQueue:
         self._cancel_flag(run_id).unlink(missing_ok=True)
         changes = {"state": "queued", "failure": None, "started_at": None, "finished_at": None}
         run = self.history.update(run_id, only_from=("failed", "cancelled"), **changes)
+        if run is None:
+            return self.history.run(run_id)
         self._enqueue([run_id])
-        return run or self.history.run(run_id)
+        return run
 
     # knowing how it is --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from optimizers import registry
@@ -151,11 +150,14 @@ def _measure(
     return found
 
 
-def _adapted(dataset: str, summary: ModelSummary) -> Dataset:
+def _adapted(uri: str, model: ModelSummary) -> Dataset:
     """The data set in the form that the model wants. Raises `DataRefused` when there is no such form."""
     from optimizers.datasets import fit
 
-    return fit.adapt_dataset(origins.load_dataset(dataset), summary.inputs, summary.outputs)
+    data = origins.load_dataset(uri)
+    task = fit.check_fit(model.inputs, model.outputs, data.summary, origins.resolve_dataset(uri).name)
+    parts = (fit.adapt(part, model.inputs[0]) for part in (data.train, data.validation, data.test))
+    return Dataset(*parts, data.summary.model_copy(update={"task": task}))
 
 
 def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:
@@ -172,8 +174,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-TASKS: dict[str, Callable[..., Any]] = {
-    task.__name__: task for task in (inspect_model, inspect_dataset, run_stage, evaluate, time_latency)
-}

@@ -31,9 +31,9 @@ _TICK = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """Work for a worker process: the name of a function in `tasks` and its JSON parameters."""
+    """Work for a worker process: a function, as ``module:name``, and its JSON parameters."""
 
-    name: str
+    function: str
     params: dict[str, Any]
     pool: Pool
     lane: Lane

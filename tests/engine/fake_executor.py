@@ -1,0 +1,100 @@
+"""An executor that does the bookkeeping of real work without TensorFlow: every stage is a small file of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from optimizers.engine.store import Store
+from optimizers.engine.versions import device
+from optimizers.engine.worker import OnEvent, Task
+from optimizers.errors import Cancelled
+from optimizers.records import LayerRow, Measurement, ModelSummary, TensorSpec
+from optimizers.settings import Settings
+
+
+class FakeExecutor:
+    """Counts what it was asked to do; ``pause`` seconds pass in every stage, ``fail`` maps technique to an error."""
+
+    def __init__(self, settings: Settings, pause: float = 0.0) -> None:
+        self.settings, self.pause = settings, pause
+        self.asked: Counter[str] = Counter()
+        self.fail: dict[str, Exception] = {}
+        self.closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
+        name = task.function.partition(":")[2]
+        return getattr(self, name)(on_event, cancelled, **task.params)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def count(self, what: str) -> None:
+        with self._lock:
+            self.asked[what] += 1
+
+    def inspect_model(self, on_event: OnEvent, cancelled: Callable[[], bool], *, uri: str, key: str) -> Any:
+        self.count("inspect_model")
+        summary = ModelSummary(
+            format="fake",
+            keras_version="3",
+            inputs=(TensorSpec(name="x", shape=(8, 8, 1), dtype="float32"),),
+            outputs=(TensorSpec(name="y", shape=(10,), dtype="float32"),),
+            layers=(LayerRow(name="dense", kind="Dense", output_shape=(10,), parameters=650),),
+            parameters=650,
+            trainable_parameters=650,
+        )
+        return summary.model_dump(mode="json")
+
+    def inspect_dataset(self, on_event: OnEvent, cancelled: Callable[[], bool], *, uri: str, key: str) -> Any:
+        from optimizers.engine import origins
+
+        self.count("inspect_dataset")
+        return origins.load_dataset(uri).summary.model_dump(mode="json")
+
+    def run_stage(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        technique = params["technique"]
+        self.count(technique)
+        for step in range(10):
+            on_event({"type": "progress", "step": step, "of": 10, "metrics": {"loss": 1.0}})
+            if cancelled() or self.closed.is_set():
+                raise Cancelled("The run was cancelled.")
+            time.sleep(self.pause / 10)
+        if technique in self.fail:
+            raise self.fail[technique]
+        store = Store(self.settings.store)
+        with store.draft() as out:
+            (out / "model").write_text(params["key"])
+            kind = "keras" if technique == "magnitude_pruning" else "tflite"
+            return store.commit(out, params["key"], kind, "model", {}).model_dump(mode="json")
+
+    def evaluate(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("evaluate")
+        digest = Store(self.settings.store).get(params["artifact"]).digest
+        data = self.data_digest(params["dataset"])
+        common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
+        return [
+            Measurement(metric="size_bytes", unit="B", value=64.0, **common).model_dump(mode="json"),
+            Measurement(metric="accuracy", unit="fraction", value=0.9, dataset_digest=data, **common).model_dump(
+                mode="json"
+            ),
+        ]
+
+    def time_latency(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("time_latency")
+        digest = Store(self.settings.store).get(params["artifact"]).digest
+        timed = {"device": device(), "threads": params["threads"], "scope": params["scope"]}
+        found = Measurement(
+            artifact_digest=digest, metric="latency_ms", version="1", unit="ms", value=0.5, n=100, **timed
+        )
+        return [found.model_dump(mode="json")]
+
+    @staticmethod
+    def data_digest(uri: str) -> str:
+        from optimizers.engine import origins
+
+        return origins.resolve_dataset(uri).digest

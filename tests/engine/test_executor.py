@@ -1,0 +1,171 @@
+"""The executor's contract: results, refusals, deaths in words, limits, cancelling, isolation, the latency lane."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+
+from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.worker import Task
+from optimizers.errors import Cancelled, NotApplicable, Unexpected, WorkerDied
+from optimizers.settings import Settings
+
+FAKES = "tests.engine.fake_tasks"
+
+
+@pytest.fixture
+def executor(tmp_path):
+    executor = LocalExecutor(Settings(home=tmp_path / "home"))
+    yield executor
+    executor.close()
+
+
+def run(executor, name, cancelled=lambda: False, events=None, lane="work", **params):
+    log = str(executor._settings.logs / "task.log")
+    task = Task(f"{FAKES}:{name}", params, "light", lane, log)
+    return executor.run(task, (events if events is not None else []).append, cancelled)
+
+
+def test_a_result_and_its_progress_come_back(executor):
+    events = []
+    assert run(executor, "echo", events=events, value=[1, {"a": None}])["value"] == [1, {"a": None}]
+    assert {"type": "progress", "step": 1, "of": 1, "metrics": {"loss": 0.5}} in events
+
+
+def test_a_worker_stays_warm_between_tasks(executor):
+    assert run(executor, "echo", value=1)["pid"] == run(executor, "echo", value=2)["pid"]
+
+
+def test_a_refusal_keeps_its_class_and_its_words(executor):
+    with pytest.raises(NotApplicable, match=r"^This model has no layer to prune\.$"):
+        run(executor, "refuse")
+    assert run(executor, "echo", value=1)
+
+
+def test_a_fault_is_one_sentence_with_the_traceback_kept_apart(executor):
+    with pytest.raises(Unexpected) as caught:
+        run(executor, "fault")
+    assert "ZeroDivisionError: division by zero" in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "Traceback" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        ("segfault", {}, "segmentation fault"),
+        ("leave", {}, "ended with status 3"),
+        ("die", {"number": int(signal.SIGKILL)}, "SIGKILL"),
+        ("die", {"number": int(signal.SIGTERM)}, "SIGTERM"),
+    ],
+)
+def test_a_death_is_told_in_words_and_the_next_task_works(executor, name, params, words):
+    with pytest.raises(WorkerDied, match=words):
+        run(executor, name, **params)
+    assert run(executor, "echo", value=1)
+
+
+def test_too_much_memory_ends_the_task(tmp_path):
+    executor = LocalExecutor(Settings(home=tmp_path, memory_mib=512))
+    try:
+        with pytest.raises(WorkerDied, match="512 MiB"):
+            run(executor, "eat", mib=800)
+    finally:
+        executor.close()
+
+
+def test_too_much_time_ends_the_task(tmp_path):
+    executor = LocalExecutor(Settings(home=tmp_path, task_minutes=0.005))
+    try:
+        with pytest.raises(WorkerDied, match=r"0\.005 minutes"):
+            run(executor, "sleep", seconds=60)
+    finally:
+        executor.close()
+
+
+def test_cancelling_really_stops_the_process(executor, tmp_path):
+    mark = tmp_path / "started"
+    pid = run(executor, "echo", value=1)["pid"]
+    with pytest.raises(Cancelled):
+        run(executor, "sleep", cancelled=mark.exists, seconds=60, mark=str(mark))
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_closing_ends_running_tasks(executor, tmp_path):
+    mark, caught = tmp_path / "started", []
+
+    def work():
+        with pytest.raises(Cancelled) as error:
+            run(executor, "sleep", seconds=60, mark=str(mark))
+        caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not mark.exists():
+        time.sleep(0.02)
+    executor.close()
+    thread.join(20)
+    assert caught
+
+
+def test_a_worker_knows_no_secrets(executor, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    known = run(executor, "environment")
+    assert "AWS_SECRET_ACCESS_KEY" not in known
+    assert known["TF_USE_LEGACY_KERAS"] == "1"
+    assert known["PARETOSCOPE_HOME"] == str(executor._settings.home)
+
+
+def test_what_a_task_prints_goes_to_its_log(executor):
+    run(executor, "say", text="hello")
+    assert (executor._settings.logs / "task.log").read_text() == "hello\nnative noise\n"
+
+
+def test_measuring_alone_never_overlaps_other_work(executor, tmp_path):
+    path = tmp_path / "trace"
+    jobs = [("work", "a"), ("work", "b"), ("alone", "X"), ("work", "c"), ("alone", "Y")]
+    threads = [
+        threading.Thread(
+            target=run,
+            args=(executor, "appended"),
+            kwargs={"lane": lane, "path": str(path), "text": text, "seconds": 0.3},
+        )
+        for lane, text in jobs
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    trace = path.read_text()
+    assert "+X-X" in trace
+    assert "+Y-Y" in trace
+    assert len(trace) == 4 * len(jobs)
+
+
+def test_a_worker_dies_with_its_owner(tmp_path):
+    import subprocess
+    import sys
+
+    script = f"""
+import os, signal
+from pathlib import Path
+from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.worker import Task
+from optimizers.settings import Settings
+executor = LocalExecutor(Settings(home=Path({str(tmp_path)!r})))
+task = Task("{FAKES}:echo", {{"value": 1}}, "light", "work", {str(tmp_path / "log")!r})
+print(executor.run(task, lambda event: None, lambda: False)["pid"], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    pid = int(done.stdout)
+    for _ in range(100):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker outlived its owner by ten seconds")

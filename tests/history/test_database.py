@@ -1,0 +1,93 @@
+"""The history: what is written is read back, states change only as allowed, writers do not disturb one another."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from optimizers.errors import UnknownName
+from optimizers.history.database import History
+from optimizers.records import DatasetRef, Failure, Measurement, ModelRef, Run, now
+
+
+@pytest.fixture
+def history(tmp_path):
+    history = History(f"sqlite:///{tmp_path / 'deep' / 'history.db'}")
+    yield history
+    history.close()
+
+
+def run(run_id="a", **changes):
+    model = ModelRef(uri="sample:m", name="m", digest="0" * 64)
+    dataset = DatasetRef(uri="sample:d", name="d", digest="1" * 64)
+    fields = {"scope": "shared", "recipe": "int8", "steps": (), "seed": 0, "state": "queued"} | changes
+    return Run(id=run_id, model=model, dataset=dataset, **fields)
+
+
+def measured(value, **changes):
+    fields = {"artifact_digest": "2" * 64, "metric": "size_bytes", "version": "1", "unit": "B", "n": 1} | changes
+    return Measurement(value=value, **fields)
+
+
+def test_runs_are_read_back_newest_first(history):
+    early = run("a", created_at=now() - timedelta(hours=1))
+    late = run("b", failure=Failure(code="x", message="A reason."), state="failed", scope="session:1")
+    history.add([early, late])
+    assert history.runs() == [late, early]
+    assert history.runs(["a", "missing"]) == [early]
+    assert history.runs(scopes=["session:1"]) == [late]
+    assert history.runs(states=["queued"]) == [early]
+    assert history.runs(limit=1) == [late]
+    assert history.run("b") == late
+
+
+def test_an_unknown_run_is_an_error_in_words(history):
+    with pytest.raises(UnknownName, match="no run 'x'"):
+        history.run("x")
+
+
+def test_a_run_that_has_ended_stays_ended(history):
+    history.add([run()])
+    history.finish("a", "done", artifact_digest="2" * 64)
+    history.finish("a", "cancelled")
+    assert history.run("a").state == "done"
+    assert history.update("a", only_from=["queued"], state="running") is None
+
+
+def test_a_newer_measurement_replaces_the_older_one_of_the_same_thing(history):
+    history.record([measured(10.0), measured(3.0, metric="latency_ms", device="laptop", threads=1)])
+    history.record([measured(11.0), measured(4.0, metric="latency_ms", device="phone", threads=1)])
+    values = sorted((m.metric, m.device, m.value) for m in history.measurements(["2" * 64]))
+    assert values == [("latency_ms", "laptop", 3.0), ("latency_ms", "phone", 4.0), ("size_bytes", "", 11.0)]
+
+
+def test_measurements_of_one_scope_are_hidden_from_others(history):
+    history.record([measured(10.0, scope="session:1")])
+    assert history.measurements(["2" * 64]) == []
+    assert len(history.measurements(["2" * 64], scopes=["session:1"])) == 1
+
+
+def test_many_writers_lose_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'history.db'}"
+    History(url).close()
+
+    def write(number):
+        own = History(url)
+        own.add([run(f"run-{number}")])
+        for value in range(10):
+            own.record([measured(float(value), artifact_digest=f"{number:064d}")])
+        own.update(f"run-{number}", state="running")
+        own.finish(f"run-{number}", "done")
+        own.close()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    history = History(url)
+    assert len(history.runs(states=["done"])) == 8
+    assert len(history.measurements([f"{number:064d}" for number in range(8)])) == 8
+    history.close()
