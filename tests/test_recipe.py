@@ -57,7 +57,7 @@ def test_json_is_read_back(tmp_path):
             r"target_sparsity must be a number in \[0, 0.95\]",
         ),
         ("magnitude_pruning(target_sparsity='half')", InvalidParameter, "got 'half'"),
-        ("magnitude_pruning(sparsity=0.5)", InvalidParameter, "no parameter 'sparsity'; it takes: target_sparsity"),
+        ("magnitude_pruning(sparsity=0.5)", InvalidParameter, "no parameter 'sparsity'; it takes: .*target_sparsity"),
         ("magnitude_pruning(schedule=cubic)", InvalidParameter, "must be one of .*polynomial.*, got 'cubic'"),
         ("magnitude_pruning(0.5)", InvalidRecipe, "named values"),
         ("int8()()", InvalidRecipe, "no step"),

@@ -156,8 +156,8 @@ def _adapted(uri: str, model: ModelSummary) -> Dataset:
 
     data = origins.load_dataset(uri)
     task = fit.check_fit(model.inputs, model.outputs, data.summary, origins.resolve_dataset(uri).name)
-    parts = (fit.adapt(part, model.inputs[0]) for part in (data.train, data.validation, data.test))
-    return Dataset(*parts, data.summary.model_copy(update={"task": task}))
+    train, validation, test = (fit.adapt(part, model.inputs[0]) for part in (data.train, data.validation, data.test))
+    return Dataset(train, validation, test, data.summary.model_copy(update={"task": task}))
 
 
 def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:
