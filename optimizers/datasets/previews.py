@@ -8,7 +8,7 @@ The dictionary has a ``kind``:
 - ``none``: examples of another shape.
 
 ``sequences`` and ``table`` show raw values. Where the data set scales them, ``encoding`` has one entry per input
-feature, in the model's order: ``name``, ``column``, ``mean``, ``std``, and ``category`` for one-hot features. A raw value
+feature, in the model's order: ``name``, ``column``, ``mean``, ``std``, and ``category`` if it is one-hot. A raw value
 becomes ``(value - mean) / std``; a one-hot feature is 1 where the column has that category, else 0.
 """
 

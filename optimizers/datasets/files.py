@@ -1,0 +1,291 @@
+"""Loads a data file, ``.npz`` or ``.csv``, from wherever it came: a path, or an upload.
+
+``.npz``: arrays ``x_train``, ``y_train`` and, if there are any, ``x_validation`` (or ``x_val``), ``x_test`` with their
+``y_…``; or just ``x`` and ``y``. Capitals do not matter. ``.csv``: see `csv_tables`. Which task the labels mean: see
+`targets`. A missing part is split off from the training part, every class in proportion, always alike.
+
+Numbers are used as they are, not scaled: whatever scaling a model was trained with, the file must already have.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizers.datasets import previews, splits
+from optimizers.datasets.csv_tables import CsvTable, read_table
+from optimizers.datasets.npz_arrays import read_arrays
+from optimizers.datasets.tables import encode, learn_features
+from optimizers.datasets.targets import Targets, read_targets
+from optimizers.declarations import Dataset, Part
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetSummary, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_BYTES = 1 << 30
+MIN_EXAMPLES = 10
+_SPELLINGS = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+}
+_ENDINGS = ("", *(f"_{ending}" for endings in _SPELLINGS.values() for ending in endings))
+_WANTED = frozenset(f"{letter}{ending}" for letter in "xy" for ending in _ENDINGS)
+
+
+def load_file(path: Path, task: Task | None = None, max_bytes: int = MAX_BYTES, name: str = "") -> Dataset:
+    """The examples of a file as three parts.
+
+    Args:
+        path: An ``.npz`` or ``.csv`` file; its contents decide, not its name.
+        task: What the labels are, if known; otherwise found out from them.
+        max_bytes: Larger files are refused.
+        name: What people call the file, for messages; its name on disk if left out.
+
+    Returns:
+        ``x`` has shape (n, ...), float32, or an integer dtype where the file has integers; ``y`` see `Targets`.
+
+    Raises:
+        DataRefused: Says what is wrong where, and what to do about it.
+    """
+    name = name or path.name
+    if not path.is_file():
+        raise DataRefused(f"There is no file {name}; check the path.", code="missing-file")
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise DataRefused(f"{name} is empty; choose a file with examples.", code="empty-file")
+    if size_bytes > max_bytes:
+        raise DataRefused(
+            f"{name} has {size_bytes / 2**20:.0f} MiB, more than {max_bytes / 2**20:.0f} MiB; use fewer examples.",
+            code="too-large",
+        )
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    if start == b"\x93NUMPY":
+        raise DataRefused(
+            f"{name} holds one array; save examples and labels together with numpy.savez(file, x=..., y=...).",
+            code="unknown-format",
+        )
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _from_arrays(read_arrays(path, _WANTED, name), name, task)
+    return _from_table(read_table(path, name), name, task)
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], name: str, task: Task | None) -> Dataset:
+    import numpy as np
+
+    given = _pairs(arrays, name)
+    xs = {part: _examples(x, title, name) for part, (title, x, _) in given.items()}
+    shapes = {x.shape[1:] for x in xs.values()}
+    if len(shapes) > 1:
+        told = ", ".join(f"{given[part][0]} {x.shape[1:]}" for part, x in xs.items())
+        raise DataRefused(f"The examples in {name} differ in shape: {told}; make them alike.", code="shapes-differ")
+    labels = [_labels(y, title.replace("x", "y", 1), name) for title, _, y in given.values()]
+    kinds = {"words" if y.dtype.kind in "SU" else "numbers" for y in labels}
+    if len(kinds) > 1 or len({y.shape[1:] for y in labels}) > 1:
+        raise DataRefused(
+            f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
+        )
+    targets = read_targets(np.concatenate(labels), f"y in {name}", task)
+    ends = np.cumsum([len(x) for x in xs.values()])
+    ys = dict(zip(xs, np.split(targets.y, ends[:-1]), strict=True))
+    return _with_all_parts({part: Part(xs[part], ys[part]) for part in xs}, targets, name, ())
+
+
+def _from_table(table: CsvTable, name: str, task: Task | None) -> Dataset:
+    import numpy as np
+
+    targets = read_targets(table.columns[table.target], f"column {table.target!r} of {name}", task)
+    columns = {title: values for title, values in table.columns.items() if title != table.target}
+    features = learn_features(columns, None, table.categorical)
+    x = encode(columns, features)
+    too_large = np.flatnonzero(~np.isfinite(x).all(axis=0))
+    if len(too_large):
+        raise DataRefused(
+            f"Column {features[too_large[0]].column!r} of {name} has numbers beyond the range of float32; scale them.",
+            code="not-finite",
+        )
+    notes = table.notes
+    if table.categorical:
+        notes = (*notes, f"Turned into one-hot columns: {', '.join(table.categorical)}.")
+    rows = [[_plain(table.columns[title][row]) for title in (*columns, table.target)] for row in range(min(6, len(x)))]
+    preview = previews.table([*columns, table.target], rows)
+    preview["encoding"] = [feature.to_dict() for feature in features]
+    names = tuple(feature.name for feature in features)
+    return _with_all_parts({"train": Part(x, targets.y)}, targets, name, notes, names, preview)
+
+
+def _pairs(arrays: dict[str, np.ndarray], name: str) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
+    """The arrays by part: name of the examples' array, examples, labels."""
+    found: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
+    endings = {part: [f"_{ending}" for ending in spellings] for part, spellings in _SPELLINGS.items()}
+    if "x_train" not in arrays:
+        endings["train"].append("")
+    for part, possible in endings.items():
+        present = [ending for ending in possible if f"x{ending}" in arrays or f"y{ending}" in arrays]
+        if len(present) > 1:
+            told = " and ".join(f"x{ending}" for ending in present)
+            raise DataRefused(f"{name} has both {told}; keep one of them.", code="ambiguous-arrays")
+        for ending in present:
+            for there, absent, what in (("x", "y", "labels"), ("y", "x", "examples")):
+                if f"{absent}{ending}" not in arrays:
+                    raise DataRefused(
+                        f"{name} has {there}{ending} but no {what}; add an array {absent}{ending}.",
+                        code="no-labels" if what == "labels" else "no-examples",
+                    )
+            found[part] = (f"x{ending}", arrays[f"x{ending}"], arrays[f"y{ending}"])
+    if "train" not in found:
+        raise DataRefused(f"{name} has no examples to train on; name its arrays x_train and y_train, or x and y.",
+                          code="no-examples")  # fmt: skip
+    for title, x, y in found.values():
+        label = title.replace("x", "y", 1)
+        if x.ndim == 0 or y.ndim == 0:
+            raise DataRefused(f"{title} or {label} in {name} is a single value; save arrays.", code="bad-labels")
+        if len(x) != len(y):
+            raise DataRefused(
+                f"{title} in {name} has {len(x)} examples, but {label} has {len(y)} labels; they must be as many.",
+                code="lengths-differ",
+            )
+        if len(x) == 0:
+            raise DataRefused(f"{title} in {name} is empty; add examples or leave it out.", code="too-few")
+    return found
+
+
+def _examples(x: np.ndarray, title: str, name: str) -> np.ndarray:
+    """Examples as float32, uint8 or int32, of shape (n, ...)."""
+    import numpy as np
+
+    if x.dtype.kind not in "biuf":
+        raise DataRefused(f"{title} in {name} holds words; save it as numbers.", code="odd-dtype")
+    if x.ndim == 1:
+        x = x[:, np.newaxis]
+    if x[:1].size == 0:
+        raise DataRefused(
+            f"The examples of {title} in {name} have shape {x.shape[1:]}, which is empty.", code="too-few"
+        )
+    if x.dtype.kind == "f":
+        _check_finite(x, title, name)
+        with np.errstate(over="ignore"):
+            single = x.astype(np.float32)
+        if not np.isfinite(single).all():
+            raise DataRefused(
+                f"{title} in {name} has numbers beyond the range of float32; scale them.", code="not-finite"
+            )
+        return single
+    if x.dtype == np.uint8:
+        return x
+    fits = x.dtype.kind != "b" and x.min() >= -(2**31) and x.max() < 2**31
+    return x.astype(np.int32 if fits else np.float32)
+
+
+def _labels(y: np.ndarray, title: str, name: str) -> np.ndarray:
+    if y.dtype.kind == "f":
+        _check_finite(y, title, name)
+    return y
+
+
+def _check_finite(values: np.ndarray, title: str, name: str) -> None:
+    import numpy as np
+
+    nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+    if nan or infinite:
+        told = " and ".join(f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count)
+        raise DataRefused(
+            f"{title} in {name} has {told} value{'s' if nan + infinite > 1 else ''}; correct or remove these examples.",
+            code="not-finite",
+        )
+
+
+def _with_all_parts(
+    given: dict[str, Part],
+    targets: Targets,
+    name: str,
+    notes: tuple[str, ...],
+    features: tuple[str, ...] = (),
+    preview: dict[str, object] | None = None,
+) -> Dataset:
+    _check_enough(targets, name)
+    notes = (*notes, *targets.notes)
+    missing = [part for part in ("validation", "test") if part not in given]
+    parts = dict(given)
+    if missing:
+        whole = given["train"]
+        validation = splits.VALIDATION_SHARE if "validation" in missing else 0
+        test = splits.TEST_SHARE if "test" in missing else 0
+        strata = whole.y if targets.classes else splits.target_bands(whole.y)
+        split = splits.stratified(strata, validation=validation, test=test)
+        pieces = zip(("train", "validation", "test"), split, strict=True)
+        parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
+        how = "every class in proportion" if targets.classes else "small and large targets in proportion"
+        told = " and ".join(f"{len(parts[part])} for {'the test' if part == 'test' else part}" for part in missing)
+        notes = (
+            *notes,
+            f"The file has no {' and no '.join(missing)} part: {told} were set aside, {how}, always the same.",
+        )
+    repeated = _repeated(parts["train"].x, parts["test"].x)
+    if repeated:
+        share = f"{repeated} of {len(parts['test'])} test examples"
+        notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
+    train = parts["train"]
+    notes = (*notes, f"Values from {train.x.min():g} to {train.x.max():g} are used as they are.")
+    summary = DatasetSummary(
+        task=targets.task,
+        input_shape=train.x.shape[1:],
+        input_dtype=str(train.x.dtype),
+        n_train=len(train),
+        n_validation=len(parts["validation"]),
+        n_test=len(parts["test"]),
+        classes=targets.classes,
+        features=features,
+        source=name,
+        notes=notes,
+        preview=preview or _preview(train, targets.classes),
+    )
+    return Dataset(train, parts["validation"], parts["test"], summary)
+
+
+def _check_enough(targets: Targets, name: str) -> None:
+    import numpy as np
+
+    if len(targets.y) < MIN_EXAMPLES:
+        raise DataRefused(f"{name} has {len(targets.y)} examples; at least {MIN_EXAMPLES} are needed.", code="too-few")
+    if targets.classes:
+        counts = np.bincount(targets.y)
+        alone = np.flatnonzero(counts == 1)
+        if len(alone):
+            raise DataRefused(
+                f"{name} has one example of class {targets.classes[alone[0]]!r}; every class needs at least two.",
+                code="too-few",
+            )
+
+
+def _repeated(train: np.ndarray, test: np.ndarray) -> int:
+    """How many test examples are, byte for byte, also in train."""
+    seen = {hash(row.tobytes()) for row in train}
+    return sum(hash(row.tobytes()) in seen for row in test)
+
+
+def _preview(train: Part, classes: tuple[str, ...]) -> dict[str, object]:
+    """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
+    shape = train.x.shape[1:]
+    if max(shape) > 1024:
+        return {"kind": "none"}
+    if len(shape) == 3 and shape[-1] in (1, 3, 4):
+        return previews.images(train.x, train.y, classes)
+    if len(shape) == 2 and min(shape) >= 8 and max(shape) <= 2 * min(shape):
+        return previews.images(train.x, train.y, classes)
+    if len(shape) == 2:
+        return previews.sequences(train.x, train.y, classes, [f"feature {i + 1}" for i in range(shape[1])])
+    if len(shape) == 1:
+        rows = previews.varied(train.y, 6, classes)
+        titles = [*(f"feature {i + 1}" for i in range(shape[0])), "target"]
+        labels = [classes[int(train.y[row])] if classes else float(train.y[row]) for row in rows]
+        listed = [[*previews.listed(train.x[row]), label] for row, label in zip(rows, labels, strict=True)]
+        return previews.table(titles, listed)
+    return {"kind": "none"}
+
+
+def _plain(value: object) -> object:
+    return value.item() if hasattr(value, "item") else value

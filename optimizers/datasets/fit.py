@@ -1,0 +1,138 @@
+"""Does a data set fit a model? Decided from shapes alone, before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from optimizers.declarations import Part
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetSummary, Task, TensorSpec
+
+
+def check_fit(
+    inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], data: DatasetSummary, name: str = ""
+) -> Task:
+    """The task that this model performs on this data.
+
+    Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
+
+    Args:
+        inputs, outputs: The model's, without the batch dimension.
+        data: Summary of the data set.
+        name: Of the data set, for messages; its source if left out.
+
+    Raises:
+        DataRefused: Says what the model expects, what the data has, and what to do.
+    """
+    called = name or data.source or "the data set"
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise DataRefused(
+            f"The model has {_count(len(inputs), 'input')} and {_count(len(outputs), 'output')}; only models with "
+            "one of each can be trained and measured on a data set.",
+            code="several-tensors",
+        )
+    if fitted_shape(inputs[0], data.input_shape) is None:
+        raise DataRefused(
+            f"The model expects inputs of shape {_shape(inputs[0].shape)}, but the examples of {called} have shape "
+            f"{_shape(data.input_shape)}; choose data made for this model.",
+            code="shape-differs",
+        )
+    if _whole(inputs[0].dtype) and not _whole(data.input_dtype):
+        raise DataRefused(
+            f"The model expects whole numbers ({inputs[0].dtype}), but examples of {called} are {data.input_dtype}; "
+            "save them as integers.",
+            code="dtype-differs",
+        )
+    return _task(outputs[0], data, called)
+
+
+def fitted_shape(spec: TensorSpec, shape: Sequence[int]) -> tuple[int, ...] | None:
+    """The shape that examples take for this input; None if they do not fit.
+
+    Dimensions of length 1 may be added or dropped (an image's channel), and examples may be flattened into a vector.
+    """
+    given = tuple(shape)
+    if _matches(spec.shape, given):
+        return given
+    if len(spec.shape) == 1 and len(given) > 1 and spec.shape[0] == math.prod(given):
+        return (math.prod(given),)
+    rest = [length for length in given if length != 1]
+    fitted: list[int] = []
+    for expected in spec.shape:
+        if expected == 1:
+            fitted.append(1)
+        elif rest and expected in (None, rest[0]):
+            fitted.append(rest.pop(0))
+        elif expected is None:
+            fitted.append(1)
+        else:
+            return None
+    return None if rest else tuple(fitted)
+
+
+def adapt(part: Part, spec: TensorSpec) -> Part:
+    """The same examples in the shape and dtype of the model's input; labels are left alone.
+
+    Args:
+        part: ``x`` of shape (n, ...).
+        spec: The model's input.
+
+    Raises:
+        DataRefused: The examples do not fit.
+    """
+    shape = fitted_shape(spec, part.x.shape[1:])
+    if shape is None:
+        raise DataRefused(
+            f"The model expects inputs of shape {_shape(spec.shape)}, but the examples have shape "
+            f"{_shape(part.x.shape[1:])}; choose data made for this model.",
+            code="shape-differs",
+        )
+    x = part.x.reshape(len(part.x), *shape)
+    return Part(x if x.dtype == spec.dtype else x.astype(spec.dtype), part.y)
+
+
+def _task(output: TensorSpec, data: DatasetSummary, called: str) -> Task:
+    lengths = [length for length in output.shape if length != 1]
+    if len(lengths) > 1 or None in lengths:
+        raise DataRefused(
+            f"The model's output has shape {_shape(output.shape)}; only models that give one label or one number per "
+            "example can be measured.",
+            code="output-shape",
+        )
+    units = lengths[0] if lengths else 1
+    if data.task == "regression":
+        if units == 1:
+            return "regression"
+        raise DataRefused(
+            f"The model has {units} output units, but {called} has one number per example to estimate; choose "
+            "data with classes, saved as whole numbers.",
+            code="units-differ",
+        )
+    classes = len(data.classes)
+    if units == 1 and classes == 2:
+        return "binary"
+    if units is None or classes > units:
+        raise DataRefused(
+            f"The model has {_count(units or 0, 'output unit')}, but {called} has {classes} classes; choose data with "
+            "the classes that the model was made for.",
+            code="units-differ",
+        )
+    return "classification"
+
+
+def _matches(expected: Sequence[int | None], given: Sequence[int]) -> bool:
+    return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
+
+
+def _whole(dtype: str) -> bool:
+    return dtype.startswith(("int", "uint"))
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    inner = ", ".join("any" if length is None else str(length) for length in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,39 @@
+"""Data files on this machine (``file:/data/digits.npz``), for the command line and notebooks.
+
+Whoever may name a path may read that file: pages that strangers use offer uploads instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optimizers.datasets.files import load_file
+from optimizers.declarations import Dataset, DatasetOrigin
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetRef, digest_of_path
+
+LOCAL = "local"
+
+
+def resolve(rest: str) -> DatasetRef:
+    """The reference of a data file; its digest is that of the file's bytes.
+
+    Raises:
+        DataRefused: There is no such file.
+    """
+    path = _path(rest)
+    if not path.is_file():
+        raise DataRefused(f"There is no file {path}; check the path.", code="missing-file")
+    return DatasetRef(uri=f"file:{path}", name=path.stem, digest=digest_of_path(path), scope=LOCAL)
+
+
+def load(rest: str) -> Dataset:
+    """The examples of the file. Raises `DataRefused`, see `load_file`."""
+    return load_file(_path(rest))
+
+
+def _path(rest: str) -> Path:
+    return Path(rest).expanduser().absolute()
+
+
+ORIGIN = DatasetOrigin(prefix="file", title="A file on this machine", list=lambda: (), resolve=resolve, load=load)

@@ -1,0 +1,150 @@
+"""Finds out what is to be predicted from the labels alone.
+
+| labels | task |
+|---|---|
+| words or true/false | classes in alphabetical order |
+| one-hot rows | classes, numbered by column |
+| whole numbers, at most 20 different, or numbered 0, 1, 2 … without a gap | classes, numbered as they are |
+| whole numbers otherwise | regression |
+| 0.0 and 1.0 only | two classes |
+| other decimal numbers | regression |
+
+Two classes make a ``binary`` task, more a ``classification``. Whoever knows better names the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optimizers.errors import DataRefused
+from optimizers.records import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FEW = 20
+MAX_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels in the form that parts have: ``y`` is int64 class numbers or float32, shape (n,)."""
+
+    y: np.ndarray
+    task: Task
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_targets(labels: np.ndarray, name: str, task: Task | None = None) -> Targets:
+    """The labels, understood.
+
+    Args:
+        labels: Shape (n,), (n, 1) or one-hot (n, classes); numbers without NaN, or words.
+        name: Of the array or column, for messages.
+        task: What the labels are, if known: ``classification`` and ``binary`` ask for classes, ``regression`` for
+            numbers.
+
+    Raises:
+        DataRefused: Labels that are neither classes nor numbers, negative class numbers, or a single class.
+    """
+    labels, notes = _one_column(labels, name)
+    if labels.dtype.kind in "SU" or labels.dtype.kind == "b":
+        if task == "regression":
+            raise DataRefused(f"{name} holds words, not numbers to estimate; save numbers.", code="bad-labels")
+        return _named_classes(labels, name, notes)
+    if task == "regression" or (task is None and not _are_classes(labels)):
+        return _numbers(labels, name, notes)
+    return _numbered_classes(labels, name, notes)
+
+
+def _one_column(labels: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    import numpy as np
+
+    if labels.ndim == 1:
+        return labels, ()
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0], ()
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "biuf":
+        if np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1):
+            return labels.argmax(axis=1).astype(np.int64), ("One-hot labels were turned into class numbers.",)
+        raise DataRefused(
+            f"{name} has {labels.shape[1]} numbers per example that are not one-hot; save one label per example.",
+            code="bad-labels",
+        )
+    raise DataRefused(f"{name} has shape {labels.shape}; save one label per example.", code="bad-labels")
+
+
+def _are_classes(labels: np.ndarray) -> bool:
+    import numpy as np
+
+    different = np.unique(labels)
+    if labels.dtype.kind == "f":
+        return bool(np.all((different == 0) | (different == 1)))
+    without_gap = different[0] == 0 and different[-1] == len(different) - 1
+    return len(different) <= FEW or bool(without_gap and len(different) <= MAX_CLASSES)
+
+
+def _named_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    import numpy as np
+
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", errors="replace")
+    different, y = np.unique(labels, return_inverse=True)
+    classes = tuple(str(word) for word in different)
+    _check_count(len(classes), name)
+    if labels.dtype.kind != "b":
+        notes = (*notes, f"Classes are numbered in alphabetical order: {_first(classes)}.")
+    return Targets(y.reshape(-1).astype(np.int64), _task_of(classes), classes, notes)
+
+
+def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    import numpy as np
+
+    if labels.dtype.kind == "f" and np.any(labels != np.floor(labels)):
+        raise DataRefused(f"{name} holds numbers that are not whole, so they are no class numbers.", code="bad-labels")
+    low, high = labels.min(), labels.max()
+    if low < 0:
+        raise DataRefused(f"{name} holds the label {low:g}; number the classes 0, 1, 2 and so on.", code="bad-labels")
+    if high >= MAX_CLASSES:
+        raise DataRefused(
+            f"{name} holds the label {high:g}; number the classes 0, 1, 2 and so on, at most {MAX_CLASSES - 1}.",
+            code="bad-labels",
+        )
+    y = labels.astype(np.int64)
+    present = np.unique(y)
+    _check_count(len(present), name)
+    classes = tuple(str(number) for number in range(int(high) + 1))
+    absent = tuple(str(number) for number in sorted(set(range(int(high))) - set(present.tolist())))
+    if absent:
+        notes = (*notes, f"No example has the label {_first(absent)}.")
+    return Targets(y, _task_of(classes), classes, notes)
+
+
+def _numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    import numpy as np
+
+    y = labels.astype(np.float32)
+    if not np.isfinite(y).all():
+        raise DataRefused(f"{name} holds numbers beyond the range of float32; scale them.", code="not-finite")
+    if len(np.unique(y)) < 2:
+        raise DataRefused(f"All values of {name} are equal; there is nothing to learn.", code="bad-labels")
+    return Targets(y, "regression", (), notes)
+
+
+def _check_count(classes: int, name: str) -> None:
+    if classes < 2:
+        raise DataRefused(f"All labels in {name} are equal; data of at least two classes is needed.", code="bad-labels")
+    if classes > MAX_CLASSES:
+        raise DataRefused(
+            f"{name} holds {classes} different labels, more than {MAX_CLASSES}; is it the right one?", code="bad-labels"
+        )
+
+
+def _task_of(classes: tuple[str, ...]) -> Task:
+    return "binary" if len(classes) == 2 else "classification"
+
+
+def _first(words: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
