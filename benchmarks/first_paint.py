@@ -2,8 +2,8 @@
 
     python benchmarks/first_paint.py [RUNS]
 
-Both are started in turn (A B A B ...), each with a fresh server process and a fresh browser context; the ratio of the medians
-is what counts.
+Both are started in turn (A B A B ...), each with a fresh server process and a fresh browser context; the ratio of the
+medians is what counts.
 """
 
 from __future__ import annotations

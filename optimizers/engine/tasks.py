@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizers import registry
 from optimizers.declarations import Dataset, Evidence, StageContext, TrainingData
@@ -11,8 +11,11 @@ from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.params import resolve
-from optimizers.records import Measurement, ModelSummary
+from optimizers.records import Measurement, ModelSummary, Task
 from optimizers.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Reporter(Protocol):
@@ -94,7 +97,7 @@ def evaluate(
     kept = store.get(predictions)
     if kept is None:
         report.emit("progress", step=0, of=len(data.test), metrics={})
-        scores = interpreter.predict(file, data.test.x)
+        scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task)
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=data.test.y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
@@ -118,6 +121,15 @@ def time_latency(report: Reporter, *, artifact: str, baseline: str, threads: int
     times, baseline_times = latency.time_interleaved(files[0], files[1], threads=threads)
     evidence = Evidence(files[0], times_ms=times, baseline_times_ms=None if artifact == baseline else baseline_times)
     return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
+
+
+def _probabilities(scores: np.ndarray, task: Task) -> np.ndarray:
+    """Scores as they are, but for a binary model without a sigmoid at its end: there they are logits."""
+    import numpy as np
+
+    if task != "binary" or (scores.min() > -0.05 and scores.max() < 1.05):
+        return scores
+    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
 
 
 def _measure(

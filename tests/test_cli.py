@@ -1,0 +1,117 @@
+"""The command line: its promises about output, exit status and words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optimizers import registry
+from optimizers.litert import interpreter
+from optimizers.models.sample import manifest
+
+ROOT = Path(__file__).parents[1]
+
+
+def cli(*words, home=None):
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
+    if home is not None:
+        environment["PARETOSCOPE_HOME"] = str(home)
+    command = [sys.executable, "-m", "optimizers", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("models", [f"sample:{name}" for name in manifest()]),
+        ("datasets", [f"sample:{name}" for name in registry.dataset_origins()["sample"].list()]),
+        ("techniques", list(registry.techniques())),
+        ("metrics", list(registry.metrics())),
+    ],
+)
+def test_lists_name_everything_as_text_and_as_json(what, names):
+    done = cli(what, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [entry.get("uri") or entry["name"] for entry in json.loads(done.stdout)] == names
+    text = cli(what).stdout
+    assert all(name in text for name in names)
+
+
+def test_inspect_describes_a_model(tmp_path):
+    done = cli("inspect", "sample:penguins_mlp", "--json", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)
+    assert described["parameters"] == manifest()["penguins_mlp"].parameters
+    assert described["bridge_error"] < 1e-5
+    assert "Dense" in cli("inspect", "sample:penguins_mlp", home=tmp_path).stdout
+
+
+def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
+    home = tmp_path / "home"
+    recipe = "magnitude_pruning(target_sparsity=0.8, epochs=2)+int8"
+    words = ["run", "--model", "sample:penguins_mlp", "--data", "sample:penguins", "--recipe", "int8",
+             "--recipe", recipe, "--json", "--home", home]  # fmt: skip
+    done = cli(*words)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [r["recipe"] for r in results] == ["int8", recipe]
+    for result in results:
+        assert result["state"] == "done"
+        assert result["failure"] is None
+        assert Path(result["artifact"]).is_relative_to(home)
+        interpreter.load(Path(result["artifact"]))
+        assert {"size_bytes", "compressed_bytes", "accuracy", "latency_ms", "latency_p90_ms"} <= set(
+            result["measurements"]
+        )
+        for m in result["measurements"].values():
+            assert set(m) == {"value", "unit", "low", "high", "n"}
+    assert "int8: " in done.stderr
+    again = json.loads(cli(*words).stdout)
+    assert {stage["origin"] for result in again for stage in result["stages"]} == {"store"}
+    assert [r["measurements"] for r in again] == [r["measurements"] for r in results]
+
+
+def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):
+    words = ["run", "--model", "sample:occupancy_gru", "--data", "sample:occupancy", "--recipe",
+             "int8(recurrent=fused)", "--json", "--home", tmp_path]  # fmt: skip
+    done = cli(*words)
+    assert done.returncode == 1
+    result = json.loads(done.stdout)[0]
+    assert result["state"] == "failed"
+    assert result["artifact"] is None
+    assert result["measurements"] == {}
+    assert "unrolled" in result["failure"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"--model": "sample:no_such"}, "no sample model 'no_such'"),
+        ({"--model": "missing.keras"}, "missing.keras"),
+        ({"--model": "TEXT"}, "not a"),
+        ({"--data": "sample:no_such"}, "no_such"),
+        ({"--data": "NAN"}, "NaN"),
+        ({"--data": "sample:optdigits"}, "expects inputs of shape"),
+        ({"--recipe": "int7"}, "no technique 'int7'"),
+        ({"--recipe": "int8+magnitude_pruning"}, "Move int8 to the end"),
+        ({"--recipe": "int8(io=float64)"}, "must be one of float32, int8, got 'float64'"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence_and_status_two(tmp_path, changes, words):
+    text, data = tmp_path / "model.keras", tmp_path / "data.csv"
+    text.write_text("not a model")
+    data.write_text("a,b,c,d,target\n" + "\n".join(f"{i},2,,4,{i % 3}" for i in range(60)))
+    given = {"--model": "sample:penguins_mlp", "--data": "sample:penguins", "--recipe": "int8"} | changes
+    given = {k: {"TEXT": text, "NAN": data}.get(v, v) for k, v in given.items()}
+    done = cli("run", *[w for pair in given.items() for w in pair], "--json", "--home", tmp_path / "home")
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert words in last
+    assert "Traceback" not in done.stderr
