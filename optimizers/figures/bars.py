@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -44,50 +46,74 @@ def bar_data(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def bars(frame: pd.DataFrame, metric: str) -> go.Figure:
-    """The chart: horizontal bars, first variant on top, 95% intervals, and a dotted line at the baseline's value."""
+    """The chart: first variant on top, 95% intervals, and a dotted line at the baseline's value.
+
+    Bars start at zero. Where all values lie close together, far from zero, points on a shorter axis take their place.
+    """
     declared = registry.metric(metric)
     data = bar_data(frame, metric)
     if data.empty or data["value"].isna().all():
         return theme.empty(declared.title, fmt.NOT_MEASURED.capitalize() + ".")
-    unit = fmt.scale(declared, frame[metric].astype(float)).unit
-    high = float((data["value"].fillna(0) + data["plus"]).max())
-    places = [f"{number}" for number in range(len(data))]
-    figure = go.Figure(
-        go.Bar(
-            x=data["value"].fillna(0),
-            y=places,
-            orientation="h",
-            showlegend=False,
-            width=0.62,
-            error_x={"type": "data", "array": data["plus"].to_list(), "arrayminus": data["minus"].to_list(),
-                     "symmetric": False, "thickness": 1.2, "width": 3, "color": theme.NEUTRAL},
-            marker={"color": [theme.look(family).colour for family in data["family"]],
-                    "line": {"width": 1, "color": [theme.look(family).edge for family in data["family"]]}},
-            hovertext=[_hover(row) for _, row in data.iterrows()],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )  # fmt: skip
+    low, high = float((data["value"] - data["minus"]).min()), float((data["value"] + data["plus"]).max())
+    from_zero = declared.needs != "predictions" or low < _FAR_FROM_ZERO * high
+    places = [str(number) for number in range(len(data))]
+    figure = go.Figure(_bar_trace(data, places) if from_zero else _point_trace(data, places))
     for place, (_, row) in zip(places, data.iterrows(), strict=True):
-        end = 0.0 if fmt.missing(row["value"]) else row["value"] + row["plus"]
-        figure.add_annotation(
-            x=max(end, 0.0),
-            y=place,
-            text=f"{row['text']}",
-            xanchor="left",
-            showarrow=False,
-            xshift=5,
-            font={"size": 12},
-        )
+        end = (0.0 if from_zero else low) if fmt.missing(row["value"]) else row["value"] + row["plus"]
+        figure.add_annotation(x=end, y=place, text=row["text"], xanchor="left", showarrow=False, xshift=7)
     baselines = data[data["is_baseline"] & data["value"].notna()]
     if len(baselines) == 1:
-        figure.add_vline(
-            x=float(baselines["value"].iloc[0]), line={"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"}
-        )
-    theme.layout(figure, declared.title, theme.better(declared).capitalize(), height=92 + 34 * len(data))
-    low = min(0.0, float((data["value"] - data["minus"]).min()))
-    figure.update_xaxes(range=[low, high * 1.28 if high > 0 else 1], title_text=unit or None, nticks=5)
-    figure.update_yaxes(tickvals=places, ticktext=list(data["label"]), autorange="reversed", showgrid=False)
+        line = {"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"}
+        figure.add_vline(x=float(baselines["value"].iloc[0]), line=line)
+    theme.layout(figure, declared.title, theme.better(declared).capitalize(), height=100 + 32 * len(data))
+    start = min(0.0, low) if from_zero else low - (high - low) * 0.1
+    unit = fmt.scale(declared, frame[metric].astype(float)).unit
+    figure.update_xaxes(range=[start, high + (high - start) * 0.3], title_text=unit or None, nticks=5)
+    figure.update_yaxes(
+        tickvals=places, ticktext=list(data["label"]), range=[len(data) - 0.4, -0.6], showgrid=False, ticks=""
+    )
+    figure.update_layout(margin={"t": 54})
     return figure
+
+
+_FAR_FROM_ZERO = 0.5
+
+
+def _bar_trace(data: pd.DataFrame, places: list[str]) -> go.Bar:
+    looks = [theme.look(family) for family in data["family"]]
+    edges = {"width": 1, "color": [look.edge for look in looks]}
+    return go.Bar(
+        x=data["value"].fillna(0),
+        y=places,
+        orientation="h",
+        width=0.62,
+        error_x=_intervals(data),
+        marker={"color": [look.colour for look in looks], "line": edges},
+        **_told(data),
+    )
+
+
+def _point_trace(data: pd.DataFrame, places: list[str]) -> go.Scatter:
+    looks = [theme.look(family) for family in data["family"]]
+    marker = {
+        "size": 12,
+        "color": [look.colour for look in looks],
+        "symbol": [look.symbol for look in looks],
+        "line": {"width": 1, "color": [look.edge for look in looks]},
+    }
+    return go.Scatter(x=data["value"], y=places, mode="markers", marker=marker, error_x=_intervals(data), **_told(data))
+
+
+def _intervals(data: pd.DataFrame) -> dict[str, Any]:
+    known = bool((data["minus"] + data["plus"]).gt(0).any())
+    sides = {"array": data["plus"].to_list(), "arrayminus": data["minus"].to_list()}
+    return {"type": "data", **sides, "symmetric": False, "visible": known, "thickness": 1.2, "width": 3,
+            "color": theme.NEUTRAL}  # fmt: skip
+
+
+def _told(data: pd.DataFrame) -> dict[str, Any]:
+    told = [_hover(row) for _, row in data.iterrows()]
+    return {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>", "showlegend": False}
 
 
 def _hover(row: pd.Series) -> str:

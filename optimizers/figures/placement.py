@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-PLOT = (620.0, 330.0)
-"""Width and height in pixels that the plotting area is taken to have."""
+PLOT = (380.0, 290.0)
+"""Width and height in pixels that the plotting area is taken to have: between a phone's and a desk's."""
 _CHARACTER, _LINE, _GAP = 6.6, 15.0, 5.0
 _PLACES = (
     "middle right", "top center", "bottom center", "middle left",
@@ -33,15 +34,15 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     """Text position for each row, in plotly's words; None where every place is taken.
 
     Args:
-        data: Columns ``x``, ``y``, ``label``, and ``size`` (marker diameter in pixels).
+        data: Columns ``x``, ``y``, ``label``, ``size`` (marker diameter in pixels) and ``front`` (on the drawn line).
         x_range, y_range: What the axes show.
     """
     middles = [
         (_pixels(x, x_range, PLOT[0]), _pixels(y, y_range, PLOT[1])) for x, y in zip(data["x"], data["y"], strict=True)
     ]
     radii = [size / 2 for size in data["size"]]
-    markers = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(middles, radii, strict=True)]
-    taken: list[Box] = []
+    markers = [_around(middle, radius) for middle, radius in zip(middles, radii, strict=True)]
+    taken = _along(sorted(middle for middle, front in zip(middles, data["front"], strict=True) if front))
     places: list[str | None] = []
     for number, (label, middle, radius) in enumerate(zip(data["label"], middles, radii, strict=True)):
         others = [*taken, *markers[:number], *markers[number + 1 :]]
@@ -54,6 +55,20 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
                 taken.append(box)
                 break
     return places
+
+
+def _around(middle: tuple[float, float], radius: float) -> Box:
+    x, y = middle
+    return Box(x - radius, y - radius, x + radius, y + radius)
+
+
+def _along(corners: list[tuple[float, float]], steps: int = 16) -> list[Box]:
+    """Small boxes along the line through the corners, which labels keep clear of."""
+    boxes = []
+    for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+        parts = [step / steps for step in range(1, steps)]
+        boxes += [_around((x0 + (x1 - x0) * part, y0 + (y1 - y0) * part), 1.0) for part in parts]
+    return boxes
 
 
 def _box(place: str, label: str, middle: tuple[float, float], radius: float) -> Box:

@@ -20,7 +20,7 @@ COLUMNS = (
     "id", "label", "family", "is_baseline",
     "x", "x_minus", "x_plus", "y", "y_minus", "y_plus", "size", "front", "hover",
 )  # fmt: skip
-SMALLEST, LARGEST = 11.0, 34.0
+SMALLEST, LARGEST = 10.0, 28.0
 """Marker diameters in pixels. A marker's area is proportional to the third metric."""
 
 _MOST_LABELS = 14
@@ -179,9 +179,10 @@ def _axes(figure: go.Figure, frame: pd.DataFrame, data: pd.DataFrame, x: Metric,
     for axis, metric, update in (("x", x, figure.update_xaxes), ("y", y, figure.update_yaxes)):
         unit = fmt.scale(metric, frame[metric.name]).unit
         low, high = (data[axis] - data[f"{axis}_minus"]).min(), (data[axis] + data[f"{axis}_plus"]).max()
-        pad = max((high - low) * 0.14, abs(high) * 0.02, 1e-9)
+        pad = (high - low) * 0.16 or abs(high) * 0.05 or 1.0
         from_zero = metric.unit in ("B", "ms") and low >= 0
-        update(title_text=theme.axis_title(metric, unit), range=[0 if from_zero else low - pad, high + pad])
+        top = high + (max(pad, high * 0.16) if from_zero else pad)
+        update(title_text=theme.axis_title(metric, unit), range=[0 if from_zero else low - pad, top])
 
 
 def _bars(data: pd.DataFrame, axis: str, colour: str) -> dict[str, Any]:
