@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizers.datasets.fit import adapt, check_fit, fitted_shape
+from optimizers.declarations import Part
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetSummary, TensorSpec
+
+
+def spec(*shape, dtype="float32"):
+    return TensorSpec(name="t", shape=shape, dtype=dtype)
+
+
+def summary(shape=(8, 8), classes=10, dtype="float32"):
+    task = {0: "regression", 2: "binary"}.get(classes, "classification")
+    return DatasetSummary(
+        task=task,
+        input_shape=shape,
+        input_dtype=dtype,
+        n_train=6,
+        n_validation=2,
+        n_test=2,
+        classes=tuple(map(str, range(classes))),
+        source="digits.npz",
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "fitted"),
+    [
+        ((8, 8, 1), (8, 8, 1), (8, 8, 1)),
+        ((8, 8, 1), (8, 8), (8, 8, 1)),
+        ((8, 8), (8, 8, 1), (8, 8)),
+        ((1, 8, 8), (8, 8), (1, 8, 8)),
+        ((64,), (8, 8, 1), (64,)),
+        ((None, None, 1), (8, 8), (8, 8, 1)),
+        ((None, 5), (16, 5), (16, 5)),
+        ((None,), (8, 8), None),
+        ((28, 28, 1), (8, 8), None),
+        ((8, 8, 3), (8, 8), None),
+        ((8, 8), (64,), None),
+        ((9,), (8,), None),
+    ],
+)
+def test_shapes(expected, given, fitted):
+    assert fitted_shape(spec(*expected), given) == fitted
+    part = Part(np.zeros((3, *given), np.uint8), np.zeros(3, np.int64))
+    if fitted is None:
+        with pytest.raises(DataRefused):
+            adapt(part, spec(*expected))
+    else:
+        adapted = adapt(part, spec(*expected)).x
+        assert (adapted.shape, adapted.dtype) == ((3, *fitted), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("units", "classes", "task"),
+    [
+        ((1,), 2, "binary"),
+        ((), 2, "binary"),
+        ((2,), 2, "classification"),
+        ((10,), 2, "classification"),
+        ((10,), 10, "classification"),
+        ((1, 1, 10), 7, "classification"),
+        ((1,), 0, "regression"),
+    ],
+)
+def test_tasks(units, classes, task):
+    assert check_fit((spec(8, 8, 1),), (spec(*units),), summary(classes=classes)) == task
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "data", "message"),
+    [
+        (
+            (spec(28, 28, 1),),
+            (spec(10),),
+            summary(),
+            "The model expects inputs of shape (28, 28, 1), but the examples of digits.npz have shape (8, 8); choose "
+            "data made for this model.",
+        ),
+        (
+            (spec(8), spec(8)),
+            (spec(1),),
+            summary(),
+            "The model has 2 inputs and 1 output; only models with one of each can be trained and measured on a "
+            "data set.",
+        ),
+        (
+            (spec(8, 8),),
+            (spec(3),),
+            summary(),
+            "The model has 3 output units, but digits.npz has 10 classes; choose data with the classes that the model "
+            "was made for.",
+        ),
+        (
+            (spec(8, 8),),
+            (spec(10),),
+            summary(classes=0),
+            "The model has 10 output units, but digits.npz has one number per example to estimate; choose data with "
+            "classes, saved as whole numbers.",
+        ),
+        (
+            (spec(8, 8),),
+            (spec(8, 8, 3),),
+            summary(),
+            "The model's output has shape (8, 8, 3); only models that give one label or one number per example can be "
+            "measured.",
+        ),
+        (
+            (spec(8, 8, dtype="int32"),),
+            (spec(10),),
+            summary(),
+            "The model expects whole numbers (int32), but examples of digits.npz are float32; save them as integers.",
+        ),
+    ],
+)
+def test_misfits_say_what_to_do(inputs, outputs, data, message):
+    with pytest.raises(DataRefused) as caught:
+        check_fit(inputs, outputs, data)
+    assert caught.value.message == message
+
+
+def test_a_name_of_ones_own_is_used():
+    with pytest.raises(DataRefused, match="examples of my digits have shape"):
+        check_fit((spec(3),), (spec(10),), summary(), "my digits")
