@@ -1,0 +1,166 @@
+"""Reads arrays from HDF5 bytes without following what could lead outside them.
+
+Hard links only, local storage only, plain numbers only, filters that are built into HDF5 only.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from typing import Any
+
+import h5py
+import numpy as np
+
+from optimizers.errors import ModelRefused
+from optimizers.models.reader.limits import LIMITS
+from optimizers.models.reader.values import shown
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_PLAIN = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
+_BUILT_IN_FILTERS = frozenset({1, 2, 3, 4})  # deflate, shuffle, fletcher32, szip
+_LONGEST_ATTRIBUTE = 8 << 20
+_AGAIN = "save the model again with model.save('model.keras')."
+
+
+def _unsafe(what: str) -> ModelRefused:
+    return ModelRefused(f"The HDF5 file {what}, which is not allowed here; {_AGAIN}", code="unsafe-file")
+
+
+def _damaged(what: str) -> ModelRefused:
+    return ModelRefused(f"The HDF5 file {what}: it is damaged or not from Keras; {_AGAIN}", code="bad-file")
+
+
+class Hdf5:
+    """Read-only view of an HDF5 file that is held in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        """Opens the bytes. Raises `ModelRefused` (``bad-file``) when they are no HDF5 file."""
+        self._read_bytes = 0
+        try:
+            self._file = h5py.File(io.BytesIO(data), "r")
+        except Exception as error:
+            raise _damaged(f"cannot be opened ({shown(error)})") from None
+
+    def node(self, path: str) -> Any:
+        """Group or array at a path below the root; None where there is nothing."""
+        current: Any = self._file
+        for part in filter(None, path.split("/")):
+            if part in (".", ".."):
+                raise _unsafe("has a path with dots")
+            if not isinstance(current, h5py.Group):
+                return None
+            try:
+                link = current.get(part, getlink=True)
+                if link is None:
+                    return None
+                if not isinstance(link, h5py.HardLink):
+                    raise _unsafe(f"has a link to another place at {shown(path)!r}")
+                current = current[part]
+            except ModelRefused:
+                raise
+            except Exception as error:
+                raise _damaged(f"cannot be read at {shown(path)!r} ({shown(error)})") from None
+        return current
+
+    def children(self, path: str) -> list[str]:
+        """Names directly below a group, sorted; empty where there is no group."""
+        group = self.node(path)
+        try:
+            return sorted(group) if isinstance(group, h5py.Group) else []
+        except Exception as error:
+            raise _damaged(f"cannot be listed at {shown(path)!r} ({shown(error)})") from None
+
+    def array(self, path: str) -> np.ndarray | None:
+        """A copy of the array at a path; None where there is nothing. bfloat16 comes back as float32.
+
+        Raises:
+            ModelRefused: ``unsafe-file``, ``too-large`` or ``bad-file``.
+        """
+        dataset = self.node(path)
+        if dataset is None:
+            return None
+        if not isinstance(dataset, h5py.Dataset):
+            raise _damaged(f"has no array at {shown(path)!r}")
+        try:
+            half = self._check(dataset, path)
+            values = np.asarray(dataset[()])
+        except ModelRefused:
+            raise
+        except Exception as error:
+            raise _damaged(f"cannot be read at {shown(path)!r} ({shown(error)})") from None
+        if half:
+            return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        return values
+
+    def _check(self, dataset: Any, path: str) -> bool:
+        """Refuses what is not plain local data of bearable size. Returns whether it is bfloat16."""
+        if dataset.external or dataset.is_virtual:
+            raise _unsafe(f"keeps {shown(path)!r} in other files")
+        kind, width = dataset.dtype.kind, dataset.dtype.itemsize
+        plain = kind in _PLAIN and width in _PLAIN[kind] and dataset.dtype.metadata is None
+        opaque = kind == "V" and width == 2 and dataset.dtype.names is None and dataset.dtype.subdtype is None
+        if not plain and not opaque:
+            raise _unsafe(f"has data of type {shown(dataset.dtype)} at {shown(path)!r}")
+        declared = math.prod(dataset.shape) * width
+        self._read_bytes += declared
+        too_sparse = declared > 1 << 20 and declared > LIMITS.hdf5_ratio * max(dataset.id.get_storage_size(), 1)
+        if self._read_bytes > LIMITS.weight_bytes or too_sparse:
+            raise ModelRefused(
+                f"The array {shown(path)!r} declares {declared >> 20} MiB, more than the file can hold or than the limit of "
+                f"{LIMITS.weight_bytes >> 20} MiB for all weights; {_AGAIN}",
+                code="too-large",
+            )
+        creation = dataset.id.get_create_plist()
+        if any(creation.get_filter(i)[0] not in _BUILT_IN_FILTERS for i in range(creation.get_nfilters())):
+            raise _unsafe("needs a plug-in to be unpacked")
+        return opaque
+
+    def text(self, path: str, name: str) -> str | None:
+        """A text attribute of a group; None where there is none."""
+        value = self._attribute(path, name, LIMITS.json_bytes)
+        if value is None:
+            return None
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if not isinstance(value, str):
+            raise _damaged(f"has an attribute {name!r} that is no text")
+        return value
+
+    def texts(self, path: str, name: str) -> list[str]:
+        """A list of texts that Keras may have split over the attributes ``name0``, ``name1`` …"""
+        whole = self._attribute(path, name, _LONGEST_ATTRIBUTE)
+        if whole is not None:
+            return _as_texts(whole, name)
+        found: list[str] = []
+        for i in range(10_000):
+            part = self._attribute(path, f"{name}{i}", _LONGEST_ATTRIBUTE)
+            if part is None:
+                break
+            found += _as_texts(part, name)
+        return found
+
+    def _attribute(self, path: str, name: str, longest: int) -> Any:
+        node = self.node(path)
+        if node is None:
+            return None
+        try:
+            if name not in node.attrs:
+                return None
+            attribute = node.attrs.get_id(name)
+            numbers = re.fullmatch("[SO]", attribute.dtype.kind) is None
+            if numbers or attribute.dtype.itemsize * math.prod(attribute.shape or (1,)) > longest:
+                raise _damaged(f"has an attribute {name!r} that is too large or no text")
+            return node.attrs[name]
+        except ModelRefused:
+            raise
+        except Exception as error:
+            raise _damaged(f"has an attribute {name!r} that cannot be read ({shown(error)})") from None
+
+
+def _as_texts(value: Any, name: str) -> list[str]:
+    items = np.asarray(value).reshape(-1).tolist()
+    if not all(isinstance(item, bytes | str) for item in items):
+        raise _damaged(f"has an attribute {name!r} that is no list of texts")
+    return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in items]

@@ -1,0 +1,70 @@
+"""Stops a model from being built when what it declares is too large, before memory for it is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from optimizers.errors import ModelRefused
+from optimizers.models.reader.limits import LIMITS
+
+
+class Budget:
+    """Counts the numbers in weights and activations of one model."""
+
+    def __init__(self) -> None:
+        self._parameters = 0
+        self._bytes = 0
+        self._activations = 0
+
+    def add_variable(self, shape: Sequence[int], width: int) -> None:
+        """Counts one weight of ``width`` bytes per number. Raises `ModelRefused` (``too-large``)."""
+        count = math.prod(int(size) for size in shape)
+        self._parameters += count
+        self._bytes += count * width
+        if self._parameters > LIMITS.parameters or self._bytes > LIMITS.weight_bytes:
+            raise ModelRefused(
+                f"The model declares more than {LIMITS.parameters:,} weights; nothing was allocated. Use a smaller model.",
+                code="too-large",
+            )
+
+    def add_activation(self, shape: Sequence[int | None], where: str) -> None:
+        """Counts one activation, of shape (batch, …), for one example. Raises `ModelRefused` (``too-large``)."""
+        count = math.prod(int(size) for size in shape[1:] if size is not None)
+        self._activations += count
+        if count > LIMITS.tensor_values or self._activations > LIMITS.graph_values:
+            raise ModelRefused(
+                f"{where[0].upper()}{where[1:]} produces {count:,} values for one example; at most "
+                f"{LIMITS.tensor_values:,} are allowed. Use a smaller input or model.",
+                code="too-large",
+            )
+
+    @contextmanager
+    def variables(self) -> Iterator[None]:
+        """While active, every new variable is counted before it is allocated, and floats start at zero.
+
+        Weights come from a file anyway, so computing random ones (an orthogonal matrix for each recurrent layer) would be
+        time lost.
+        """
+        scratch = tf.Graph()
+
+        def create(next_creator: Any, **options: Any) -> Any:
+            start = options.get("initial_value")
+            shape, dtype = options.get("shape"), options.get("dtype")
+            if callable(start) and (shape is None or dtype is None):
+                with scratch.as_default():
+                    declared = start()
+                shape, dtype = declared.shape, dtype or declared.dtype
+            shape, dtype = tf.TensorShape(shape), tf.as_dtype(dtype or tf.float32)
+            if shape.is_fully_defined():
+                self.add_variable(shape.as_list(), dtype.size)
+                if callable(start) and dtype.is_floating:
+                    options["initial_value"] = lambda: tf.zeros(shape, dtype)
+            return next_creator(**options)
+
+        with tf.variable_creator_scope(create):
+            yield

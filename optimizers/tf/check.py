@@ -1,0 +1,140 @@
+"""Compares what a model computes in Keras 3 and in tf_keras, on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optimizers.errors import ModelRefused
+from optimizers.models.reader.spec import ModelSpec
+from optimizers.tf.build import emit_both
+from optimizers.tf.dialects import flat_tensors
+from optimizers.tf.emit import Emitter
+from optimizers.tf.probes import open_sizes, random_inputs
+
+TOLERANCE = 1e-4
+"""Largest accepted difference, as a fraction of the largest output."""
+_EXAMPLES = 2
+_SEED = 20_261_122
+
+Built = tuple[Any, Emitter]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two builds differ: largest absolute difference, and the same relative to the largest output."""
+
+    absolute: float
+    relative: float
+
+
+def check_bridge(spec: ModelSpec) -> float:
+    """Largest absolute difference between the outputs of the two builds, on two random examples.
+
+    Raises:
+        ModelRefused: ``bridge-differs``, naming the first layer whose outputs differ by more than `TOLERANCE` times their
+            largest value; also whatever building raises.
+    """
+    return compare(spec, *emit_both(spec))
+
+
+def compare(spec: ModelSpec, keras2: Built, keras3: Built) -> float:
+    """As `check_bridge`, for models that were built already."""
+    inputs, first, second = _run_both(spec, keras2[0], keras3[0])
+    agreement = agreement_of(first, second)
+    if agreement.relative <= TOLERANCE:
+        return agreement.absolute
+    if _agrees_in_double(spec, inputs):
+        return agreement.absolute
+    layer, difference = _first_difference(keras2, keras3, inputs) or ("its output", agreement)
+    raise ModelRefused(
+        f"Keras 2, which the optimization toolkit needs, computes something else than Keras 3 from layer {layer!r} on (they "
+        f"differ by {difference.absolute:.2g}); replace that layer and save the model again.",
+        code="bridge-differs",
+    )
+
+
+def agreement_of(first: list[np.ndarray], second: list[np.ndarray]) -> Agreement:
+    """Difference of two lists of arrays of equal shapes. Values that are not finite must be so in both."""
+    absolute = relative = 0.0
+    for a, b in zip(first, second, strict=True):
+        a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+        finite = np.isfinite(a) & np.isfinite(b)
+        if a.shape != b.shape or (np.isfinite(a) != np.isfinite(b)).any():
+            return Agreement(float("inf"), float("inf"))
+        if finite.any():
+            difference = float(np.abs(a - b)[finite].max())
+            scale = max(float(np.abs(a[finite]).max()), float(np.abs(b[finite]).max()))
+            absolute = max(absolute, difference)
+            relative = max(relative, difference / scale if scale else 0.0)
+    return Agreement(absolute, relative)
+
+
+def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], list[np.ndarray], list[np.ndarray]]:
+    """Inputs that both models accept, and their outputs on them."""
+    failure: Exception | None = None
+    for inputs in _candidates(spec):
+        try:
+            first, second = run(keras2, inputs), run(keras3, inputs)
+        except Exception as error:
+            failure = error
+            continue
+        if all(np.isfinite(output).any() for output in first):
+            return inputs, first, second
+    if failure is None:
+        return inputs, first, second
+    raise ModelRefused(
+        f"The model cannot be run on random inputs ({' '.join(str(failure).split())[:200]}); give its inputs fixed shapes and "
+        "save it again.",
+        code="bad-graph",
+        detail=str(failure),
+    ) from failure
+
+
+def _candidates(spec: ModelSpec) -> Iterator[list[Any]]:
+    for size in open_sizes(spec):
+        for positive in (False, True):
+            yield random_inputs(spec, examples=_EXAMPLES, seed=_SEED, open_size=size, positive=positive)
+
+
+def run(model: Any, inputs: list[Any]) -> list[np.ndarray]:
+    """Outputs of a model at inference, flat, in Keras' order, for one array per input in the order of the file."""
+    given: Any = inputs[0] if len(inputs) == 1 else inputs
+    structure = getattr(model, "_nested_inputs", None)
+    if structure is None:
+        structure = getattr(model, "_inputs_struct", None)
+    if isinstance(structure, dict):
+        given = dict(zip(structure, inputs, strict=True))
+    return [np.asarray(output) for output in flat_tensors(model(given, training=False))]
+
+
+def _agrees_in_double(spec: ModelSpec, inputs: list[Any]) -> bool:
+    """Whether the two agree in float64: then float32 rounding was amplified, and they mean the same."""
+    try:
+        (keras2, _), (keras3, _) = emit_both(spec, "float64")
+        wide = [array.astype("float64") if array.dtype == np.float32 else array for array in inputs]
+        return agreement_of(run(keras2, wide), run(keras3, wide)).relative <= TOLERANCE * 1e-3
+    except Exception:
+        return False
+
+
+def _first_difference(keras2: Built, keras3: Built, inputs: list[Any]) -> tuple[str, Agreement] | None:
+    """Name of the first layer of the outermost graph whose outputs differ, and by how much."""
+    keys = [key for key in keras2[1].tensors if key in keras3[1].tensors]
+    outputs = []
+    for model, emitter in (keras2, keras3):
+        tensors = [tensor for key in keys for tensor in emitter.tensors[key]]
+        probe = emitter.dialect.keras.Model(model.inputs, tensors)
+        outputs.append(run(probe, inputs))
+    position = 0
+    for key in keys:
+        count = len(keras2[1].tensors[key])
+        part = slice(position, position + count)
+        agreement = agreement_of(outputs[0][part], outputs[1][part])
+        if agreement.relative > TOLERANCE:
+            return key[0], agreement
+        position += count
+    return None
