@@ -28,7 +28,8 @@ class Budget:
         self._bytes += count * width
         if self._parameters > LIMITS.parameters or self._bytes > LIMITS.weight_bytes:
             raise ModelRefused(
-                f"The model declares more than {LIMITS.parameters:,} weights; nothing was allocated. Use a smaller model.",
+                f"The model declares more than {LIMITS.parameters:,} weights; nothing was allocated. Use a smaller "
+                "model.",
                 code="too-large",
             )
 
@@ -47,8 +48,8 @@ class Budget:
     def variables(self) -> Iterator[None]:
         """While active, every new variable is counted before it is allocated, and floats start at zero.
 
-        Weights come from a file anyway, so computing random ones (an orthogonal matrix for each recurrent layer) would be
-        time lost.
+        Weights come from a file anyway, so computing random ones (an orthogonal matrix for each recurrent layer) would
+        be time lost.
         """
         scratch = tf.Graph()
 

@@ -35,8 +35,8 @@ def check_bridge(spec: ModelSpec) -> float:
     """Largest absolute difference between the outputs of the two builds, on two random examples.
 
     Raises:
-        ModelRefused: ``bridge-differs``, naming the first layer whose outputs differ by more than `TOLERANCE` times their
-            largest value; also whatever building raises.
+        ModelRefused: ``bridge-differs``, naming the first layer whose outputs differ by more than `TOLERANCE` times
+            their largest value; also whatever building raises.
     """
     return compare(spec, *emit_both(spec))
 
@@ -51,7 +51,8 @@ def compare(spec: ModelSpec, keras2: Built, keras3: Built) -> float:
         return agreement.absolute
     layer, difference = _first_difference(keras2, keras3, inputs) or ("its output", agreement)
     raise ModelRefused(
-        f"Keras 2, which the optimization toolkit needs, computes something else than Keras 3 from layer {layer!r} on (they "
+        f"Keras 2, which the optimization toolkit needs, computes something else than Keras 3 from layer {layer!r} on "
+        "(they "
         f"differ by {difference.absolute:.2g}); replace that layer and save the model again.",
         code="bridge-differs",
     )
@@ -87,7 +88,8 @@ def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], lis
     if failure is None:
         return inputs, first, second
     raise ModelRefused(
-        f"The model cannot be run on random inputs ({' '.join(str(failure).split())[:200]}); give its inputs fixed shapes and "
+        f"The model cannot be run on random inputs ({' '.join(str(failure).split())[:200]}); give its inputs fixed "
+        "shapes and "
         "save it again.",
         code="bad-graph",
         detail=str(failure),

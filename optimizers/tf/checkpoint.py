@@ -43,7 +43,7 @@ class _Checkpoint:
         return {child.local_name: child.node_id for child in self._nodes[node].children}
 
     def array(self, node: int, where: str) -> np.ndarray:
-        attributes = self._nodes[node].attributes if 0 <= node < len(self._nodes) else ()
+        attributes: Any = self._nodes[node].attributes if 0 <= node < len(self._nodes) else []
         if len(attributes) != 1:
             raise mismatch(f"{where} has a weight that is not a plain variable")
         try:

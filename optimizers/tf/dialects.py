@@ -1,4 +1,4 @@
-"""What differs between building with tf_keras and building with Keras 3: names, options, activations, masks, operations."""
+"""What differs between building with tf_keras and with Keras 3: names, options, activations, masks, operations."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ class Keras2:
         for option, neutral in _ABSENT_IN_KERAS2.get(spec.kind, {}).items():
             if options.get(option, neutral[0]) not in neutral:
                 raise ModelRefused(
-                    f"{spec.where[0].upper()}{spec.where[1:]}: option {option!r} is new in Keras 3 and has no counterpart in "
+                    f"{spec.where[0].upper()}{spec.where[1:]}: option {option!r} is new in Keras 3 and has no "
+                    "counterpart in "
                     "Keras 2, which the optimization toolkit needs; build the model without it.",
                     code="unsupported-option",
                 )
@@ -130,7 +131,8 @@ class Keras2:
 
     def _as_layer(self, spec: LayerSpec, name: str, args: list[Any], options: dict[str, Any]) -> Any:
         """The built-in layer that means exactly the same, if any: the toolkit knows layers, not operations."""
-        layers, kind, first = tf_keras.layers, spec.kind, args[0] if args else None
+        layers, kind = tf_keras.layers, spec.kind
+        first: Any = args[0] if args else None
         if kind == "Concatenate":
             return self._concatenation(name, first, options)
         if not is_tensor(first) or not tf.as_dtype(first.dtype).is_floating:

@@ -1,4 +1,4 @@
-"""Builds a live model from a `ModelSpec`: layers first, then every call in the order of the graph. Weights come later."""
+"""Builds a live model from a `ModelSpec`: layers, then every call in the order of the graph. Weights come later."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Emitter:
                     detail=str(error),
                 ) from error
 
-    # layers ------------------------------------------------------------------------------------------------------------
+    # layers -------------------------------------------------------------------------------------------------------
 
     def _layer(self, spec: LayerSpec, outermost: bool = False) -> Any:
         key = spec.identity
@@ -65,7 +65,8 @@ class Emitter:
         layer_class = self.dialect.layer_class(spec.kind)
         if layer_class is None:
             raise ModelRefused(
-                f"{spec.where[0].upper()}{spec.where[1:]} has no counterpart in {self.dialect.name}; replace it by another "
+                f"{spec.where[0].upper()}{spec.where[1:]} has no counterpart in {self.dialect.name}; replace it by "
+                "another "
                 "built-in layer and save the model again.",
                 code="unsupported-layer",
             )
@@ -116,7 +117,7 @@ class Emitter:
             detail=str(error),
         )
 
-    # calls -------------------------------------------------------------------------------------------------------------
+    # calls --------------------------------------------------------------------------------------------------------
 
     def _call(self, spec: LayerSpec, args: list[Any], options: dict[str, Any]) -> Any:
         try:
@@ -150,7 +151,7 @@ class Emitter:
             sizes = [math.prod(size or 1 for size in tensor.shape[1:-1]) for tensor in (query, value)]
             self._budget.add_activation((None, *sizes, spec.options.get("num_heads", 1)), spec.where)
 
-    # models ------------------------------------------------------------------------------------------------------------
+    # models -------------------------------------------------------------------------------------------------------
 
     def _model(self, spec: LayerSpec, outermost: bool) -> Any:
         assert spec.graph is not None

@@ -1,4 +1,4 @@
-"""tf_keras layers for what only Keras 3 has, registered under ``paretoscope>`` so that models with them can be saved and cloned."""
+"""tf_keras layers for what only Keras 3 has, registered under ``paretoscope>`` so that they can be saved and cloned."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class LayerScale(tf_keras.layers.Layer):  # type: ignore[misc]
 
 @_register(PACKAGE, "StochasticDepth")
 class StochasticDepth(tf_keras.layers.Layer):  # type: ignore[misc]
-    """While training, drops whole examples with probability ``drop_path_rate`` and scales the others. Keeps the shape."""
+    """Drops whole examples with probability ``drop_path_rate`` while training, scales the others. Keeps the shape."""
 
     def __init__(self, drop_path_rate: float, **options: Any) -> None:
         super().__init__(**options)

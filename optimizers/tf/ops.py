@@ -6,6 +6,7 @@ Each takes its inputs by position and its options by name, as ``optimizers.model
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import tensorflow as tf
@@ -21,7 +22,7 @@ def _axis(axis: Any) -> Any:
 
 
 def _is_float(value: Any) -> bool:
-    return tf.as_dtype(value.dtype).is_floating
+    return bool(tf.as_dtype(value.dtype).is_floating)
 
 
 def _alike(*values: Any) -> list[Any]:
@@ -142,7 +143,7 @@ def _split(x: Tensor, *, indices_or_sections: Any, axis: int = 0) -> list[Tensor
     if isinstance(indices_or_sections, int):
         return list(tf.split(x, indices_or_sections, axis=axis))
     edges = [0, *indices_or_sections, x.shape[axis]]
-    return list(tf.split(x, [high - low for low, high in zip(edges, edges[1:], strict=False)], axis=axis))
+    return list(tf.split(x, [high - low for low, high in pairwise(edges)], axis=axis))
 
 
 def _swap_axes(x: Tensor, *, axis1: int, axis2: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Puts the weights of a file into a built model. Every weight is found by its address; shapes only confirm the match."""
+"""Puts the weights of a file into a built model. Every weight is found by its address; shapes only confirm it."""
 
 from __future__ import annotations
 

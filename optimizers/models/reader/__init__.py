@@ -1,7 +1,7 @@
-"""Reads model files from strangers into plain data. No code from a file runs, and neither Keras nor TensorFlow is imported.
+"""Reads model files from strangers into plain data. No code from a file runs; Keras and TensorFlow are not imported.
 
-``read`` accepts Keras archives (``.keras``, of Keras 3 and of tf_keras), whole-model HDF5 files and SavedModels (as folder,
-``.zip`` or ``.tar.gz``); what a file is, its first bytes decide. Every layer, option and value must be on a list
+``read`` accepts Keras archives (``.keras``, of Keras 3 and of tf_keras), whole-model HDF5 files and SavedModels
+(folder, ``.zip`` or ``.tar.gz``); what a file is, its first bytes decide. Every layer, option and value must be on a list
 (``catalogue``, ``operations``); everything else raises `ModelRefused` with one of these codes:
 
 ===================  ==================================================================
@@ -89,7 +89,8 @@ def _unknown(path: Path, data: bytes) -> ModelRefused:
             code="tflite",
         )
     return ModelRefused(
-        f"{name!r} is not a model file: it is neither a Keras archive (.keras), an HDF5 file (.h5) nor a packed SavedModel; "
+        f"{name!r} is not a model file: it is neither a Keras archive (.keras), an HDF5 file (.h5) nor a packed "
+        "SavedModel; "
         "save the model with model.save('model.keras').",
         code="unknown-format",
     )
@@ -110,7 +111,8 @@ def _read_zip(container: ZipContainer) -> ModelSpec:
         if any(name.rsplit("/", 1)[-1] == GRAPH for name in names):
             return read_saved_model(container)
         raise ModelRefused(
-            f"The ZIP file is neither a Keras archive (it has no {_ARCHIVE_CONFIG}) nor a SavedModel (it has no {GRAPH}); "
+            f"The ZIP file is neither a Keras archive (it has no {_ARCHIVE_CONFIG}) nor a SavedModel (it has no "
+            f"{GRAPH}); "
             "save the model with model.save('model.keras').",
             code="unknown-format",
         )
@@ -140,7 +142,8 @@ def _read_hdf5(data: bytes) -> ModelSpec:
     text = file.text("/", "model_config")
     if text is None:
         raise ModelRefused(
-            "This HDF5 file has weights but no description of the model; save the whole model with model.save instead of "
+            "This HDF5 file has weights but no description of the model; save the whole model with model.save instead "
+            "of "
             "model.save_weights.",
             code="weights-only",
         )

@@ -1,12 +1,12 @@
 """The layers that a file may use, with a rule for every option. What is not here is refused.
 
-Options carry their Keras 3 names; ``dialect`` translates older ones first. Parts (layers given as options) are listed apart.
+Options carry their Keras 3 names; ``dialect`` translates older ones first. Parts (layers given as options) stand apart.
 """
 
 from __future__ import annotations
 
 from optimizers.models.reader import values as v
-from optimizers.models.reader.values import Rule
+from optimizers.models.reader.values import Rule, words
 
 Options = dict[str, Rule]
 
@@ -212,23 +212,24 @@ FROM_APPLICATIONS = frozenset({"LayerScale", "StochasticDepth"})
 
 AUGMENTATION = frozenset(
     f"Random{what}"
-    for what in (
+    for what in words(
         "Flip Rotation Zoom Translation Contrast Brightness Height Width Shear Erasing GaussianBlur Grayscale Hue "
-        "Saturation Sharpness Invert Posterization ColorJitter ColorDegeneration Perspective ElasticTransform Crop"
-    ).split()
-    if what != "Crop"
+        "Saturation Sharpness Invert Posterization ColorJitter ColorDegeneration Perspective ElasticTransform"
+    )
 ) | {"RandAugment", "AugMix", "MixUp", "CutMix"}
 """Layers that do nothing at inference; kept as an identity, with a note."""
 
 _BOOKKEEPING = frozenset(
-    "name trainable dtype seed batch_input_shape batch_shape input_shape input_length input_spec lora_rank lora_alpha "
-    "implementation use_cudnn autocast dynamic fused supports_masking optional shared_object_id build_config rng_type "
-    "force_generator flash_attention robust_masking softmax_robust_masking query_shape key_shape value_shape "
-    "bounding_box_format renorm_momentum renorm_clipping fill_mode fill_value".split()
+    words(
+        "name trainable dtype seed batch_input_shape batch_shape input_shape input_length input_spec lora_rank "
+        "lora_alpha implementation use_cudnn autocast dynamic fused supports_masking optional shared_object_id build_config "
+        "rng_type force_generator flash_attention robust_masking softmax_robust_masking query_shape key_shape value_shape "
+        "bounding_box_format renorm_momentum renorm_clipping fill_mode fill_value"
+    )
 )
 _LEFTOVERS: dict[str, frozenset[str]] = {
     **{
-        f"{kind}Conv{n}D": frozenset("filters kernel_regularizer kernel_constraint".split())
+        f"{kind}Conv{n}D": frozenset({"filters", "kernel_regularizer", "kernel_constraint"})
         for kind in ("Depthwise", "Separable")
         for n in (1, 2)
     },

@@ -1,4 +1,4 @@
-"""ZIP files, compressed TAR files and folders from strangers, read member by member into memory. Nothing is unpacked to disk."""
+"""ZIP files, compressed TAR files and folders from strangers, read into memory. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 

@@ -84,7 +84,8 @@ def canonical_options(kind: str, options: dict[str, Any], *, keras3: bool, where
         options["axis"] = _single_axis(options.get("axis", -1), where)
     if kind in ("ZeroPadding1D", "CenterCrop", "Resizing") and options.get("data_format") == "channels_first":
         raise ModelRefused(
-            f"{where[0].upper()}{where[1:]}: data in channels_first order is not supported by {kind}; build the model with "
+            f"{where[0].upper()}{where[1:]}: data in channels_first order is not supported by {kind}; build the model "
+            "with "
             "channels_last.",
             code="unsupported-option",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from optimizers.models.reader.nodes import bad_graph
@@ -46,7 +47,7 @@ def sequential_graph(layers: list[LayerSpec]) -> GraphSpec:
     """The graph of a Sequential model: a chain that starts at an input layer."""
     if len({layer.name for layer in layers}) != len(layers):
         raise bad_graph("two layers have the same name")
-    for previous, layer in zip(layers, layers[1:], strict=False):
+    for previous, layer in pairwise(layers):
         layer.calls = [Call([TensorRef(previous.name, 0, 0)])]
     return GraphSpec(
         layers=layers,

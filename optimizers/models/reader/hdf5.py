@@ -108,7 +108,8 @@ class Hdf5:
         too_sparse = declared > 1 << 20 and declared > LIMITS.hdf5_ratio * max(dataset.id.get_storage_size(), 1)
         if self._read_bytes > LIMITS.weight_bytes or too_sparse:
             raise ModelRefused(
-                f"The array {shown(path)!r} declares {declared >> 20} MiB, more than the file can hold or than the limit of "
+                f"The array {shown(path)!r} declares {declared >> 20} MiB, more than the file can hold or than the "
+                "limit of "
                 f"{LIMITS.weight_bytes >> 20} MiB for all weights; {_AGAIN}",
                 code="too-large",
             )

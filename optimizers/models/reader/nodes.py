@@ -1,4 +1,4 @@
-"""Reads the nodes of a graph: which tensors and values each call of a layer gets, in Keras 2 and in Keras 3 notation."""
+"""Reads the nodes of a graph: which tensors and values each call of a layer gets, in Keras 2 or Keras 3 notation."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def _object(value: dict[str, Any], keras3: bool, names: Set[str], depth: int) ->
     if kind == "__tuple__":
         return _argument(value.get("items") or config.get("value") or [], keras3, names, depth + 1)
     raise ModelRefused(
-        f"The graph hands an object of class {v.shown(kind)!r} to a layer; only tensors, numbers and text are allowed there. "
+        f"The graph hands an object of class {v.shown(kind)!r} to a layer; only tensors, numbers and text are allowed "
+        "there. "
         "Replace that layer by a built-in one and save the model again.",
         code="unsafe-config",
     )
@@ -121,7 +122,8 @@ def _slice(config: dict[str, Any]) -> slice:
     bounds = [config.get(key) for key in ("start", "stop", "step")]
     if any(bound is not None and type(bound) is not int for bound in bounds):
         raise ModelRefused(
-            "The graph slices a tensor at a position that it computes; only fixed positions are supported. Build the model "
+            "The graph slices a tensor at a position that it computes; only fixed positions are supported. Build the "
+            "model "
             "with fixed slices and save it again.",
             code="unsupported-op",
         )

@@ -1,4 +1,4 @@
-"""Operations (nodes without weights, from ``keras.ops``) that a graph may use, and TensorFlow functions that mean the same.
+"""Operations (nodes without weights, from ``keras.ops``) that a graph may use, and TensorFlow functions equal to them.
 
 Keras 3 files name operations; Keras 2 files name TensorFlow functions, which are translated here and never looked up.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizers.errors import ModelRefused
-from optimizers.models.reader.values import shown
+from optimizers.models.reader.values import shown, words
 
 _REDUCE = "axis keepdims"
 _NO_OPTIONS = (
@@ -19,11 +19,11 @@ _NO_OPTIONS = (
     "StopGradient Copy Where"
 )
 _WITH_OPTIONS = {
-    **dict.fromkeys("Sum Mean Max Min Amax Amin Prod Any All Var Std Logsumexp Argmax Argmin".split(), _REDUCE),
-    **dict.fromkeys("Softmax LogSoftmax ExpandDims Squeeze Concatenate Stack Take Flip Cumsum".split(), "axis"),
-    **dict.fromkeys("MaxPool AveragePool".split(), "pool_size strides padding data_format"),
-    **dict.fromkeys("OnesLike ZerosLike Cast".split(), "dtype"),
-    **dict.fromkeys("DepthToSpace SpaceToDepth".split(), "block_size data_format"),
+    **dict.fromkeys(words("Sum Mean Max Min Amax Amin Prod Any All Var Std Logsumexp Argmax Argmin"), _REDUCE),
+    **dict.fromkeys(words("Softmax LogSoftmax ExpandDims Squeeze Concatenate Stack Take Flip Cumsum"), "axis"),
+    **dict.fromkeys(words("MaxPool AveragePool"), "pool_size strides padding data_format"),
+    **dict.fromkeys(words("OnesLike ZerosLike Cast"), "dtype"),
+    **dict.fromkeys(words("DepthToSpace SpaceToDepth"), "block_size data_format"),
     "Einsum": "subscripts",
     "Tensordot": "axes",
     "Transpose": "axes",
@@ -81,7 +81,7 @@ def check_options(operation: str, options: dict[str, Any], where: str) -> dict[s
     return kept
 
 
-# TensorFlow function -> (operation, its parameters in order). A name in _RENAMED is an option, any other a positional input.
+# TensorFlow function -> (operation, its parameters in order). A name in _RENAMED is an option, any other an input.
 _SAME = "x y"
 _FUNCTIONS: dict[str, tuple[str, str]] = {
     "math.add": ("Add", _SAME),
@@ -216,8 +216,8 @@ _RENAMED = {
     "method": "interpolation",
     **{
         same: same
-        for same in (
-            "axis keepdims dtype approximate epsilon mode constant_values block_size shift repeats size num antialias".split()
+        for same in words(
+            "axis keepdims dtype approximate epsilon mode constant_values block_size shift repeats size num antialias"
         )
     },
 }
@@ -233,7 +233,8 @@ def operation_of(function: Any, where: str) -> str:
     """Name of the operation that a TensorFlow function stands for. Raises `ModelRefused` (``unsupported-op``)."""
     if not isinstance(function, str) or function not in _FUNCTIONS:
         raise ModelRefused(
-            f"{where}: the graph calls the TensorFlow function {shown(function)!r}, which is not supported here; replace it "
+            f"{where}: the graph calls the TensorFlow function {shown(function)!r}, which is not supported here; "
+            "replace it "
             "by a built-in layer and save the model again.",
             code="unsupported-op",
         )
@@ -265,7 +266,8 @@ def from_function(
             given[name] = value
         elif name not in ("name", "y_name", "output_type", "validate_indices") and value not in (None, False, 0):
             raise ModelRefused(
-                f"{where}: the option {shown(name)!r} of the TensorFlow function {function!r} is not supported; replace it by "
+                f"{where}: the option {shown(name)!r} of the TensorFlow function {function!r} is not supported; "
+                "replace it by "
                 "a built-in layer and save the model again.",
                 code="unsupported-op",
             )

@@ -1,4 +1,4 @@
-"""Turns a model description (the JSON that Keras writes) into validated `LayerSpec` objects. Nothing is looked up by name."""
+"""Turns a model description (the JSON that Keras writes) into validated `LayerSpec` objects. It looks nothing up."""
 
 from __future__ import annotations
 
@@ -89,12 +89,13 @@ class _Parser:
         self._count += 1
         if self._count > LIMITS.layers or depth > LIMITS.nesting:
             raise ModelRefused(
-                f"The model has more than {LIMITS.layers} layers, or models nested more than {LIMITS.nesting} deep; build a "
+                f"The model has more than {LIMITS.layers} layers, or models nested more than {LIMITS.nesting} deep; "
+                "build a "
                 "smaller or flatter one.",
                 code="too-large",
             )
 
-    # layers ------------------------------------------------------------------------------------------------------------
+    # layers -------------------------------------------------------------------------------------------------------
 
     def _built_in(self, kind: str, config: dict[str, Any], name: str, path: str, depth: int) -> LayerSpec:
         layer = LayerSpec(kind, name, archive_path=path, trainable=bool(config.get("trainable", True)))
@@ -137,10 +138,10 @@ class _Parser:
             if (part.kind in catalogue.CELLS) != (layer.kind in catalogue.TAKES_CELLS) or part.kind == INPUT:
                 raise _malformed(f"{layer.where} around a {part.kind}")
 
-    # operations --------------------------------------------------------------------------------------------------------
+    # operations ---------------------------------------------------------------------------------------------------
 
     def _is_operation(self, description: Any) -> bool:
-        """Keras 3 archives name the module; its HDF5 files do not, but only layers have a ``trainable`` option there."""
+        """Archives name the module; HDF5 files of Keras 3 do not, but only layers have ``trainable`` there."""
         if not self.keras3 or not isinstance(description, dict):
             return False
         if "module" in description:
@@ -156,7 +157,8 @@ class _Parser:
         where = f"Operation {name!r}"
         if kind not in operations.OPERATIONS:
             raise ModelRefused(
-                f"{where}: {v.shown(kind)!r} is not supported; replace it by a built-in layer and save the model again.",
+                f"{where}: {v.shown(kind)!r} is not supported; replace it by a built-in layer and save the model "
+                "again.",
                 code="unsupported-op",
             )
         plain = read_call({"args": [], "kwargs": config}, keras3=True, names=frozenset()).kwargs
@@ -166,7 +168,7 @@ class _Parser:
             raise _malformed(f"{where} has a tensor among its options")
         return LayerSpec(kind, name, operations.check_options(kind, plain, where), is_operation=True)
 
-    # models ------------------------------------------------------------------------------------------------------------
+    # models -------------------------------------------------------------------------------------------------------
 
     def _model(
         self, description: dict[str, Any], kind: str, config: dict[str, Any], name: str, path: str, depth: int
@@ -216,8 +218,7 @@ class _Parser:
         first = self._shared.get(item["shared_object_id"])
         if first is None or first.kind != canonical_kind(str(item.get("class_name"))):
             return None
-        again = LayerSpec(**{**vars(first), "calls": [], "same_as": first.identity})
-        return again
+        return LayerSpec(**{**vars(first), "calls": [], "same_as": first.identity})
 
 
 def _container_name(item: Any) -> str:
@@ -263,7 +264,8 @@ def _batch_shape(declared: Any, name: str) -> tuple[int | None, ...]:
 
 def _no_input_shape(name: str) -> ModelRefused:
     return ModelRefused(
-        f"The input of {name!r} has no shape, because the model was saved before it knew its data; call it once on data or "
+        f"The input of {name!r} has no shape, because the model was saved before it knew its data; call it once on "
+        "data or "
         "begin it with keras.Input, then save it again.",
         code="no-input-shape",
     )

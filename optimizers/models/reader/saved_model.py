@@ -1,7 +1,7 @@
 """Reads the Keras description of a SavedModel, and the bytes of its variables. Its graph is never loaded.
 
-Since TensorFlow 2.5 the description is in ``keras_metadata.pb``; before, it is inside ``saved_model.pb``. Of both, only the
-few fields named here are parsed.
+Since TensorFlow 2.5 the description is in ``keras_metadata.pb``; before, it is inside ``saved_model.pb``. Of both, only
+the few fields named here are parsed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def read_saved_model(container: Container) -> ModelSpec:
     kind = root.metadata.get("class_name")
     if kind not in ("Sequential", "Functional", "Model"):
         raise ModelRefused(
-            f"The SavedModel holds a subclassed model ({shown(kind)!r}), whose Python code is not in the file; build it with "
+            f"The SavedModel holds a subclassed model ({shown(kind)!r}), whose Python code is not in the file; build "
+            "it with "
             "the functional API and save it again.",
             code="subclassed-model",
         )
@@ -80,7 +81,8 @@ def _prefix(names: frozenset[str]) -> str:
     found = [name for name in names if name.rsplit("/", 1)[-1] == GRAPH]
     if len(found) != 1:
         raise ModelRefused(
-            f"There must be exactly one {GRAPH} to read a SavedModel, but there are {len(found)}; pack the one SavedModel "
+            f"There must be exactly one {GRAPH} to read a SavedModel, but there are {len(found)}; pack the one "
+            "SavedModel "
             "folder alone.",
             code="unknown-format",
         )

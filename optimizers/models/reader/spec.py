@@ -1,6 +1,6 @@
-"""What a model file says, as plain data: layers with validated options, the graph that joins them, and where weights are.
+"""What a model file says, as plain data: layers with validated options, how they are joined, and where weights are.
 
-Nothing here can run code. A `ModelSpec` is what `read` returns and what ``optimizers.tf.build`` turns into a live model.
+Nothing here can run code. A `ModelSpec` is what `read` returns; ``optimizers.tf.build`` turns it into a live model.
 """
 
 from __future__ import annotations
@@ -98,10 +98,9 @@ class GraphSpec:
 
 @dataclass(frozen=True)
 class ArchiveWeights:
-    """Weights addressed by ``layers/<class>_<n>/vars/<i>``, as Keras archives do. ``style`` tells dialects of it apart."""
+    """Weights addressed by ``layers/<class>_<n>/vars/<i>``, as Keras archives do."""
 
     file: Hdf5
-    style: str = "paths"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def is_ours(description: dict[str, Any]) -> bool:
 
 
 def is_foreign(description: dict[str, Any], kind: str, from_applications: frozenset[str]) -> bool:
-    """Whether a class lives outside Keras. ``from_applications`` are names that Keras only uses for its own networks."""
+    """Whether a class lives outside Keras. ``from_applications`` are names that Keras uses only in its own networks."""
     if is_ours(description):
         return False
     module = str(description.get("module") or "")
@@ -42,7 +42,8 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
     bare = kind.rsplit(">", 1)[-1]
     if bare in _CODE:
         return ModelRefused(
-            f"Layer {name!r} is a {bare} layer: it runs Python code or a program from outside the file, which is never done "
+            f"Layer {name!r} is a {bare} layer: it runs Python code or a program from outside the file, which is never "
+            "done "
             "here; replace it by built-in layers and save the model again.",
             code="unsafe-layer",
         )
@@ -54,12 +55,14 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
         )
     if foreign:
         return ModelRefused(
-            f"Layer {name!r} is of the custom class {kind!r}, whose Python code is not in the file; replace it by built-in "
+            f"Layer {name!r} is of the custom class {kind!r}, whose Python code is not in the file; replace it by "
+            "built-in "
             "layers and save the model again.",
             code="custom-layer",
         )
     return ModelRefused(
-        f"Layer {name!r} is of class {kind!r}, which is not supported; replace it by other built-in layers and save the "
+        f"Layer {name!r} is of class {kind!r}, which is not supported; replace it by other built-in layers and save "
+        "the "
         "model again.",
         code="unsupported-layer",
     )
@@ -74,6 +77,7 @@ def refuse_model(description: dict[str, Any]) -> ModelRefused:
     else:
         way_out = "build it with the functional API and save it again."
     return ModelRefused(
-        f"The model is of the custom class {kind!r} (a subclassed model), whose Python code is not in the file; {way_out}",
+        f"The model is of the custom class {kind!r} (a subclassed model), whose Python code is not in the file; "
+        f"{way_out}",
         code="subclassed-model",
     )

@@ -1,4 +1,4 @@
-"""JSON form of an operation's arguments, in which tensors are numbered holes. Used in the files that we write ourselves."""
+"""JSON form of an operation's arguments, in which tensors are numbered holes. Used in the files that we write."""
 
 from __future__ import annotations
 

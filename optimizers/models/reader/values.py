@@ -14,13 +14,21 @@ from optimizers.models.reader.limits import LIMITS
 
 Rule = Callable[[Any, str], Any]
 
+
+def words(text: str) -> list[str]:
+    """The words of a text, for tables that are easier to read as one."""
+    return text.split()
+
+
 FLOAT_DTYPES = {"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"}
 PLAIN_DTYPES = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"}
 
 ACTIVATIONS = frozenset(
-    "linear relu relu6 leaky_relu sigmoid tanh softmax log_softmax elu selu celu softplus softsign exponential gelu silu "
-    "mish hard_sigmoid hard_silu hard_tanh hard_shrink soft_shrink tanh_shrink log_sigmoid squareplus sparse_plus "
-    "sparse_sigmoid glu keras2_hard_sigmoid".split()
+    words(
+        "linear relu relu6 leaky_relu sigmoid tanh softmax log_softmax elu selu celu softplus softsign exponential gelu "
+        "silu mish hard_sigmoid hard_silu hard_tanh hard_shrink soft_shrink tanh_shrink log_sigmoid squareplus sparse_plus "
+        "sparse_sigmoid glu keras2_hard_sigmoid"
+    )
 )
 _ACTIVATION_NAMES = {
     None: "linear",
@@ -38,7 +46,8 @@ OURS = "paretoscope>"
 def wrong(where: str, expected: str, value: Any) -> NoReturn:
     """Refuses a value: names the place, what was expected and what was found."""
     raise ModelRefused(
-        f"{where[0].upper()}{where[1:]}: expected {expected}, got {str(value)[:60]!r}; build the model again with a legal "
+        f"{where[0].upper()}{where[1:]}: expected {expected}, got {str(value)[:60]!r}; build the model again with a "
+        "legal "
         "value and save it.",
         code="bad-value",
     )
@@ -217,7 +226,8 @@ def activation(value: Any, where: str) -> str:
         name = _ACTIVATION_NAMES.get(name, name)
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ModelRefused(
-            f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not an activation that is built into Keras; its code is not "
+            f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not an activation that is built into Keras; its code "
+            "is not "
             "in the file, so replace it by a built-in one and save the model again.",
             code="custom-function",
         )
@@ -259,7 +269,8 @@ def _named(value: Any, where: str, known: frozenset[str], noun: str) -> tuple[st
     options = value.get("config") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in known or not isinstance(options or {}, dict):
         raise ModelRefused(
-            f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not a {noun} that is built into Keras; leave it out and save "
+            f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not a {noun} that is built into Keras; leave it out "
+            "and save "
             "the model again.",
             code="custom-function",
         )
@@ -279,7 +290,8 @@ def dtype(value: Any, where: str) -> str | None:
         return None
     if value == "string":
         raise ModelRefused(
-            f"{where[0].upper()}{where[1:]}: text cannot be an input of a deployable model; feed whole-number ids instead.",
+            f"{where[0].upper()}{where[1:]}: text cannot be an input of a deployable model; feed whole-number ids "
+            "instead.",
             code="unsupported-layer",
         )
     if not isinstance(value, str) or value not in FLOAT_DTYPES | PLAIN_DTYPES:
@@ -291,6 +303,7 @@ def dtype(value: Any, where: str) -> str | None:
 
 def _already_quantized(where: str, name: Any) -> NoReturn:
     raise ModelRefused(
-        f"{where[0].upper()}{where[1:]}: the model was already quantized by Keras ({shown(name)}); give the float model.",
+        f"{where[0].upper()}{where[1:]}: the model was already quantized by Keras ({shown(name)}); give the float "
+        "model.",
         code="already-quantized",
     )
