@@ -125,7 +125,8 @@ def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> 
 def _numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
     import numpy as np
 
-    y = labels.astype(np.float32)
+    with np.errstate(over="ignore"):
+        y = labels.astype(np.float32)
     if not np.isfinite(y).all():
         raise DataRefused(f"{name} holds numbers beyond the range of float32; scale them.", code="not-finite")
     if len(np.unique(y)) < 2:
