@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.errors import DataRefused, NotApplicable
+from optimizers.litert.operators import operators
 
 STATEFUL_OPS = frozenset(
     {
@@ -47,23 +47,6 @@ def load(file: Path | bytes, threads: int = 1) -> Any:
     except (RuntimeError, ValueError) as error:
         raise NotApplicable("LiteRT cannot run this file.", detail=str(error)) from error
     return interpreter
-
-
-def operators(file: Path | bytes) -> Counter[str]:
-    """How often each operator occurs in all subgraphs of a file; a custom one is named ``custom:NAME``."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
-    model = schema.Model.GetRootAs(file if isinstance(file, bytes) else file.read_bytes(), 0)
-    found: Counter[str] = Counter()
-    for g in range(model.SubgraphsLength()):
-        graph = model.Subgraphs(g)
-        for i in range(graph.OperatorsLength()):
-            code = model.OperatorCodes(graph.Operators(i).OpcodeIndex())
-            custom = code.CustomCode()
-            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-            found[f"custom:{custom.decode()}" if custom else names.get(number, f"operator {number}")] += 1
-    return found
 
 
 def inputs(interpreter: Any) -> list[dict[str, Any]]:

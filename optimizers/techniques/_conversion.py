@@ -61,7 +61,7 @@ def convert_stage(context: StageContext, mode: Any, **options: Any) -> StageRepo
 
 
 def calibrated_stage(context: StageContext, mode: Any, samples: int, **options: Any) -> StageReport:
-    """Converts with calibration on examples of the train part and verifies on the validation part.
+    """Converts with calibration on examples of the train part and verifies on examples of the validation part.
 
     Args:
         context: Of the stage.
@@ -78,11 +78,12 @@ def calibrated_stage(context: StageContext, mode: Any, samples: int, **options: 
     model = build.load_working(context.source)
     context.progress(2, 3)
     held_out = data.validation if len(data.validation) else data.train
+    checked = np.sort(rng.permutation(len(held_out))[:_VERIFIED_EXAMPLES])
     result = convert.convert(
         model,
         mode,
         representative=data.train.x[picks],
-        examples=held_out.x[:_VERIFIED_EXAMPLES],
+        examples=held_out.x[checked],
         seed=context.seed,
         **options,
     )

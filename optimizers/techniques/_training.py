@@ -26,7 +26,7 @@ class TrainingParams(ParamSet):
         advanced=True,
     )
     learning_rate: float = param(
-        1e-3,
+        3e-4,
         label="Learning rate",
         help="Length of a training step (Adam); too large destroys what the model knows, too small recovers nothing.",
         low=1e-6,

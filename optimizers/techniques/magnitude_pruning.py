@@ -78,7 +78,7 @@ class MagnitudePruningParams(TrainingParams):
             raise ValueError(f"begin ({self.begin:g}) must be smaller than end ({self.end:g})")
         if self.schedule == "polynomial" and self.initial_sparsity > self.target_sparsity:
             raise ValueError(
-                f"initial_sparsity ({self.initial_sparsity:g}) must not exceed target_sparsity, {self.target_sparsity:g}"
+                f"initial_sparsity, {self.initial_sparsity:g}, must not exceed target_sparsity {self.target_sparsity:g}"
             )
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from optimizers.errors import NotApplicable
-from optimizers.litert import interpreter as litert
+from optimizers.litert import operators
 from optimizers.litert.trial import loads
 from optimizers.tf import recurrent as rnn
 from optimizers.tf import verify
@@ -79,14 +79,18 @@ def convert(
     if len(specs) > 1 and mode in _CALIBRATED:
         raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(specs)}.")
     fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)
-    if fused and mode in _CALIBRATED:
-        _refuse_loops(model, specs, mode)
+    if fused and mode == "int16x8":
+        raise NotApplicable(
+            "A recurrent layer has no int16x8 version unless it is unrolled; set recurrent to 'unrolled'."
+        )
+    if fused and mode == "int8":
+        _refuse_loops(model, specs)
 
     def run(strict: bool) -> bytes:
         return _run(model, specs, fused, mode, io, granularity, representative, strict)
 
-    content, notes = _with_fallback(run, mode, io)
-    found = litert.operators(content)
+    content = _with_fallback(run, mode, io)
+    found = operators.operators(content)
     custom = sorted(name for name in found if name.startswith(("custom:", "FLEX")))
     if custom:
         raise NotApplicable(f"LiteRT alone cannot run these operators of the converted file: {', '.join(custom)}.")
@@ -95,14 +99,24 @@ def convert(
         raise NotApplicable(
             f"The file converted to {mode} cannot be run: {trouble}.", detail=f"operators: {dict(found)}"
         )
-    figures, warnings = verify.against_model(original, content, mode, _probes(original, specs, examples, seed))
-    integer_only = not verify.float_tensors(content)
-    figures |= {"operators": dict(sorted(found.items())), "integer_only": integer_only}
+    left, integer_only = operators.float_operators(content), operators.integer_only(content)
     if io != "float32" and not integer_only:
-        raise NotApplicable(
-            f"Tensors stay in floating point inside, so {io} inputs and outputs would promise too much."
-        )
-    return Conversion(content, figures, (*notes, *warnings))
+        named = f" ({', '.join(sorted(left))})" if left else ""
+        raise NotApplicable(f"Some operators{named} stay in floating point, so the file is not fit for {io} hardware.")
+    figures, notes = verify.against_model(original, content, mode, _probes(original, specs, examples, seed))
+    figures |= {"operators": dict(sorted(found.items())), "integer_only": integer_only}
+    if mode in _CALIBRATED:
+        figures["float_operators"] = dict(sorted(left.items()))
+    return Conversion(content, figures, (*_remarks(content, mode, left, fused), *notes))
+
+
+def _remarks(content: bytes, mode: Mode, left: Mapping[str, int], fused: bool) -> tuple[str, ...]:
+    if mode in _CALIBRATED and left:
+        return (f"These operators have no {mode} version here and stay in floating point: {', '.join(sorted(left))}.",)
+    if mode == "dynamic_range" and not operators.tensor_types(content)["INT8"]:
+        fused_too = ", and so does a fused LSTM with one such matrix; unrolled it is quantized" if fused else ""
+        return (f"No weight was quantized: tensors under 1024 values stay in float{fused_too}.",)
+    return ()
 
 
 def _specs(model: Any) -> list[tf.TensorSpec]:
@@ -171,16 +185,16 @@ def _calibration(examples: np.ndarray | None, spec: tf.TensorSpec) -> Callable[[
     return one_by_one
 
 
-def _with_fallback(run: Callable[[bool], bytes], mode: Mode, io: Io) -> tuple[bytes, tuple[str, ...]]:
-    """Bytes and notes. Where an operator has no integer version it may stay float, unless the interface is integer."""
+def _with_fallback(run: Callable[[bool], bytes], mode: Mode, io: Io) -> bytes:
+    """Where an operator has no integer version it may stay float, unless inputs and outputs are to be integers."""
     try:
-        return run(True), ()
+        return run(True)
     except Exception as error:
         reason = _refusal(error, mode)
         if mode not in _CALIBRATED or io != "float32" or reason.code == "unsupported-operators":
             raise reason from error
     try:
-        return run(False), (f"Some operators have no {mode} version and stay in floating point: {reason.detail[:300]}",)
+        return run(False)
     except Exception as error:
         raise _refusal(error, mode) from error
 
@@ -205,16 +219,16 @@ def _refusal(error: Exception, mode: Mode) -> NotApplicable:
     )
 
 
-def _refuse_loops(model: Any, specs: list[tf.TensorSpec], mode: Mode) -> None:
+def _refuse_loops(model: Any, specs: list[tf.TensorSpec]) -> None:
     """Raises where a recurrent layer becomes a loop: calibrating one ends the process without a word."""
     try:
         content = _run(model, specs, True, "float32", "float32", "per_channel", None, True)
     except Exception as error:
         raise _refusal(error, "float32") from error
-    if litert.operators(content)["WHILE"]:
+    if operators.operators(content)["WHILE"]:
         kinds = ", ".join(sorted({type(layer).__name__ for layer in rnn.layers(model)}))
         raise NotApplicable(
-            f"A recurrent layer ({kinds}) becomes a loop, which {mode} cannot have; set recurrent to 'unrolled'."
+            f"A recurrent layer ({kinds}) becomes a loop, which int8 cannot have; set recurrent to 'unrolled'."
         )
 
 

@@ -60,10 +60,10 @@ def loss_and_metrics(model: Any, data: TrainingData) -> tuple[Any, list[Any]]:
 
 
 def _check_width(task: Task, width: int, classes: int) -> None:
-    wanted = {"regression": (1,), "binary": (1, 2), "classification": (classes,)}[task]
-    if width not in wanted:
-        names = " or ".join(map(str, wanted))
-        raise NotApplicable(f"A {task} task on these data needs an output of {names} values; the model gives {width}.")
+    if task == "classification" and width < max(2, classes):
+        raise NotApplicable(f"The data have {classes} classes; the model tells only {width} apart.")
+    if task != "classification" and width > (2 if task == "binary" else 1):
+        raise NotApplicable(f"A {task} task needs one output value; the model gives {width}.")
 
 
 def _gives_probabilities(model: Any, data: TrainingData, width: int) -> bool:

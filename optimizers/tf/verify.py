@@ -116,16 +116,6 @@ def _refuse_missing_weights(model: Any, content: bytes, mode: str) -> None:
         )
 
 
-def float_tensors(content: bytes) -> int:
-    """How many tensors of a file hold floating point numbers; 0 means that integer-only hardware can run it."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    floats = {schema.TensorType.FLOAT16, schema.TensorType.FLOAT32, schema.TensorType.FLOAT64}
-    model = schema.Model.GetRootAs(content, 0)
-    graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
-    return sum(graph.Tensors(i).Type() in floats for graph in graphs for i in range(graph.TensorsLength()))
-
-
 def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.ndarray]]:
     """Random examples in the range that a model expects.
 
