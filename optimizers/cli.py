@@ -224,7 +224,7 @@ def _moment(queue: JobQueue, run_id: str) -> str:
     progress = queue.progress(run_id)
     if progress is None:
         return ""
-    tenth = f" {10 * int(10 * progress.step / progress.of)}%" if progress.of else ""
+    tenth = f" {10 * int(10 * progress.step / progress.of)}%" if progress.step and progress.of else ""
     return f"[{progress.stage}/{progress.stages}] {progress.waiting or progress.title}{tenth}"
 
 

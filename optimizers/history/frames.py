@@ -28,6 +28,8 @@ COMPARISON_COLUMNS = (
 """First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
 ``metric_high``, ``metric_n`` and ``metric_change``."""
 
+_PAIRED_TIME, _PAIRED_RATIO = "latency_ms", "speedup"
+
 RUN_COLUMNS = (
     "run_id",
     "variant",
@@ -46,7 +48,7 @@ def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     """One row per deployable file of the finished runs and of their baselines, baselines first.
 
     ``<metric>_change`` compares with the row's own baseline: variant minus baseline for prediction metrics, the ratio
-    minus one for everything else (-0.75 is four times smaller). What was not measured is NaN.
+    minus one for sizes and for the median latency (-0.75 is four times smaller or faster). What was not measured is NaN.
     """
     order = {run_id: place for place, run_id in enumerate(run_ids)}
     runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
@@ -193,11 +195,21 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
     for name, m in own.items():
         row |= {name: m.value, f"{name}_low": m.low, f"{name}_high": m.high, f"{name}_n": m.n}
         if name in base:
-            row[f"{name}_change"] = _change(name, m.value, base[name].value)
+            row[f"{name}_change"] = _change(name, own, base)
     return row
 
 
-def _change(name: str, value: float, baseline: float) -> float | None:
-    if registry.metrics()[name].needs == "predictions":
+def _change(name: str, own: dict[str, Measurement], base: dict[str, Measurement]) -> float | None:
+    """Difference or ratio to the baseline, None where none was measured.
+
+    Times taken minutes apart say little about each other on a machine that is not always equally fast; only the ratio that
+    was measured in turn with the baseline is a comparison.
+    """
+    value, baseline = own[name].value, base[name].value
+    needs = registry.metrics()[name].needs
+    if needs == "predictions":
         return value - baseline
+    if needs == "timing":
+        ratio = own.get(_PAIRED_RATIO)
+        return 1.0 / ratio.value - 1.0 if name == _PAIRED_TIME and ratio is not None else None
     return value / baseline - 1.0 if baseline else None
