@@ -26,7 +26,7 @@ def live_loss(points: Sequence[tuple[int, float]]) -> go.Figure:
                 showlegend=False,
             )
         )  # fmt: skip
-    figure.update_layout(height=84, margin={"t": 2, "r": 2, "b": 2, "l": 2}, dragmode=False)
+    figure.update_layout(height=64, margin={"t": 2, "r": 2, "b": 2, "l": 2}, dragmode=False)
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True)
     return figure

@@ -1,0 +1,42 @@
+"""Page: size, speed and quality of the variants side by side, and the files themselves."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optimizers.history.frames import comparison as compared
+from pages.components import comparison
+from pages.components.compare_runs import compared_runs, header, not_measured, still_running
+from pages.components.details import details
+from pages.components.queue import job_queue
+from pages.components.shell import inside_app
+
+inside_app()
+st.title("Compare", anchor=False)
+queue = job_queue()
+runs = compared_runs(queue)
+if not runs:
+    st.markdown("There is nothing to compare yet. Run a few variants; they appear here side by side.")
+    st.page_link("pages/optimize.py", label="Optimize a model", icon=":material/tune:")
+    st.stop()
+
+header(queue, runs)
+still_running(queue, runs)
+frame = compared(queue.history, [run.id for run in runs])
+if frame.empty:
+    not_measured(runs)
+    st.page_link("pages/runs.py", label="See the runs", icon=":material/pending_actions:")
+    st.stop()
+
+comparison.settle_choice(frame)
+comparison.highlights(frame)
+left, right = st.columns([3, 2], gap="large")
+with left:
+    comparison.chart(frame)
+    not_measured(runs)
+with right:
+    details(queue, frame, runs)
+st.subheader("All figures", anchor=False)
+comparison.table(frame)
+st.subheader("Metric by metric", anchor=False)
+comparison.bar_charts(frame)

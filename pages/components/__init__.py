@@ -1,0 +1,1 @@
+"""What several pages share. Pages hold no logic; these modules hold little, and none of it computes."""

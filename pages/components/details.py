@@ -1,0 +1,129 @@
+"""Everything about one file: recipe, measurements, steps, and the file itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from optimizers import registry
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import StoreDamaged
+from optimizers.figures import format as fmt
+from optimizers.figures.curves import history_data, training_loss
+from optimizers.figures.theme import CONFIG
+from optimizers.figures.tradeoff import speedup_of
+from optimizers.history.frames import metric_columns
+from optimizers.params import fields
+from optimizers.records import Run, StageRecord, StepRecord
+from pages.components.comparison import CHOSEN, identities, names
+from pages.components.text import code, escaped
+
+
+def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
+    """The panel of the chosen file."""
+    ids = identities(frame)
+    called = dict(zip(ids, names(frame), strict=True))
+    chosen = st.selectbox("Variant", ids, key=CHOSEN, format_func=called.__getitem__)
+    row = frame.iloc[ids.index(chosen)]
+    st.code(row["variant"], language=None, wrap_lines=True)
+    with st.container(horizontal=True, gap="small"):
+        _download(queue, row, called[chosen], main=True)
+        baselines = frame[frame["is_baseline"].astype(bool) & (frame["model"] == row["model"])]
+        if not row["is_baseline"] and not baselines.empty:
+            _download(queue, baselines.iloc[0], "baseline", main=False)
+    _measurements(frame, row)
+    run = next((run for run in runs if run.id == row["run_id"]), None)
+    if run is not None and run.stages:
+        _steps(queue, run)
+
+
+def _download(queue: JobQueue, row: pd.Series, name: str, *, main: bool) -> None:
+    artifact = queue.store.get(str(row["artifact_key"])) if row["artifact_key"] else None
+    if artifact is None:
+        st.caption("The file is no longer in the store; run the recipe again to get it back.")
+        return
+    try:
+        path: Path = queue.store.path(artifact)
+    except StoreDamaged:
+        st.caption("The file in the store is damaged; run the recipe again to get it back.")
+        return
+    st.download_button(
+        f"Download .tflite ({fmt.size(artifact.size_bytes)})" if main else "Baseline",
+        data=path.read_bytes, file_name=file_name(str(row["model"]), name), mime="application/octet-stream",
+        type="primary" if main else "secondary", icon=":material/download:", on_click="ignore",
+        key="download" if main else "download-baseline",
+        help=None if main else "Download the float32 file that everything is compared with",
+    )  # fmt: skip
+
+
+def file_name(model: str, variant: str) -> str:
+    """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8.tflite``."""
+    stem = model.rpartition(".")[0] or model
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{stem}-{variant}").strip("_") + ".tflite"
+
+
+def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
+    known, lines = registry.metrics(), ["| | Measured | 95% interval | Baseline |", "|:--|--:|:--|:--|"]
+    for name in metric_columns(frame):
+        metric = known[name]
+        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–") or "exact"
+        change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
+        value = fmt.value(metric, row[name])
+        lines.append(f"| {metric.title} | **{value}** | {'' if value == fmt.NOT_MEASURED else bounds} | {change} |")
+    st.markdown("\n".join(lines))
+    st.caption(_counts(frame, row))
+
+
+def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
+    """How many examples and timed runs are behind the figures, and where the time was taken."""
+    known, parts = registry.metrics(), []
+    for needs, what in (("predictions", "test examples"), ("timing", "timed runs")):
+        counts = [
+            row[f"{n}_n"] for n in metric_columns(frame) if known[n].needs == needs and not pd.isna(row[f"{n}_n"])
+        ]
+        if counts:
+            parts.append(f"{fmt.count(counts[0])} {what}")
+    if row["device"]:
+        threads = int(row["threads"] or 1)
+        parts.append(f"{row['device']}, {threads} thread{'s' if threads > 1 else ''}")
+    return " · ".join(parts)
+
+
+def _steps(queue: JobQueue, run: Run) -> None:
+    steps = [*run.steps, *(StepRecord(technique=s.technique) for s in run.stages[len(run.steps) :])]
+    for number, (step, stage) in enumerate(zip(steps, run.stages, strict=False), start=1):
+        technique = registry.technique(step.technique)
+        origin = "from the store" if stage.origin == "store" else fmt.elapsed(stage.seconds)
+        with st.expander(f"Step {number}: {technique.title} ({origin})", key=f"step-{number}"):
+            _step(queue, step, stage, number)
+
+
+def _step(queue: JobQueue, step: StepRecord, stage: StageRecord, number: int) -> None:
+    declared = fields(registry.technique(step.technique).params)
+    values = [f"{f.label}: **{_shown(f.percent, step.params[f.name])}**" for f in declared if f.name in step.params]
+    if values:
+        st.markdown(" · ".join(values))
+    artifact = queue.store.get(stage.key)
+    report: dict[str, Any] = artifact.report if artifact else {}
+    for note in report.get("notes", ()):
+        st.markdown(f"- {escaped(str(note))}")
+    skipped = report.get("skipped") or {}
+    if skipped:
+        st.markdown("**Left alone**\n" + "\n".join(f"- {code(n)}: {escaped(str(why))}" for n, why in skipped.items()))
+    history = (report.get("figures") or {}).get("history")
+    if isinstance(history, dict) and not history_data(history).empty:
+        st.plotly_chart(training_loss(history), config=CONFIG, key=f"history-{number}", alt="Loss by epoch")
+    if not (values or skipped or report.get("notes")):
+        st.caption("This step has no settings, and nothing to note.")
+
+
+def _shown(percent: bool, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if percent and isinstance(value, int | float):
+        return f"{value * 100:g}%"
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

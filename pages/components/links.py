@@ -1,0 +1,95 @@
+"""What the address bar says: model and data, and the runs looked at. Anything else in it is refused or left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from optimizers import uploads
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import UnknownName, UserError
+from pages.components import session
+
+_RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
+_MOST_RUNS = 60
+_CHOICE = "choice"
+
+
+class Choice(NamedTuple):
+    """A model and the data that goes with it, as URIs."""
+
+    model: str
+    data: str
+
+
+def choice(queue: JobQueue) -> Choice | None:
+    """Model and data from the URL, else those this session looked at last; None when nothing was chosen.
+
+    Raises:
+        UserError: The URL names something that a browser may not ask for.
+    """
+    named = Choice(st.query_params.get("model", ""), st.query_params.get("data", ""))
+    if not any(named):
+        known: Choice | None = st.session_state.get(_CHOICE)
+        if known is not None:
+            st.query_params.update(known._asdict())
+        return known
+    allow(named.model, "model", queue)
+    named = Choice(named.model, named.data or _data_of_sample(named.model))
+    allow(named.data, "data", queue)
+    choose(named)
+    return named
+
+
+def choose(chosen: Choice) -> None:
+    """Puts a choice into the URL and keeps it for the other pages."""
+    st.session_state[_CHOICE] = chosen
+    st.query_params.update(chosen._asdict())
+
+
+def forget_choice() -> None:
+    """Nothing is chosen any more."""
+    st.session_state.pop(_CHOICE, None)
+    for name in Choice._fields:
+        st.query_params.pop(name, None)
+
+
+def allow(uri: str, kind: str, queue: JobQueue) -> None:
+    """Raises `UserError` unless the URI is a sample or one of this browser's own uploads; paths are never accepted."""
+    prefix, _, rest = uri.partition(":")
+    noun = "model" if kind == "model" else "data set"
+    if prefix == uploads.PREFIX:
+        upload = uploads.find(rest, "model" if kind == "model" else "data", queue.settings)[1]
+        if upload.scope != session.scope():
+            raise UnknownName("This file was uploaded in another browser; upload it here to work with it.")
+    elif prefix != "sample" or not rest:
+        raise UserError(f"The address names no {noun} that can be opened here; choose a sample or upload a file.")
+
+
+def run_ids() -> list[str]:
+    """Run ids from the URL, without repetitions; what cannot be an id is left out."""
+    ids = st.query_params.get("runs", "").split(",")
+    return list(dict.fromkeys(i for i in ids if _RUN_ID.fullmatch(i)))[:_MOST_RUNS]
+
+
+def runs_query(ids: Iterable[str]) -> dict[str, str]:
+    """Query parameters that show these runs."""
+    return {"runs": ",".join(ids)}
+
+
+def address(page: str, ids: Iterable[str]) -> str:
+    """Full link to a page that shows these runs; a relative one where the app's own address is unknown."""
+    here = urlsplit(st.context.url or "")
+    root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
+    return f"{root}/{page}?runs={','.join(ids)}"
+
+
+def _data_of_sample(uri: str) -> str:
+    from optimizers.models import sample
+
+    entry = sample.manifest().get(uri.removeprefix("sample:"))
+    return entry.dataset if entry else ""

@@ -1,0 +1,33 @@
+"""One line that says which model and data a page is about."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optimizers.engine.driver import check_fit
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import ParetoscopeError
+from optimizers.figures import format as fmt
+from pages.components.links import Choice
+from pages.components.text import TASKS
+
+
+def model_strip(queue: JobQueue, chosen: Choice) -> bool:
+    """Draws the line; false when the model or its data were refused, after saying why."""
+    try:
+        with st.spinner("Reading the model. The first time this takes a few seconds."):
+            model, summary = queue.driver.inspect_model(chosen.model)
+            dataset, data = queue.driver.inspect_dataset(chosen.data)
+        check_fit(summary, data)
+    except ParetoscopeError as error:
+        st.error(error.message, icon=":material/block:")
+        st.page_link("pages/model.py", label="Choose another model", icon=":material/arrow_back:")
+        return False
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown(
+            f"**{model.name}** with {fmt.count(summary.parameters)} parameters on **{dataset.name}** "
+            f":gray[({TASKS[data.task].lower()}, {fmt.count(data.n_test)} test examples)]",
+            width="content",
+        )
+        st.page_link("pages/model.py", label="Change", icon=":material/swap_horiz:", query_params=chosen._asdict())
+    return True

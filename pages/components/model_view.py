@@ -1,0 +1,156 @@
+"""What is known about the chosen model and its data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from optimizers.engine.driver import check_fit
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import DataRefused, ParetoscopeError
+from optimizers.figures import examples
+from optimizers.figures import format as fmt
+from optimizers.figures.theme import CONFIG
+from optimizers.models import sample
+from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, TensorSpec
+from pages.components.links import Choice
+from pages.components.text import TASKS
+
+_IMAGE_PIXELS = 56
+
+
+def model_and_data(queue: JobQueue, chosen: Choice) -> None:
+    """Facts, data, architecture and notes of what was chosen, and the way on. Refusals are told in one sentence."""
+    try:
+        with st.spinner("Reading the model. The first time this takes a few seconds."):
+            model, summary = queue.driver.inspect_model(chosen.model)
+    except ParetoscopeError as error:
+        st.error(error.message, icon=":material/block:")
+        return
+    entry = sample.manifest().get(chosen.model.removeprefix("sample:"))
+    _heading(model, entry)
+    try:
+        with st.spinner("Reading the data."):
+            dataset, data = queue.driver.inspect_dataset(chosen.data)
+        check_fit(summary, data)
+    except ParetoscopeError as error:
+        _facts(summary, None)
+        st.error(error.message, icon=":material/block:")
+        _architecture(summary)
+        return
+    _facts(summary, data)
+    if st.button("Optimize this model", type="primary", icon=":material/arrow_forward:", icon_position="right"):
+        st.switch_page("pages/optimize.py", query_params=chosen._asdict())
+    shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
+    with shown:
+        _data(dataset, data)
+    with layers:
+        _architecture(summary)
+    with notes:
+        _notes(summary, data, entry)
+
+
+def fits(summary: ModelSummary, data: DatasetSummary) -> str:
+    """Why the data do not fit the model, or an empty text."""
+    try:
+        check_fit(summary, data)
+    except DataRefused as error:
+        return error.message
+    return ""
+
+
+def shape(spec: TensorSpec) -> str:
+    """A tensor as people write it, like ``8 × 8 × 1 float32``; a dimension of any length is ``any``."""
+    return " × ".join("any" if size is None else str(size) for size in spec.shape) or "1"
+
+
+def _heading(model: ModelRef, entry: sample.SampleModel | None) -> None:
+    st.subheader(model.name, anchor=False)
+    if entry is not None:
+        st.markdown(entry.description)
+
+
+def _facts(summary: ModelSummary, data: DatasetSummary | None) -> None:
+    facts = {
+        "Parameters": fmt.count(summary.parameters),
+        "Input": ", ".join(shape(spec) for spec in summary.inputs),
+        "Output": ", ".join(shape(spec) for spec in summary.outputs),
+        "Task": TASKS[data.task] if data else "Not known yet",
+        "Format": summary.format,
+    }
+    with st.container(horizontal=True, gap="medium"):
+        for label, text in facts.items():
+            st.markdown(f":gray[{label}]  \n**{text}**", width="content")
+
+
+def _data(dataset: DatasetRef, data: DatasetSummary) -> None:
+    counts = {"train": data.n_train, "validation": data.n_validation, "test": data.n_test}
+    st.markdown(
+        f"**{dataset.name}**: "
+        + ", ".join(f"{fmt.count(n)} examples to {_PURPOSE[part]}" for part, n in counts.items())
+        + "."
+    )
+    preview = data.preview
+    kind = preview.get("kind", "none")
+    if kind == "images":
+        _images(preview["images"], [str(label) for label in preview["labels"]])
+    elif kind == "sequences":
+        st.plotly_chart(
+            examples.sequences(preview), config=CONFIG, key="sequences", alt="Example sequences of the data"
+        )
+    elif kind == "table":
+        st.dataframe(pd.DataFrame(preview["rows"], columns=preview["columns"]), hide_index=True, alt="Example rows")
+    else:
+        st.caption("There is no picture of examples of this shape.")
+    if data.classes:
+        st.caption(
+            f"{len(data.classes)} classes: {', '.join(data.classes[:20])}{', …' if len(data.classes) > 20 else ''}."
+        )
+    elif data.target_unit:
+        st.caption(f"The target is in {data.target_unit}.")
+
+
+_PURPOSE = {"train": "train", "validation": "validate", "test": "test"}
+
+
+def _images(images: list[list[list[float]]], labels: list[str]) -> None:
+    """The examples in one row, each pixel enlarged as a whole so that small images stay sharp."""
+    arrays = [np.asarray(image, dtype=float) for image in images]
+    top = max((float(array.max()) for array in arrays), default=1.0) or 1.0
+    scaled = [np.clip(array / top * 255, 0, 255).astype(np.uint8) for array in arrays]
+    zoom = max(1, 2 * _IMAGE_PIXELS // scaled[0].shape[0]) if scaled else 1
+    with st.container(horizontal=True, gap="xsmall"):
+        for array, label in zip(scaled, labels, strict=True):
+            large = array.repeat(zoom, axis=0).repeat(zoom, axis=1)
+            st.image(large, caption=label, width=_IMAGE_PIXELS, alt=f"Example of {label}")
+
+
+def _architecture(summary: ModelSummary) -> None:
+    rows = [
+        {
+            "Layer": layer.path or layer.name,
+            "Kind": layer.kind,
+            "Output": " × ".join("any" if size is None else str(size) for size in layer.output_shape),
+            "Parameters": layer.parameters,
+        }
+        for layer in summary.layers
+    ]
+    top = max((layer.parameters for layer in summary.layers), default=1)
+    bar = st.column_config.ProgressColumn(format="localized", min_value=0, max_value=max(top, 1))
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Parameters": bar}, alt="Layers of the model")
+
+
+def _notes(summary: ModelSummary, data: DatasetSummary, entry: sample.SampleModel | None) -> None:
+    lines = [*summary.notes, *data.notes]
+    if summary.bridge_error is not None:
+        lines.append(
+            f"Keras 3 and tf_keras build this model alike: their outputs differ by at most {summary.bridge_error:.1g}."
+        )
+    if entry is not None:
+        lines.append(f"The model is licensed under {entry.licence}.")
+    if data.licence:
+        lines.append(f"The data are licensed under {data.licence}.")
+    if data.source:
+        lines.append(f"Source of the data: {data.source}.")
+    st.markdown("\n".join(f"- {line}" for line in lines) or "There is nothing to note.")

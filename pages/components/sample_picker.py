@@ -1,0 +1,116 @@
+"""Choosing a model: one that comes with the app, or a visitor's own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optimizers import registry, uploads
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import ParetoscopeError
+from optimizers.figures import format as fmt
+from optimizers.models import sample
+from pages.components import links, session
+from pages.components.links import Choice
+from pages.components.text import TASKS
+
+SAMPLES, OWN = "Sample models", "Your own model"
+_TYPES = {"model": ["keras", "h5", "hdf5", "zip", "gz", "tgz"], "data": ["npz", "csv"]}
+
+
+def picker(queue: JobQueue, chosen: Choice | None) -> None:
+    """The controls; whatever is picked goes into the URL."""
+    own = chosen is not None and uploads.PREFIX in (chosen.model.partition(":")[0], chosen.data.partition(":")[0])
+    if "source" not in st.session_state:
+        st.session_state["source"] = OWN if own else SAMPLES
+    source = st.segmented_control(
+        "Where the model comes from", [SAMPLES, OWN], key="source", required=True, width="stretch"
+    )
+    if source == OWN:
+        _own_files(queue, chosen)
+    else:
+        _samples(chosen)
+
+
+def _samples(chosen: Choice | None) -> None:
+    known = sample.manifest()
+    current = chosen.model.removeprefix("sample:") if chosen else ""
+    st.session_state["sample"] = current if current in known else None
+    st.radio(
+        "Sample model",
+        list(known),
+        key="sample",
+        captions=[_caption(entry) for entry in known.values()],
+        on_change=_choose_sample,
+        label_visibility="collapsed",
+    )
+
+
+def _choose_sample() -> None:
+    name = st.session_state["sample"]
+    if name is not None:
+        links.choose(Choice(f"sample:{name}", sample.manifest()[name].dataset))
+
+
+def _caption(entry: sample.SampleModel) -> str:
+    metric = registry.metrics().get(entry.baseline.name)
+    quality = f"{metric.title} {fmt.value(metric, entry.baseline.value)}" if metric else ""
+    return " · ".join([TASKS[entry.task], f"{fmt.count(entry.parameters)} parameters", quality]).rstrip(" ·")
+
+
+def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
+    limit = queue.settings.upload_mib
+    _uploader("model", f"Model file: .keras, .h5, or a SavedModel as .zip or .tar.gz; at most {limit} MB", limit)
+    _uploader("data", f"Data file: .npz or .csv; at most {limit} MB", limit)
+    if problem := st.session_state.pop("upload_problem", None):
+        st.error(problem)
+    mine = uploads.listed(session.scope(), queue.settings)
+    models = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "model"}
+    data = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "data"}
+    if not models:
+        st.caption("Files stay on this server and are visible in this browser only.")
+        return
+    origin = registry.dataset_origins().get("sample")
+    data |= {f"sample:{name}": f"{name} (sample data)" for name in (origin.list() if origin else ())}
+    now = chosen or Choice("", "")
+    st.session_state["own_model"] = now.model if now.model in models else None
+    st.session_state["own_data"] = now.data if now.data in data else st.session_state.get("fresh_data")
+    for label, key, options in (("Model", "own_model", models), ("Data", "own_data", data)):
+        st.selectbox(
+            label, list(options), key=key, format_func=options.__getitem__, on_change=_choose_own,
+            placeholder="Choose one of your files" if key == "own_model" else "Choose data that fit the model",
+        )  # fmt: skip
+
+
+def _choose_own() -> None:
+    model, data = st.session_state["own_model"], st.session_state["own_data"]
+    st.session_state["fresh_data"] = data
+    if model and data:
+        links.choose(Choice(model, data))
+
+
+def _uploader(kind: str, label: str, limit: int) -> None:
+    turn = st.session_state.setdefault(f"turn_{kind}", 0)
+    key = f"upload_{kind}_{turn}"
+    st.file_uploader(label, _TYPES[kind], key=key, max_upload_size=limit, on_change=_keep, args=(kind, key))
+
+
+def _keep(kind: str, key: str) -> None:
+    """Stores a file that has just arrived, and chooses it; the uploader starts afresh."""
+    from pages.components.queue import job_queue
+
+    file = st.session_state.get(key)
+    if file is None:
+        return
+    queue = job_queue()
+    st.session_state[f"turn_{kind}"] += 1
+    try:
+        uri = uploads.keep(file, file.name, "model" if kind == "model" else "data", session.scope(), queue.settings)
+    except ParetoscopeError as error:
+        st.session_state["upload_problem"] = error.message
+        return
+    known: Choice = st.session_state.get("choice") or Choice("", "")
+    fresh_model = uri if kind == "model" else st.session_state.get("fresh_model") or known.model
+    fresh_data = uri if kind == "data" else st.session_state.get("fresh_data") or known.data
+    st.session_state["fresh_model"], st.session_state["fresh_data"] = fresh_model, fresh_data
+    if fresh_model.startswith(uploads.PREFIX) and fresh_data:
+        links.choose(Choice(fresh_model, fresh_data))

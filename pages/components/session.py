@@ -1,0 +1,50 @@
+"""Who is looking: a secret token per browser, kept in a cookie, so that a reload or a restart loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from optimizers import sessions
+from optimizers.engine.queue import JobQueue
+from optimizers.records import Run
+
+COOKIE = "paretoscope_session"
+_STATE = "session_token"
+_YEAR = 365 * 24 * 3600
+
+
+def token() -> str:
+    """This browser's token: from its cookie, else a new one that `keep_cookie` sends."""
+    if _STATE not in st.session_state:
+        cookie = st.context.cookies.get(COOKIE)
+        st.session_state[_STATE] = cookie if sessions.is_token(cookie) else sessions.new_token()
+    return str(st.session_state[_STATE])
+
+
+def keep_cookie() -> None:
+    """Hands the token to a browser that came without one. It is sent to this site only."""
+    if st.context.cookies.get(COOKIE) == token():
+        return
+    cookie = f"{COOKIE}={token()}; path=/; max-age={_YEAR}; SameSite=Strict"
+    secure = "(location.protocol === 'https:' ? '; Secure' : '')"
+    st.html(f"<script>document.cookie = '{cookie}' + {secure};</script>", unsafe_allow_javascript=True)
+
+
+def scope() -> str:
+    """Scope of this browser's uploads and of the runs on them."""
+    return sessions.scope_of(token())
+
+
+def remember(queue: JobQueue, runs: Iterable[Run]) -> None:
+    """Notes that this browser asked for these runs."""
+    sessions.remember(token(), [run.id for run in runs], queue.settings)
+
+
+def my_runs(queue: JobQueue) -> list[Run]:
+    """Runs on this browser's uploads, and sample runs that it started itself; newest first."""
+    own = queue.history.runs(scopes=[scope()])
+    started = queue.history.runs(sessions.remembered(token(), queue.settings))
+    found = {run.id: run for run in [*own, *started]}
+    return sorted(found.values(), key=lambda run: run.created_at, reverse=True)

@@ -1,0 +1,36 @@
+"""Page: toggle techniques, see which variants that makes, run them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from optimizers.errors import ParetoscopeError
+from pages.components import builder, links
+from pages.components.launch import launch
+from pages.components.model_strip import model_strip
+from pages.components.queue import job_queue
+from pages.components.shell import inside_app
+
+inside_app()
+st.title("Optimize", anchor=False)
+queue = job_queue()
+try:
+    chosen = links.choice(queue)
+except ParetoscopeError as error:
+    st.error(error.message, icon=":material/block:")
+    links.forget_choice()
+    chosen = None
+
+if chosen is None:
+    st.markdown("Choose a model first; then its techniques appear here.")
+    st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_back:")
+    st.stop()
+
+ready = model_strip(queue, chosen)
+left, right = st.columns([3, 2], gap="large")
+with left:
+    steps = builder.techniques()
+with right:
+    variants = builder.plan(steps)
+    if ready:
+        launch(queue, chosen, variants)
