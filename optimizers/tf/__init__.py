@@ -2,7 +2,7 @@
 
 This is the only package that imports TensorFlow, tf_keras or Keras at module level; everything else imports this
 package inside the functions that need it, in worker processes. The model optimization toolkit works on tf_keras only,
-and asks for it through an environment variable that must be set before TensorFlow is imported; that is why it is set here.
+and asks for it through an environment variable that must be set before TensorFlow is imported; so it is set here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import tensorflow as tf
 
@@ -14,9 +14,14 @@ from optimizers.models.reader.limits import LIMITS
 
 
 class Budget:
-    """Counts the numbers in weights and activations of one model."""
+    """Counts the numbers in weights and activations of one model.
+
+    Attributes:
+        refusal: What was raised, because Keras wraps exceptions that pass through it into others.
+    """
 
     def __init__(self) -> None:
+        self.refusal: ModelRefused | None = None
         self._parameters = 0
         self._bytes = 0
         self._activations = 0
@@ -27,10 +32,9 @@ class Budget:
         self._parameters += count
         self._bytes += count * width
         if self._parameters > LIMITS.parameters or self._bytes > LIMITS.weight_bytes:
-            raise ModelRefused(
+            self._refuse(
                 f"The model declares more than {LIMITS.parameters:,} weights; nothing was allocated. Use a smaller "
-                "model.",
-                code="too-large",
+                "model."
             )
 
     def add_activation(self, shape: Sequence[int | None], where: str) -> None:
@@ -38,11 +42,14 @@ class Budget:
         count = math.prod(int(size) for size in shape[1:] if size is not None)
         self._activations += count
         if count > LIMITS.tensor_values or self._activations > LIMITS.graph_values:
-            raise ModelRefused(
+            self._refuse(
                 f"{where[0].upper()}{where[1:]} produces {count:,} values for one example; at most "
-                f"{LIMITS.tensor_values:,} are allowed. Use a smaller input or model.",
-                code="too-large",
+                f"{LIMITS.tensor_values:,} are allowed. Use a smaller input or model."
             )
+
+    def _refuse(self, message: str) -> NoReturn:
+        self.refusal = ModelRefused(message, code="too-large")
+        raise self.refusal
 
     @contextmanager
     def variables(self) -> Iterator[None]:

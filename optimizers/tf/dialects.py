@@ -27,6 +27,8 @@ _ABSENT_IN_KERAS2: dict[str, dict[str, tuple[Any, ...]]] = {
     "CenterCrop": {"data_format": _FORMATS},
     "Resizing": {"data_format": _FORMATS, "antialias": (False,)},
 }
+_CALL_OPTIONS = ("constant_values",)
+"""Options that Keras 3 operations take when they are called, not when they are created."""
 _KEPT_WHEN_NONE = frozenset({"merge_mode", "axis"})
 
 
@@ -197,7 +199,9 @@ class Keras3:
 
     def operation(self, spec: LayerSpec, name: str, args: list[Any], options: dict[str, Any]) -> Any:
         args = [tuple(value) if spec.kind == "GetItem" and isinstance(value, list) else value for value in args]
-        return _operation_class(spec.kind)(**options, name=name)(*args)
+        late = {key: options[key] for key in _CALL_OPTIONS if options.get(key) is not None}
+        early = {key: value for key, value in options.items() if key not in _CALL_OPTIONS}
+        return _operation_class(spec.kind)(**early, name=name)(*args, **late)
 
 
 def _operation_class(kind: str) -> Any:

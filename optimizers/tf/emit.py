@@ -41,9 +41,11 @@ class Emitter:
         with self._budget.variables():
             try:
                 return self._layer(root, outermost=True)
-            except ModelRefused:
-                raise
             except Exception as error:
+                if self._budget.refusal is not None:
+                    raise self._budget.refusal from None
+                if isinstance(error, ModelRefused):
+                    raise
                 raise ModelRefused(
                     f"The model cannot be rebuilt in {self.dialect.name} ({shown(error)}).",
                     code="bad-graph",
@@ -193,6 +195,8 @@ class Emitter:
             live = self._layer(layer)
             try:
                 model.add(live)
+            except ModelRefused:
+                raise
             except Exception as error:
                 raise self._rejected(layer, "its input", error, "bad-graph") from error
             done[layer.name, 0] = flat_tensors(model.outputs)

@@ -1,8 +1,8 @@
 """Reads model files from strangers into plain data. No code from a file runs; Keras and TensorFlow are not imported.
 
 ``read`` accepts Keras archives (``.keras``, of Keras 3 and of tf_keras), whole-model HDF5 files and SavedModels
-(folder, ``.zip`` or ``.tar.gz``); what a file is, its first bytes decide. Every layer, option and value must be on a list
-(``catalogue``, ``operations``); everything else raises `ModelRefused` with one of these codes:
+(folder, ``.zip`` or ``.tar.gz``); what a file is, its first bytes decide. Every layer, option and value must be on a
+list (``catalogue``, ``operations``); everything else raises `ModelRefused` with one of these codes:
 
 ===================  ==================================================================
 unknown-format       neither of the formats above, or empty
@@ -49,6 +49,7 @@ from optimizers.models.reader.hdf5 import MAGIC, Hdf5
 from optimizers.models.reader.limits import LIMITS
 from optimizers.models.reader.parse import parse_model
 from optimizers.models.reader.saved_model import GRAPH, read_saved_model
+from optimizers.models.reader.sharing import link_shared_layers
 from optimizers.models.reader.spec import ArchiveWeights, LegacyWeights, ModelSpec
 from optimizers.models.reader.strict_json import parse_json
 from optimizers.models.reader.values import shown
@@ -127,6 +128,7 @@ def _read_zip(container: ZipContainer) -> ModelSpec:
             code="bad-file",
         )
     weights = ArchiveWeights(Hdf5(container.read(_ARCHIVE_WEIGHTS, LIMITS.weight_bytes)))
+    link_shared_layers(root, weights.file)
     return ModelSpec(root, weights, f"Keras {dialect} archive", version, notes)
 
 

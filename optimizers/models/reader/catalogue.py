@@ -221,10 +221,11 @@ AUGMENTATION = frozenset(
 
 _BOOKKEEPING = frozenset(
     words(
-        "name trainable dtype seed batch_input_shape batch_shape input_shape input_length input_spec lora_rank "
-        "lora_alpha implementation use_cudnn autocast dynamic fused supports_masking optional shared_object_id build_config "
-        "rng_type force_generator flash_attention robust_masking softmax_robust_masking query_shape key_shape value_shape "
-        "bounding_box_format renorm_momentum renorm_clipping fill_mode fill_value"
+        "name trainable dtype seed batch_input_shape batch_shape input_shape input_length input_spec "
+        "lora_rank lora_alpha implementation use_cudnn autocast dynamic fused supports_masking optional "
+        "shared_object_id build_config rng_type force_generator flash_attention robust_masking "
+        "softmax_robust_masking query_shape key_shape value_shape bounding_box_format renorm_momentum "
+        "renorm_clipping fill_mode fill_value"
     )
 )
 _LEFTOVERS: dict[str, frozenset[str]] = {

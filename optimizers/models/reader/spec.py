@@ -66,7 +66,7 @@ class LayerSpec:
     @property
     def identity(self) -> LayerSpec:
         """The mention that stands for the layer: itself, or the first one when it is shared."""
-        return self.same_as or self
+        return self.same_as.identity if self.same_as is not None else self
 
     @property
     def where(self) -> str:

@@ -25,9 +25,9 @@ PLAIN_DTYPES = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", 
 
 ACTIVATIONS = frozenset(
     words(
-        "linear relu relu6 leaky_relu sigmoid tanh softmax log_softmax elu selu celu softplus softsign exponential gelu "
-        "silu mish hard_sigmoid hard_silu hard_tanh hard_shrink soft_shrink tanh_shrink log_sigmoid squareplus sparse_plus "
-        "sparse_sigmoid glu keras2_hard_sigmoid"
+        "linear relu relu6 leaky_relu sigmoid tanh softmax log_softmax elu selu celu softplus softsign "
+        "exponential gelu silu mish hard_sigmoid hard_silu hard_tanh hard_shrink soft_shrink tanh_shrink "
+        "log_sigmoid squareplus sparse_plus sparse_sigmoid glu keras2_hard_sigmoid"
     )
 )
 _ACTIVATION_NAMES = {
