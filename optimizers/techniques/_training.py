@@ -6,7 +6,7 @@ from optimizers.params import ParamSet, param
 
 
 class TrainingParams(ParamSet):
-    """How long and how hard to train. Adam, one loss per task, validation after every epoch."""
+    """How long and how hard to train: Adam, the loss that suits the task, validation after every epoch."""
 
     epochs: int = param(
         8,
@@ -32,6 +32,15 @@ class TrainingParams(ParamSet):
         low=1e-6,
         high=1e-1,
         log=True,
+    )
+    min_steps: int = param(
+        300,
+        label="Least training steps",
+        help="Small data sets are passed over more often than the epochs say until so many steps are taken; 0 never.",
+        low=0,
+        high=10000,
+        step=50,
+        advanced=True,
     )
     patience: int = param(
         0,

@@ -97,7 +97,7 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
 
     data = context.data()
     train.seed_everything(context.seed)
-    per_epoch = train.steps_per_epoch(data, params)
+    per_epoch, epochs = train.steps_per_epoch(data, params), train.epochs(data, params)
     plan, steps = pruning.schedule(
         params.schedule,
         target=params.target_sparsity,
@@ -105,7 +105,7 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
         begin=params.begin,
         end=params.end,
         frequency=params.frequency,
-        total_steps=params.epochs * per_epoch,
+        total_steps=epochs * per_epoch,
     )
     model, skipped = pruning.wrapped(build.load_working(context.source), plan)
     history = train.fit(
@@ -122,6 +122,8 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
     counts = {name: pruning.sparsity(weights) for name, weights in pruned.items()}
     zeros, total = (sum(pair) for pair in zip(*counts.values(), strict=True))
     notes = _checked(params.target_sparsity, counts, zeros / total)
+    if epochs > params.epochs:
+        notes = (f"Trained for {epochs} epochs instead of {params.epochs}, to take {params.min_steps} steps.", *notes)
     result = pruning.stripped(model)
     build.save_working(result, context.out / MAIN)
     all_zeros, all_weights = pruning.sparsity(result.weights)

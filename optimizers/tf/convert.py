@@ -147,10 +147,13 @@ def _run(
     representative: np.ndarray | None,
     strict: bool,
 ) -> bytes:
-    """The converter's result. The trackable is kept for fused cells only: frozen, an LSTM is no longer recognised."""
+    """The converter's result. Fused cells keep their variables: frozen, an LSTM is no longer recognised."""
     concrete = _concrete(model, specs)
     if fused:
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+        # the variables alone: handing over the model would trace and save every layer again, which takes seconds
+        variables = tf.Module()
+        variables.held = model.variables
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], variables)
     else:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(concrete)])
     if mode != "float32":

@@ -31,6 +31,11 @@ def steps_per_epoch(data: TrainingData, params: TrainingParams) -> int:
     return ceil(len(data.train) / params.batch_size)
 
 
+def epochs(data: TrainingData, params: TrainingParams) -> int:
+    """Passes over the training data: as asked for, or more where the data are too few for ``min_steps``."""
+    return max(params.epochs, ceil(params.min_steps / steps_per_epoch(data, params)))
+
+
 def loss_and_metrics(model: Any, data: TrainingData) -> tuple[Any, list[Any]]:
     """The loss that fits a task and what the model's output layer gives, and metrics to report.
 
@@ -100,7 +105,7 @@ def fit(
     Args:
         model: A built tf_keras model; it is compiled here, and its trainable flags are respected.
         data: Already in the form that the model takes.
-        params: Epochs, batch size, learning rate, patience.
+        params: Epochs and least steps, batch size, learning rate, patience.
         seed: Of shuffling, dropout and everything else random.
         progress: Called after every batch with the step, the number of steps, ``loss`` and ``epoch`` (from 1).
         log: Called after every epoch with one line.
@@ -122,7 +127,7 @@ def fit(
     # eager off, XLA off: the same kernels as everywhere else, and deterministic ones
     model.compile(tf_keras.optimizers.Adam(params.learning_rate), loss or own_loss, metrics, jit_compile=False)
     validation = (data.validation.x, _targets(data.validation.y)) if len(data.validation) else None
-    reporting = _Reporting(progress, log, params.epochs, steps_per_epoch(data, params))
+    reporting = _Reporting(progress, log, epochs(data, params), steps_per_epoch(data, params))
     patience = []
     if params.patience and validation is not None:
         patience.append(
@@ -134,13 +139,20 @@ def fit(
         data.train.x,
         _targets(data.train.y),
         batch_size=params.batch_size,
-        epochs=params.epochs,
+        epochs=epochs(data, params),
         validation_data=validation,
         callbacks=[*callbacks, reporting, *patience],
         shuffle=True,
         verbose=0,
     )
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise _diverged()
     return {name: [float(v) for v in values] for name, values in history.history.items()}
+
+
+def _diverged() -> NotApplicable:
+    sentence = "Training diverged: a loss or a weight is no longer a finite number; lower the learning rate."
+    return NotApplicable(sentence, code="diverged")
 
 
 def _targets(y: np.ndarray) -> np.ndarray:
@@ -162,9 +174,7 @@ class _Reporting(tf_keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {}).get("loss", float("nan")))
         if not isfinite(loss):
-            raise NotApplicable(
-                "Training diverged: the loss is no longer a finite number. Lower the learning rate.", code="diverged"
-            )
+            raise _diverged()
         done = self._epoch * self._steps + batch + 1
         self._progress(done, self._epochs * self._steps, loss=loss, epoch=self._epoch + 1)
 

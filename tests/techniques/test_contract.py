@@ -1,0 +1,97 @@
+"""What every technique promises, on every small network. A new technique is found here by itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optimizers import registry
+from optimizers.errors import NotApplicable
+from optimizers.litert.interpreter import predict
+from optimizers.params import fields, resolve
+from tests.techniques.conftest import Applied
+from tests.techniques.networks import NETWORKS, held_out
+
+ROOT = Path(__file__).resolve().parents[2]
+TECHNIQUES = registry.techniques()
+FROM_KERAS = sorted(name for name, t in TECHNIQUES.items() if "keras" in t.accepts and "teacher" not in t.needs)
+
+
+@pytest.mark.parametrize("name", sorted(TECHNIQUES))
+def test_declarations_are_complete(name: str) -> None:
+    technique = TECHNIQUES[name]
+    assert name == name.lower()
+    assert technique.summary.endswith(".")
+    assert len(technique.summary.split()) >= 8
+    assert technique.source, "where the method is described"
+    assert technique.apply.__doc__
+    assert resolve(name, technique.params, {}), "defaults are valid"
+    for field in fields(technique.params):
+        assert field.help.endswith("."), field.name
+        assert field.kind == "choice" or field.kind == "bool" or (field.low is not None and field.high is not None)
+
+
+def test_declarations_load_without_tensorflow() -> None:
+    code = (
+        "import sys; from optimizers import registry; registry.techniques()\n"
+        "assert not {'tensorflow', 'keras', 'tf_keras'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def attempt(apply: Callable[..., Applied], name: str, source: Path) -> tuple[Applied | None, str]:
+    try:
+        return apply(name, source), ""
+    except NotApplicable as error:
+        return None, error.message
+
+
+@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("name", FROM_KERAS)
+def test_it_does_what_it_declares_or_says_why_not(
+    name: str, network: str, sources: Callable[[str], Path], apply: Callable[..., Applied]
+) -> None:
+    technique = TECHNIQUES[name]
+    source = sources(network)
+    before = source.read_bytes()
+    done, refusal = attempt(apply, name, source)
+    if done is None:
+        assert network != "dense", "every technique works on plain dense layers"
+        assert refusal.endswith(".")
+        assert "\n" not in refusal
+        return
+    assert source.read_bytes() == before, "the model it starts from is left alone"
+    assert done.main.is_file()
+    json.dumps([dict(done.report.figures), dict(done.report.skipped), done.report.notes], allow_nan=False)
+    assert done.steps, "it tells how far it is"
+    assert done.steps == sorted(done.steps)
+    assert done.steps[-1][0] == done.steps[-1][1]
+    x = held_out().x[:5]
+    if technique.produces == "tflite":
+        scores = predict(done.main, x)
+    else:
+        build = importlib.import_module("optimizers.tf.build")
+        model = build.load_working(done.main)
+        names = {layer.name for layer in model.submodules if hasattr(layer, "get_config")}
+        assert set(done.report.skipped) <= names
+        scores = np.asarray(model(x, training=False))
+    assert scores.shape == (5, 10)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", FROM_KERAS)
+def test_the_same_seed_gives_the_same_result(
+    name: str, sources: Callable[[str], Path], apply: Callable[..., Applied]
+) -> None:
+    one, other = apply(name, sources("dense")), apply(name, sources("dense"))
+    assert one.report == other.report
+    if TECHNIQUES[name].produces == "tflite":
+        assert one.main.read_bytes() == other.main.read_bytes()

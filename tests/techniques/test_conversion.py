@@ -1,0 +1,209 @@
+"""What the quantization techniques claim, checked on the bytes, and the ways in which conversion fails silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+
+from optimizers.errors import ConversionWrong, NotApplicable
+from optimizers.litert.interpreter import load, predict
+from optimizers.litert.operators import operators, tensor_types
+from optimizers.tf import verify
+from optimizers.tf.convert import convert
+from tests.techniques.conftest import Applied
+from tests.techniques.networks import built, digits, held_out
+
+Apply = Callable[..., Applied]
+Sources = Callable[[str], Path]
+
+
+def accuracy(file: Path) -> float:
+    part = held_out()
+    return float((predict(file, part.x).argmax(axis=1) == part.y).mean())
+
+
+def io_types(file: Path) -> tuple[Any, Any]:
+    loaded = load(file)
+    return loaded.get_input_details()[0]["dtype"], loaded.get_output_details()[0]["dtype"]
+
+
+def test_the_modes_differ_in_type_and_size_and_hardly_in_accuracy(sources: Sources, apply: Apply) -> None:
+    source = sources("conv")
+    base = apply("float32", source)
+    assert set(tensor_types(base.main)) <= {"FLOAT32", "INT32"}
+    assert io_types(base.main) == (np.float32, np.float32)
+    assert base.report.figures["max_abs_error"] < 1e-4
+    floats = accuracy(base.main)
+    assert floats > 0.85
+    largest = base.main.stat().st_size
+    for name, kind, at_most in (
+        ("float16", "FLOAT16", 0.65),
+        ("dynamic_range", "INT8", 0.5),
+        ("int8", "INT8", 0.5),
+        ("int16x8", "INT16", 0.6),
+    ):
+        done = apply(name, source)
+        assert tensor_types(done.main)[kind], name
+        assert done.main.stat().st_size < at_most * largest, name
+        assert abs(accuracy(done.main) - floats) < 0.03, name
+        assert done.report.figures["sqnr_db"] > 20, name
+        assert io_types(done.main) == (np.float32, np.float32)
+
+
+@pytest.mark.parametrize(("name", "io"), [("int8", "int8"), ("int16x8", "int16")])
+@pytest.mark.parametrize("network", ["conv", "gru"])
+def test_integer_files_hold_no_float(name: str, io: str, network: str, sources: Sources, apply: Apply) -> None:
+    done = apply(name, sources(network), io=io, calibration_samples=50)
+    assert io_types(done.main) == (np.dtype(io), np.dtype(io))
+    assert done.report.figures["integer_only"]
+    assert set(tensor_types(done.main)) <= {"INT8", "INT16", "INT32", "INT64", "BOOL"}
+
+
+def test_a_calibration_uses_training_examples_only_and_says_how_many(sources: Sources, apply: Apply) -> None:
+    assert apply("int8", sources("dense"), calibration_samples=5000).report.figures["calibration_examples"] == 900
+
+
+def test_an_lstm_is_fused_or_unrolled_as_asked(sources: Sources, apply: Apply) -> None:
+    fused = apply("float32", sources("lstm"))
+    plain = apply("float32", sources("lstm"), recurrent="unrolled")
+    assert operators(fused.main)["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 1
+    assert not operators(plain.main)["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    x = held_out().x[:10]
+    np.testing.assert_allclose(predict(plain.main, x), predict(fused.main, x), atol=1e-5)
+
+
+def test_a_loop_is_refused_for_int8_instead_of_crashing(sources: Sources, apply: Apply) -> None:
+    with pytest.raises(NotApplicable, match=r"\(GRU\) becomes a loop.*'unrolled'"):
+        apply("int8", sources("gru"), recurrent="fused")
+
+
+def test_a_file_that_aborts_its_process_is_refused() -> None:
+    with pytest.raises(NotApplicable, match="cannot be run: LiteRT ends with SIG"):
+        convert(built("attention"), "int16x8", representative=digits().train.x[:20])
+
+
+def test_dynamic_range_says_when_it_quantized_nothing() -> None:
+    inputs = tf_keras.Input((4,))
+    done = convert(tf_keras.Model(inputs, tf_keras.layers.Dense(3)(inputs)), "dynamic_range")
+    assert done.notes == ("No weight was quantized: tensors under 1024 values stay in float.",)
+
+
+def test_an_operator_without_int8_version_stays_float_and_is_named() -> None:
+    inputs = tf_keras.Input((8,))
+    x = tf_keras.layers.Dense(8)(inputs)
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(2)(x * tf_keras.backend.sin(x)))
+    examples = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
+    done = convert(model, "int8", representative=examples)
+    assert done.figures["float_operators"] == {"SIN": 1}
+    assert "stay in floating point: SIN" in done.notes[0]
+    with pytest.raises(NotApplicable, match="SIN"):
+        convert(model, "int8", representative=examples, io="int8")
+
+
+def test_an_operator_that_litert_lacks_is_named() -> None:
+    import tensorflow as tf
+
+    inputs = tf_keras.Input((8,))
+    model = tf_keras.Model(inputs, tf.linalg.inv(tf.reshape(inputs, (-1, 2, 4)) @ tf.ones((4, 2))))
+    with pytest.raises(NotApplicable, match="no built-in operator for: MatrixInverse"):
+        convert(model, "float32")
+
+
+def test_an_open_dimension_is_refused_in_words() -> None:
+    inputs = tf_keras.Input((None, 4), name="steps")
+    model = tf_keras.Model(inputs, tf_keras.layers.LSTM(3)(inputs))
+    with pytest.raises(NotApplicable, match=r"open dimension \(any, 4\)"):
+        convert(model, "float32")
+
+
+def test_several_inputs_and_outputs_keep_their_order() -> None:
+    a, b = tf_keras.Input((4,), name="zebra"), tf_keras.Input((6,), name="ape")
+    joined = tf_keras.layers.Concatenate()([a, b])
+    model = tf_keras.Model([a, b], [tf_keras.layers.Dense(2)(joined), tf_keras.layers.Dense(3)(b)])
+    assert convert(model, "float32").figures["max_abs_error"] < 1e-5
+    with pytest.raises(NotApplicable, match="has 2"):
+        convert(model, "int8", representative=np.zeros((3, 4)))
+
+
+def test_token_inputs_are_probed_with_tokens() -> None:
+    inputs = tf_keras.Input((6,))
+    x = tf_keras.layers.GlobalAveragePooling1D()(tf_keras.layers.Embedding(30, 8)(inputs))
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(1)(x))
+    drawn = np.concatenate([example[0] for example in verify.random_inputs(model, 0)])
+    assert drawn.min() >= 0
+    assert 20 < drawn.max() < 30
+    assert convert(model, "float32").figures["output_scale"] > 0
+
+
+def test_normalized_inputs_are_probed_in_their_own_range() -> None:
+    inputs = tf_keras.Input((2,))
+    layer = tf_keras.layers.Normalization(mean=[70.0, 3000.0], variance=[4.0, 1e6])
+    drawn = np.concatenate([e[0] for e in verify.random_inputs(tf_keras.Model(inputs, layer(inputs)), 0, 200)])
+    np.testing.assert_allclose(drawn.mean(axis=0), [70, 3000], rtol=0.1)
+
+
+def two_dense(scale: float = 1.0) -> Any:
+    inputs = tf_keras.Input((16,))
+    hidden = tf_keras.layers.Dense(64, kernel_initializer=tf_keras.initializers.RandomNormal(stddev=scale, seed=1))(
+        inputs
+    )
+    return tf_keras.Model(inputs, tf_keras.layers.Dense(4, kernel_initializer="ones")(hidden))
+
+
+def test_a_float_file_of_another_model_is_refused() -> None:
+    model, other = two_dense(), two_dense(1.01)
+    examples = verify.random_inputs(model, 0)
+    with pytest.raises(ConversionWrong, match="is off by"):
+        verify.against_model(model, convert(other, "float32").file, "float32", examples)
+
+
+def test_a_file_without_the_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = two_dense()
+    with pytest.raises(ConversionWrong, match="weights are missing"):
+        verify._refuse_missing_weights(model, bytes(1000), "float32")
+    verify._refuse_missing_weights(model, convert(model, "float32").file, "float32")
+
+
+def test_a_file_that_always_says_the_same_is_refused() -> None:
+    want = np.random.default_rng(0).random((8, 3))
+    for wrong, words in (
+        (np.zeros((8, 3)), "the same to every example"),
+        (np.full((8, 3), np.nan), "not finite"),
+        (want[:, :2], "in shape"),
+    ):
+        with pytest.raises(ConversionWrong, match=words):
+            verify._refuse_nonsense(want, wrong)
+
+
+def test_half_precision_that_overflows_is_refused() -> None:
+    inputs = tf_keras.Input((4,))
+    huge = tf_keras.layers.Dense(64, kernel_initializer=tf_keras.initializers.Constant(1e6))
+    with pytest.raises(ConversionWrong):
+        convert(tf_keras.Model(inputs, huge(inputs)), "float16")
+
+
+def test_a_poor_quantization_is_kept_with_a_note() -> None:
+    model = two_dense()
+    rng = np.random.default_rng(0)
+    narrow = rng.standard_normal((50, 16)).astype(np.float32)
+    done = convert(model, "int8", representative=narrow / 100, examples=narrow[:20])
+    assert done.figures["sqnr_db"] < 15
+    assert "expect a loss of quality" in done.notes[-1]
+
+
+def test_one_scale_per_tensor_keeps_clusters() -> None:
+    rng = np.random.default_rng(0)
+    model = two_dense()
+    centroids = rng.normal(size=8)
+    model.layers[1].set_weights([rng.choice(centroids, (16, 64)), np.zeros(64)])
+    values = {}
+    for granularity in ("per_channel", "per_tensor"):
+        loaded = load(convert(model, "dynamic_range", granularity=granularity).file)
+        weights = [d for d in loaded.get_tensor_details() if d["dtype"] == np.int8 and d["shape"].tolist() == [64, 16]]
+        values[granularity] = len(np.unique(loaded.get_tensor(weights[0]["index"])))
+    assert values["per_tensor"] == 8 < values["per_channel"]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+
+from optimizers.declarations import Part, TrainingData
+from optimizers.errors import Cancelled, InvalidParameter, NotApplicable
+from optimizers.params import resolve
+from optimizers.techniques.magnitude_pruning import MagnitudePruningParams
+from optimizers.techniques.magnitude_pruning import apply as apply_pruning
+from optimizers.tf import pruning, train
+from optimizers.tf.build import load_working, save_working
+from tests.techniques.conftest import Applied
+from tests.techniques.networks import built, digits, held_out
+
+Apply = Callable[..., Applied]
+Sources = Callable[[str], Path]
+
+
+def accuracy(model: Any) -> float:
+    part = held_out()
+    return float((np.asarray(model(part.x, training=False)).argmax(axis=1) == part.y).mean())
+
+
+@pytest.mark.parametrize(("target", "schedule"), [(0.5, "polynomial"), (0.8, "constant")])
+def test_zeros_are_in_the_file_and_accuracy_stays(target: float, schedule: str, sources: Sources, apply: Apply) -> None:
+    done = apply("magnitude_pruning", sources("conv"), target_sparsity=target, schedule=schedule, epochs=4)
+    model = load_working(done.main)
+    for name, row in done.report.figures["layers"].items():
+        kernel = model.get_layer(name).get_weights()[0]
+        assert row["weights"] == kernel.size
+        assert row["sparsity"] == pytest.approx((kernel == 0).mean()) == pytest.approx(target, abs=0.01)
+    assert set(done.report.figures["layers"]) == {"conv1", "conv2", "digit"}
+    assert [layer.name for layer in model.layers] == [layer.name for layer in built("conv").layers]
+    assert accuracy(model) > accuracy(built("conv")) - 0.05
+
+
+def test_the_deployed_file_compresses_better(sources: Sources, apply: Apply) -> None:
+    pruned = apply("magnitude_pruning", sources("conv"), target_sparsity=0.8)
+    files = [apply("float32", source).main.read_bytes() for source in (sources("conv"), pruned.main)]
+    assert len(files[0]) == len(files[1])
+    assert len(gzip.compress(files[1])) < 0.6 * len(gzip.compress(files[0]))
+
+
+def test_history_and_progress_tell_of_every_epoch_and_batch(sources: Sources, apply: Apply) -> None:
+    done = apply("magnitude_pruning", sources("dense"), epochs=3, batch_size=100)
+    assert done.steps == [(n, 27) for n in range(1, 28)]
+    assert [m["epoch"] for m in done.metrics[::9]] == [1, 2, 3]
+    history = done.report.figures["history"]
+    assert set(history) == {"loss", "val_loss", "accuracy", "val_accuracy"}
+    assert {len(values) for values in history.values()} == {3}
+    assert done.lines[0].startswith("epoch 1 of 3: loss ")
+
+
+def test_small_data_are_passed_over_until_there_were_enough_steps(sources: Sources, apply: Apply) -> None:
+    data = digits()
+    small = TrainingData(Part(data.train.x[:64], data.train.y[:64]), data.validation, data.task, data.classes)
+    done = apply("magnitude_pruning", sources("dense"), small, epochs=3, min_steps=9)
+    assert done.steps[-1] == (10, 10)
+    assert done.report.notes == ("Trained for 5 epochs instead of 3, to take 9 steps.",)
+
+
+def test_what_stays_dense_is_told_with_the_reason(tmp_path: Path) -> None:
+    k = tf_keras
+    inputs = k.Input((8, 8, 1))
+    x = k.layers.DepthwiseConv2D(3, depth_multiplier=4, name="depth")(inputs)
+    x = k.layers.SeparableConv2D(8, 3, name="separable")(x)
+    x = k.layers.Reshape((16, 8))(x)
+    x = k.layers.Bidirectional(k.layers.LSTM(4), name="both_ways")(x)
+    x = k.Sequential([k.Input((8,)), k.layers.Dense(12, name="inner")], name="nested")(x)
+    frozen = k.layers.Dense(8, name="frozen", trainable=False)
+    model = k.Model(inputs, k.layers.Dense(10, name="digit")(frozen(x)))
+    plan, _ = pruning.schedule("constant", target=0.5, initial=0, begin=0, end=0.5, frequency=1, total_steps=10)
+    wrapped, skipped = pruning.wrapped(model, plan)
+    assert set(pruning.pruned_kernels(wrapped)) == {"separable", "inner", "digit"}
+    assert set(skipped) == {"depth", "separable", "both_ways", "frozen"}
+    assert "depthwise" in skipped["depth"]
+    assert "does not support Bidirectional" in skipped["both_ways"]
+    assert "frozen" in skipped["frozen"]
+    save_working(pruning.stripped(wrapped), tmp_path / "stripped.keras")
+    assert load_working(tmp_path / "stripped.keras").count_params() == model.count_params()
+
+
+def test_wrapping_changes_no_output() -> None:
+    model = tf_keras.models.clone_model(built("attention"))
+    model.set_weights(built("attention").get_weights())
+    x = held_out().x[:8]
+    want = np.asarray(model(x))
+    plan, _ = pruning.schedule("constant", target=0.5, initial=0, begin=0, end=0.5, frequency=1, total_steps=10)
+    wrapped, skipped = pruning.wrapped(model, plan)
+    assert not skipped
+    assert len(pruning.pruned_kernels(wrapped)["attention"]) == 4
+    np.testing.assert_allclose(wrapped(x, training=False), want, atol=1e-6)
+
+
+def test_a_model_without_kernels_is_refused() -> None:
+    inputs = tf_keras.Input((4,))
+    plan, _ = pruning.schedule("constant", target=0.5, initial=0, begin=0, end=0.5, frequency=1, total_steps=10)
+    with pytest.raises(NotApplicable, match="No layer of this model can be pruned"):
+        pruning.wrapped(tf_keras.Model(inputs, tf_keras.layers.ReLU()(inputs)), plan)
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 40, 1000])
+@pytest.mark.parametrize(("begin", "end"), [(0.0, 0.6), (0.5, 1.0), (0.85, 0.9)])
+def test_a_schedule_ends_inside_the_training_with_a_last_update(total: int, begin: float, end: float) -> None:
+    _, steps = pruning.schedule(
+        "polynomial", target=0.5, initial=0.0, begin=begin, end=end, frequency=10, total_steps=total
+    )
+    assert 0 <= steps["begin_step"] < steps["end_step"] <= total
+    assert (steps["end_step"] - steps["begin_step"]) % steps["frequency"] == 0
+
+
+def test_even_one_step_reaches_the_target(sources: Sources, apply: Apply) -> None:
+    data = digits()
+    tiny = TrainingData(Part(data.train.x[:20], data.train.y[:20]), data.validation, data.task, data.classes)
+    done = apply("magnitude_pruning", sources("dense"), tiny, epochs=1)
+    assert done.report.figures["schedule"]["total_steps"] == 1
+    assert done.report.figures["sparsity"] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"target_sparsity": 1.2}, r"target_sparsity must be a number in \[0, 0.95\], got 1.2"),
+        ({"begin": 0.8, "end": 0.5}, r"begin \(0.8\) must be smaller than end \(0.5\)"),
+        ({"initial_sparsity": 0.6}, "must not exceed target_sparsity 0.5"),
+    ],
+)
+def test_impossible_parameters_are_refused(given: dict[str, float], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        resolve("magnitude_pruning", MagnitudePruningParams, given)
+
+
+def test_a_cancel_stops_the_training(sources: Sources, tmp_path: Path) -> None:
+    from optimizers.declarations import StageContext
+
+    def progress(step: int, of: int, **metrics: float) -> None:
+        if step == 3:
+            raise Cancelled("Somebody asked for it.")
+
+    context = StageContext(sources("dense"), tmp_path, digits, 0, progress, print)
+    with pytest.raises(Cancelled):
+        apply_pruning(context, MagnitudePruningParams())
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_is_named(sources: Sources, apply: Apply) -> None:
+    data = digits()
+    broken = Part(np.full_like(data.train.x, np.inf), data.train.y)
+    with pytest.raises(NotApplicable, match="diverged"):
+        apply("magnitude_pruning", sources("dense"), TrainingData(broken, data.validation, data.task, data.classes))
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "task", "classes", "loss", "logits"),
+    [
+        (10, "softmax", "classification", 10, "SparseCategoricalCrossentropy", False),
+        (10, None, "classification", 10, "SparseCategoricalCrossentropy", True),
+        (1, "sigmoid", "binary", 2, "BinaryCrossentropy", False),
+        (1, None, "binary", 2, "BinaryCrossentropy", True),
+        (2, "softmax", "binary", 2, "SparseCategoricalCrossentropy", False),
+        (1, None, "regression", 0, "MeanSquaredError", None),
+    ],
+)
+def test_the_loss_suits_task_and_output(
+    units: int, activation: str | None, task: Any, classes: int, loss: str, logits: bool | None
+) -> None:
+    inputs = tf_keras.Input((4,))
+    x = np.zeros((3, 4), np.float32)
+    data = TrainingData(Part(x, np.zeros(3)), Part(x, np.zeros(3)), task, tuple(map(str, range(classes))))
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(units, activation=activation)(inputs))
+    found, _ = train.loss_and_metrics(model, data)
+    assert type(found).__name__ == loss
+    assert found.get_config().get("from_logits") == logits
+    separate = tf_keras.Model(inputs, tf_keras.layers.Activation(activation)(tf_keras.layers.Dense(units)(inputs)))
+    assert train.loss_and_metrics(separate, data)[0].get_config() == found.get_config()
+
+
+def test_an_output_too_narrow_for_the_data_is_refused() -> None:
+    inputs = tf_keras.Input((4,))
+    data = TrainingData(
+        Part(np.zeros((3, 4)), np.zeros(3)), Part(np.zeros((0, 4)), np.zeros(0)), "classification", ("a",) * 5
+    )
+    with pytest.raises(NotApplicable, match="5 classes; the model tells only 3 apart"):
+        train.loss_and_metrics(tf_keras.Model(inputs, tf_keras.layers.Dense(3)(inputs)), data)
+
+
+def test_early_stopping_waits_for_the_end_of_pruning(sources: Sources, apply: Apply) -> None:
+    data = digits()
+    rng = np.random.default_rng(0)
+    misleading = Part(data.validation.x, rng.integers(0, 10, len(data.validation)))
+    noisy = TrainingData(data.train, misleading, data.task, data.classes)
+    done = apply("magnitude_pruning", sources("conv"), noisy, epochs=10, patience=1, learning_rate=3e-3)
+    epochs = len(done.report.figures["history"]["loss"])
+    assert 7 <= epochs < 10, "it stops, but not before the masks are final after six epochs"
+    assert done.report.figures["sparsity"] == pytest.approx(0.5, abs=0.01)
