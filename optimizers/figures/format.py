@@ -94,7 +94,7 @@ def value(metric: Metric, number: float | None) -> str:
     if metric.unit == "ms":
         return milliseconds(number)
     if metric.unit == "x":
-        return f"{_three_digits(number)}x"
+        return f"{number:.2f}x"
     unit = "" if metric.unit in ("fraction", "") else f" {metric.unit}"
     return f"{plain(number)}{unit}"
 
@@ -148,6 +148,6 @@ def _times(ratio: float) -> str:
 def _three_digits(number: float) -> str:
     if number == 0:
         return "0"
-    digits = 2 - math.floor(math.log10(abs(number)))
-    rounded = round(number, digits)
+    rounded = round(number, 2 - math.floor(math.log10(abs(number))))
+    digits = 2 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:.{max(0, min(digits, 6))}f}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +17,9 @@ from optimizers.figures.tradeoff import identity, speedup_of, tradeoff
 from optimizers.history.frames import headline, metric_columns
 
 CHOSEN = "chosen_file"
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
 _FIRST_BARS = ("size_bytes", "compressed_bytes", "latency_ms")
 
 
@@ -132,23 +136,33 @@ def bar_charts(frame: pd.DataFrame) -> None:
 
 def table(frame: pd.DataFrame) -> None:
     """All figures and differences, to be sorted; a click on a row looks at that file."""
-    known, columns = registry.metrics(), metric_columns(frame)
-    shown, formats = pd.DataFrame({"Variant": names(frame)}, index=frame.index), {}
-    for name in columns:
-        metric = known[name]
-        title = metric.title
-        shown[title] = frame[name].astype(float)
-        formats[title] = lambda v, m=metric: fmt.value(m, v)
-        changes = frame[f"{name}_change"].astype(float).mask(frame["is_baseline"].astype(bool))
-        if metric.unit != "x" and changes.notna().any():
-            against = f"{title} vs. baseline"
-            shown[against] = changes
-            formats[against] = lambda v, m=metric: fmt.change(m, v) or "–"
-    st.dataframe(
-        shown.style.format(formats), hide_index=True, key="table", on_select=_row_clicked, selection_mode="single-row",
-        column_config={"Variant": st.column_config.TextColumn(pinned=True)}, alt="All measurements",
-    )  # fmt: skip
     st.session_state["table_ids"] = identities(frame)
+    st.dataframe(
+        table_data(frame), hide_index=True, key="table", on_select=_row_clicked, selection_mode="single-row",
+        column_config={"Variant": st.column_config.TextColumn(pinned=True)}, placeholder="–", alt="All measurements",
+    )  # fmt: skip
+
+
+def table_data(frame: pd.DataFrame) -> Styler:
+    """Numbers that sort as numbers and read as sentences: values with units, differences like ``4.0x smaller``."""
+    known = registry.metrics()
+    shown = pd.DataFrame({"Variant": names(frame)}, index=frame.index)
+    texts: dict[tuple[Hashable, str], str] = {}
+    for name in metric_columns(frame):
+        metric = known[name]
+        against = f"{metric.title} vs. baseline"
+        shown[metric.title] = frame[name].astype(float)
+        shown[against] = frame[f"{name}_change"].astype(float).mask(frame["is_baseline"].astype(bool))
+        for place, row in frame.iterrows():
+            texts[place, metric.title] = fmt.value(metric, row[name])
+            texts[place, against] = fmt.change(metric, shown.at[place, against], speedup_of(row))
+        if not any(texts[place, against] for place in frame.index):
+            shown = shown.drop(columns=against)
+    styled = shown.style
+    for (place, column), text in texts.items():
+        if column in shown and text and text != fmt.NOT_MEASURED:
+            styled = styled.format(lambda _, words=text: words, subset=([place], [column]))
+    return styled
 
 
 def _row_clicked() -> None:

@@ -67,13 +67,13 @@ def file_name(model: str, variant: str) -> str:
 
 
 def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
-    known, lines = registry.metrics(), ["| | Measured | 95% interval | Baseline |", "|:--|--:|:--|:--|"]
+    known, lines = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
     for name in metric_columns(frame):
         metric = known[name]
-        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–") or "exact"
+        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–")
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
         value = fmt.value(metric, row[name])
-        lines.append(f"| {metric.title} | **{value}** | {'' if value == fmt.NOT_MEASURED else bounds} | {change} |")
+        lines.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
     st.markdown("\n".join(lines))
     st.caption(_counts(frame, row))
 
@@ -90,7 +90,7 @@ def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
     if row["device"]:
         threads = int(row["threads"] or 1)
         parts.append(f"{row['device']}, {threads} thread{'s' if threads > 1 else ''}")
-    return " · ".join(parts)
+    return " · ".join(["Grey: 95% interval", *parts])
 
 
 def _steps(queue: JobQueue, run: Run) -> None:

@@ -35,17 +35,18 @@ def run_card(queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, se
     progress = queue.progress(run.id) if run.state == "running" else None
     with st.container(border=True, key=f"card-{run.id}", gap="xsmall"):
         _title(queue, run, mine, several_models)
-        left, right = st.columns([5, 3], gap="medium", vertical_alignment="center")
-        with left:
-            _state(run, progress)
-        with right:
-            if run.state in UNFINISHED:
-                st.plotly_chart(
-                    live_loss(progress.curve if progress else ()), config=CONFIG | {"staticPlot": True},
-                    key=f"curve-{run.id}", alt="Training loss so far",
-                )  # fmt: skip
-            elif run.state == "done":
+        if run.state in UNFINISHED:
+            left, right = st.columns([5, 3], gap="medium", vertical_alignment="center")
+            with left:
+                _state(run, progress)
+            right.plotly_chart(
+                live_loss(progress.curve if progress else ()), config=CONFIG | {"staticPlot": True},
+                key=f"curve-{run.id}", alt="Training loss so far",
+            )  # fmt: skip
+        else:
+            if run.state == "done":
                 _results(results, run)
+            _state(run, progress)
         _log(queue, run)
 
 
@@ -135,7 +136,9 @@ def _results(results: pd.DataFrame, run: Run) -> None:
             metric = known[name]
             change = "" if row["is_baseline"] else fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
             lines.append(f"**{fmt.value(metric, row[name])}** :gray[{change or metric.title.lower()}]")
-    st.markdown("  \n".join(lines))
+    with st.container(horizontal=True, gap="medium"):
+        for line in lines:
+            st.markdown(line, width="content")
 
 
 def _actions(queue: JobQueue, run: Run, mine: bool) -> None:

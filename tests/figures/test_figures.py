@@ -1,0 +1,135 @@
+"""Charts: the data step on its own, the drawing on its own, and the empty case of each."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from optimizers.figures import examples, theme
+from optimizers.figures.bars import bar_data, bars
+from optimizers.figures.curves import history_data, live_loss, training_loss
+from optimizers.figures.names import short_names
+from optimizers.figures.placement import place_labels
+from optimizers.figures.tradeoff import tradeoff, tradeoff_data
+from tests.figures.conftest import comparison_row
+
+EMPTY = pd.DataFrame()
+
+
+def texts(figure):
+    return json.dumps(figure.to_plotly_json(), default=str, ensure_ascii=False)
+
+
+def test_tradeoff_data_are_in_axis_units_with_the_front_marked(frame):
+    data = tradeoff_data(frame, "size_bytes", "accuracy")
+    assert data["x"].tolist() == [200.0, 50.0, 200.0, 60.0]
+    assert data["y"].round(6).tolist() == [95.0, 95.0, 96.0, 90.0]
+    assert data["y_minus"].round(6).tolist() == [1.0] * 4
+    assert data["x_minus"].tolist() == [0.0] * 4
+    assert data["front"].tolist() == [False, True, True, False]
+    assert data["id"].tolist() == ["baseline:key-float32", "a", "b", "c"]
+
+
+def test_marker_area_follows_the_third_metric_and_its_absence_is_the_smallest(frame):
+    sizes = tradeoff_data(frame, "size_bytes", "accuracy")["size"]
+    assert sizes[0] == sizes[2] > sizes[1] > sizes[3]
+    assert tradeoff_data(frame, "size_bytes", "accuracy", size=None)["size"].nunique() == 1
+
+
+def test_what_was_not_measured_is_no_point(frame):
+    assert tradeoff_data(frame, "latency_ms", "accuracy")["id"].tolist() == ["baseline:key-float32", "a", "b"]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_every_chart_has_title_units_and_direction(frame, rows):
+    figure = tradeoff(frame.head(rows), "size_bytes", "accuracy", chosen="a")
+    assert "Accuracy against file size" in figure.layout.title.text
+    if rows:
+        assert figure.layout.xaxis.title.text == "File size (KB) · lower is better"
+        assert figure.layout.yaxis.title.text == "Accuracy (%) · higher is better"
+    else:
+        assert "No file has both metrics measured yet" in texts(figure)
+
+
+def test_a_click_gives_the_file_back(frame):
+    figure = tradeoff(frame, "size_bytes", "accuracy")
+    clickable = [trace for trace in figure.data if trace.customdata is not None]
+    assert sorted(i for trace in clickable for (i,) in trace.customdata) == ["a", "b", "baseline:key-float32", "c"]
+
+
+def test_hover_text_has_intervals_and_differences(frame):
+    hover = tradeoff_data(frame, "size_bytes", "accuracy")["hover"][1]
+    assert "Accuracy: 95.0% (94.0% to 96.0%), ±0.0 points" in hover
+    assert "File size: 50.0 KB, 4.0x smaller" in hover
+    assert "2.5x faster" in hover
+    assert "Latency (median): not measured" in tradeoff_data(frame, "size_bytes", "accuracy")["hover"][3]
+
+
+def test_bars_keep_a_row_for_what_was_not_measured(frame):
+    data = bar_data(frame, "latency_ms")
+    assert data["text"].tolist()[3] == "not measured"
+    assert math.isnan(data["value"][3])
+    assert "not measured" in texts(bars(frame, "latency_ms"))
+
+
+def test_bars_start_at_zero_and_close_values_are_points_instead(frame):
+    assert bars(frame, "size_bytes").data[0].type == "bar"
+    assert bars(frame, "size_bytes").layout.xaxis.range[0] == 0
+    assert bars(frame, "accuracy").data[0].type == "scatter"
+    assert bars(frame, "accuracy").layout.xaxis.range[0] > 50
+
+
+def test_bars_without_anything_to_draw(frame):
+    assert "Not measured" in texts(bars(EMPTY, "size_bytes"))
+    assert "Not measured" in texts(bars(frame, "mae"))
+
+
+def test_the_line_of_the_baseline_needs_exactly_one_baseline(frame):
+    assert len(bars(frame, "size_bytes").layout.shapes) == 1
+    two = pd.concat([frame, pd.DataFrame([comparison_row(model="other")])], ignore_index=True)
+    assert len(bars(two, "size_bytes").layout.shapes) == 0
+
+
+def test_families_look_different_and_alike_everywhere(frame):
+    looks = list(theme.FAMILIES.values())
+    assert len({look.colour for look in looks}) == len({look.symbol for look in looks}) == len(looks)
+    assert bars(frame, "size_bytes").data[0].marker.color[1] == theme.FAMILIES["quantization"].colour
+    assert theme.look("unheard of") is theme.OTHER
+
+
+def test_short_names_tell_variants_apart():
+    assert short_names(["int8", "magnitude_pruning(target_sparsity=0.8)+int8"]) == ["int8", "magnitude_pruning+int8"]
+    assert short_names(["p(a=0.8)+int8", "p(a=0.5)+int8"]) == ["p(0.8)+int8", "p(0.5)+int8"]
+    assert short_names(["p(a=1)", "p(b=1)"]) == ["p(a=1)", "p(b=1)"]
+    assert short_names(["int8", "int8"], [0, 1]) == ["int8, seed 0", "int8, seed 1"]
+    assert len(short_names(["x" * 90])[0]) == 40
+    assert short_names([]) == []
+
+
+def test_labels_do_not_cover_each_other():
+    data = pd.DataFrame({"x": [1.0, 1.0, 1.0], "y": [1.0, 1.0, 5.0], "label": ["one", "two", "three"]})
+    data["size"], data["front"] = 10.0, True
+    places = place_labels(data, (0, 10), (0, 10))
+    assert places[0] != places[1]
+    assert len(places) == 3
+    crowd = pd.DataFrame(
+        {"x": [5.0] * 12, "y": [5.0] * 12, "label": ["a long name"] * 12, "size": 10.0, "front": False}
+    )
+    assert None in place_labels(crowd, (0, 10), (0, 10))
+
+
+def test_training_curves_and_their_absence():
+    history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "accuracy": [0.5, 0.9], "epochs": 2}
+    assert len(history_data(history)) == 6
+    assert [trace.name for trace in training_loss(history).data] == ["training", "validation"]
+    assert "did not train" in texts(training_loss({}))
+    assert live_loss(()).layout.height == live_loss([(1, 0.5), (2, 0.4)]).layout.height
+
+
+def test_sequences_and_their_absence():
+    preview = {"columns": ["co2", "light"], "windows": [[[1, 2], [3, 4]]], "labels": ["empty"]}
+    assert len(examples.sequences(preview).data) == 2
+    assert "no example" in texts(examples.sequences({}))
