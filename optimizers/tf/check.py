@@ -52,8 +52,7 @@ def compare(spec: ModelSpec, keras2: Built, keras3: Built) -> float:
     layer, difference = _first_difference(keras2, keras3, inputs) or ("its output", agreement)
     raise ModelRefused(
         f"Keras 2, which the optimization toolkit needs, computes something else than Keras 3 from layer {layer!r} on "
-        "(they "
-        f"differ by {difference.absolute:.2g}); replace that layer and save the model again.",
+        f"(they differ by {difference.absolute:.2g}); replace that layer and save the model again.",
         code="bridge-differs",
     )
 
@@ -89,8 +88,7 @@ def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], lis
         return inputs, first, second
     raise ModelRefused(
         f"The model cannot be run on random inputs ({' '.join(str(failure).split())[:200]}); give its inputs fixed "
-        "shapes and "
-        "save it again.",
+        "shapes and save it again.",
         code="bad-graph",
         detail=str(failure),
     ) from failure

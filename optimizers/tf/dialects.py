@@ -95,8 +95,7 @@ class Keras2:
             if options.get(option, neutral[0]) not in neutral:
                 raise ModelRefused(
                     f"{spec.where[0].upper()}{spec.where[1:]}: option {option!r} is new in Keras 3 and has no "
-                    "counterpart in "
-                    "Keras 2, which the optimization toolkit needs; build the model without it.",
+                    "counterpart in Keras 2, which the optimization toolkit needs; build the model without it.",
                     code="unsupported-option",
                 )
             options.pop(option, None)

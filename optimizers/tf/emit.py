@@ -68,8 +68,7 @@ class Emitter:
         if layer_class is None:
             raise ModelRefused(
                 f"{spec.where[0].upper()}{spec.where[1:]} has no counterpart in {self.dialect.name}; replace it by "
-                "another "
-                "built-in layer and save the model again.",
+                "another built-in layer and save the model again.",
                 code="unsupported-layer",
             )
         try:

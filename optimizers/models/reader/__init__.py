@@ -91,8 +91,7 @@ def _unknown(path: Path, data: bytes) -> ModelRefused:
         )
     return ModelRefused(
         f"{name!r} is not a model file: it is neither a Keras archive (.keras), an HDF5 file (.h5) nor a packed "
-        "SavedModel; "
-        "save the model with model.save('model.keras').",
+        "SavedModel; save the model with model.save('model.keras').",
         code="unknown-format",
     )
 
@@ -113,8 +112,7 @@ def _read_zip(container: ZipContainer) -> ModelSpec:
             return read_saved_model(container)
         raise ModelRefused(
             f"The ZIP file is neither a Keras archive (it has no {_ARCHIVE_CONFIG}) nor a SavedModel (it has no "
-            f"{GRAPH}); "
-            "save the model with model.save('model.keras').",
+            f"{GRAPH}); save the model with model.save('model.keras').",
             code="unknown-format",
         )
     config = parse_json(container.read(_ARCHIVE_CONFIG, LIMITS.json_bytes))
@@ -144,12 +142,11 @@ def _read_hdf5(data: bytes) -> ModelSpec:
     text = file.text("/", "model_config")
     if text is None:
         raise ModelRefused(
-            "This HDF5 file has weights but no description of the model; save the whole model with model.save instead "
-            "of "
-            "model.save_weights.",
+            "This HDF5 file has weights but no description of the model; save the whole model with model.save "
+            "instead of model.save_weights.",
             code="weights-only",
         )
-    config = parse_json(text.encode())
+    config = parse_json(text.encode("utf-8", "replace"))
     version = shown(file.text("/", "keras_version") or "")[:20]
     dialect = dialect_of(config, version)
     root, notes = parse_model(config, dialect)

@@ -85,8 +85,7 @@ def canonical_options(kind: str, options: dict[str, Any], *, keras3: bool, where
     if kind in ("ZeroPadding1D", "CenterCrop", "Resizing") and options.get("data_format") == "channels_first":
         raise ModelRefused(
             f"{where[0].upper()}{where[1:]}: data in channels_first order is not supported by {kind}; build the model "
-            "with "
-            "channels_last.",
+            "with channels_last.",
             code="unsupported-option",
         )
     if not keras3:

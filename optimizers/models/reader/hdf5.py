@@ -109,8 +109,7 @@ class Hdf5:
         if self._read_bytes > LIMITS.weight_bytes or too_sparse:
             raise ModelRefused(
                 f"The array {shown(path)!r} declares {declared >> 20} MiB, more than the file can hold or than the "
-                "limit of "
-                f"{LIMITS.weight_bytes >> 20} MiB for all weights; {_AGAIN}",
+                f"limit of {LIMITS.weight_bytes >> 20} MiB for all weights; {_AGAIN}",
                 code="too-large",
             )
         creation = dataset.id.get_create_plist()

@@ -112,8 +112,7 @@ def _object(value: dict[str, Any], keras3: bool, names: Set[str], depth: int) ->
         return _argument(value.get("items") or config.get("value") or [], keras3, names, depth + 1)
     raise ModelRefused(
         f"The graph hands an object of class {v.shown(kind)!r} to a layer; only tensors, numbers and text are allowed "
-        "there. "
-        "Replace that layer by a built-in one and save the model again.",
+        "there. Replace that layer by a built-in one and save the model again.",
         code="unsafe-config",
     )
 
@@ -123,8 +122,7 @@ def _slice(config: dict[str, Any]) -> slice:
     if any(bound is not None and type(bound) is not int for bound in bounds):
         raise ModelRefused(
             "The graph slices a tensor at a position that it computes; only fixed positions are supported. Build the "
-            "model "
-            "with fixed slices and save it again.",
+            "model with fixed slices and save it again.",
             code="unsupported-op",
         )
     return slice(*bounds)

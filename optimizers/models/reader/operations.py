@@ -234,8 +234,7 @@ def operation_of(function: Any, where: str) -> str:
     if not isinstance(function, str) or function not in _FUNCTIONS:
         raise ModelRefused(
             f"{where}: the graph calls the TensorFlow function {shown(function)!r}, which is not supported here; "
-            "replace it "
-            "by a built-in layer and save the model again.",
+            "replace it by a built-in layer and save the model again.",
             code="unsupported-op",
         )
     return _FUNCTIONS[function][0]
@@ -267,8 +266,7 @@ def from_function(
         elif name not in ("name", "y_name", "output_type", "validate_indices") and value not in (None, False, 0):
             raise ModelRefused(
                 f"{where}: the option {shown(name)!r} of the TensorFlow function {function!r} is not supported; "
-                "replace it by "
-                "a built-in layer and save the model again.",
+                "replace it by a built-in layer and save the model again.",
                 code="unsupported-op",
             )
     given.pop("validate_indices", None)

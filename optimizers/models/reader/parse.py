@@ -90,8 +90,7 @@ class _Parser:
         if self._count > LIMITS.layers or depth > LIMITS.nesting:
             raise ModelRefused(
                 f"The model has more than {LIMITS.layers} layers, or models nested more than {LIMITS.nesting} deep; "
-                "build a "
-                "smaller or flatter one.",
+                "build a smaller or flatter one.",
                 code="too-large",
             )
 
@@ -265,8 +264,7 @@ def _batch_shape(declared: Any, name: str) -> tuple[int | None, ...]:
 def _no_input_shape(name: str) -> ModelRefused:
     return ModelRefused(
         f"The input of {name!r} has no shape, because the model was saved before it knew its data; call it once on "
-        "data or "
-        "begin it with keras.Input, then save it again.",
+        "data or begin it with keras.Input, then save it again.",
         code="no-input-shape",
     )
 

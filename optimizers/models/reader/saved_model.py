@@ -67,8 +67,7 @@ def read_saved_model(container: Container) -> ModelSpec:
     if kind not in ("Sequential", "Functional", "Model"):
         raise ModelRefused(
             f"The SavedModel holds a subclassed model ({shown(kind)!r}), whose Python code is not in the file; build "
-            "it with "
-            "the functional API and save it again.",
+            "it with the functional API and save it again.",
             code="subclassed-model",
         )
     spec, notes = parse_model(_plain(_description(root.metadata)), 2)
@@ -82,8 +81,7 @@ def _prefix(names: frozenset[str]) -> str:
     if len(found) != 1:
         raise ModelRefused(
             f"There must be exactly one {GRAPH} to read a SavedModel, but there are {len(found)}; pack the one "
-            "SavedModel "
-            "folder alone.",
+            "SavedModel folder alone.",
             code="unknown-format",
         )
     return found[0][: -len(GRAPH)]

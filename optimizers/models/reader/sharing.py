@@ -1,8 +1,8 @@
 """Finds layers that several nested models of one Keras archive share.
 
 An archive describes such a layer in full inside each model, without saying that it is one and the same, but it stores
-the weights only once, at the place that was written first. The other places are empty, and that gives it away. Keras itself
-cannot load these files.
+the weights only once, at the place that was written first. The other places are empty, and that gives it away. Keras
+itself cannot load these files.
 """
 
 from __future__ import annotations

@@ -42,9 +42,8 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
     bare = kind.rsplit(">", 1)[-1]
     if bare in _CODE:
         return ModelRefused(
-            f"Layer {name!r} is a {bare} layer: it runs Python code or a program from outside the file, which is never "
-            "done "
-            "here; replace it by built-in layers and save the model again.",
+            f"Layer {name!r} is a {bare} layer: it runs Python code or a program from outside the file, which is "
+            "never done here; replace it by built-in layers and save the model again.",
             code="unsafe-layer",
         )
     if bare in _LOOKUP:
@@ -56,14 +55,12 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
     if foreign:
         return ModelRefused(
             f"Layer {name!r} is of the custom class {kind!r}, whose Python code is not in the file; replace it by "
-            "built-in "
-            "layers and save the model again.",
+            "built-in layers and save the model again.",
             code="custom-layer",
         )
     return ModelRefused(
         f"Layer {name!r} is of class {kind!r}, which is not supported; replace it by other built-in layers and save "
-        "the "
-        "model again.",
+        "the model again.",
         code="unsupported-layer",
     )
 

@@ -49,7 +49,7 @@ def write_template(args: list[Any], options: dict[str, Any], is_tensor: Any) -> 
 
 def fill_template(text: Any, tensors: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
     """Arguments and options with the tensors in their holes. Raises `ModelRefused` for text that is no template."""
-    template = parse_json(text.encode() if isinstance(text, str) else b"", "template of an operation")
+    template = parse_json(text.encode("utf-8", "replace") if isinstance(text, str) else b"", "template of an operation")
 
     def decode(value: Any) -> Any:
         if isinstance(value, list):

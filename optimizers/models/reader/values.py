@@ -47,8 +47,7 @@ def wrong(where: str, expected: str, value: Any) -> NoReturn:
     """Refuses a value: names the place, what was expected and what was found."""
     raise ModelRefused(
         f"{where[0].upper()}{where[1:]}: expected {expected}, got {str(value)[:60]!r}; build the model again with a "
-        "legal "
-        "value and save it.",
+        "legal value and save it.",
         code="bad-value",
     )
 
@@ -227,8 +226,7 @@ def activation(value: Any, where: str) -> str:
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ModelRefused(
             f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not an activation that is built into Keras; its code "
-            "is not "
-            "in the file, so replace it by a built-in one and save the model again.",
+            "is not in the file, so replace it by a built-in one and save the model again.",
             code="custom-function",
         )
     return name
@@ -270,8 +268,7 @@ def _named(value: Any, where: str, known: frozenset[str], noun: str) -> tuple[st
     if not isinstance(name, str) or name not in known or not isinstance(options or {}, dict):
         raise ModelRefused(
             f"{where[0].upper()}{where[1:]}: {shown(name)!r} is not a {noun} that is built into Keras; leave it out "
-            "and save "
-            "the model again.",
+            "and save the model again.",
             code="custom-function",
         )
     return name, options or {}
