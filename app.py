@@ -13,6 +13,6 @@ from pages.components.shell import navigation
 page = navigation()
 st.logo("pages/assets/logo.svg", size="large")
 st.html(Path("pages/assets/style.css"))
-keep_cookie()
 with page_boundary():
+    keep_cookie()
     page.run()

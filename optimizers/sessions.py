@@ -26,9 +26,9 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def is_token(text: str | None) -> bool:
+def is_token(text: object) -> bool:
     """Whether a text, say from a cookie, has the form of a token."""
-    return text is not None and _TOKEN.fullmatch(text) is not None
+    return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
 
 
 def scope_of(token: str) -> str:

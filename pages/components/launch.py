@@ -22,7 +22,7 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> None:
         )  # fmt: skip
     why_not = reason_against(variants)
     with st.container(horizontal=True):
-        noun = ("", " variant")[len(variants)] if len(variants) < 2 else f" {len(variants)} variants"
+        noun = "" if not variants else f" {len(variants)} variant{'s' if len(variants) > 1 else ''}"
         pressed = st.button(
             f"Run{noun}",
             type="primary",

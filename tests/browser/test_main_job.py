@@ -1,0 +1,157 @@
+"""What the app is for, done in a browser: choose, toggle, run, compare, download, and use the file."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import ROOT, settled
+
+pytestmark = pytest.mark.browser
+RUN_MS = 600_000
+SAMPLE = "?model=sample:digits_cnn&data=sample:optdigits"
+
+
+def toggle(page, title):
+    page.get_by_text(title, exact=True).first.click()
+    settled(page)
+
+
+def press(page, name):
+    page.get_by_role("button", name=name).first.click()
+    settled(page)
+
+
+@pytest.fixture(scope="module")
+def compared(chromium, server):
+    """Address of a finished comparison and the browser state of whoever made it, made from the start page."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(server.url)
+    settled(page)
+    page.get_by_text("digits_cnn", exact=True).click()
+    press(page, "Optimize this model")
+    toggle(page, "Full int8 (weights and activations)")
+    toggle(page, "Magnitude pruning")
+    page.get_by_role("spinbutton", name="Epochs").fill("2")
+    page.keyboard.press("Enter")
+    settled(page)
+    press(page, "Run 3 variants")
+    page.get_by_role("button", name="Compare 3 runs").click(timeout=RUN_MS)
+    page.wait_for_url(re.compile("/compare"))
+    settled(page)
+    result = page.url.removeprefix(server.url), context.storage_state()
+    context.close()
+    return result
+
+
+def points(page):
+    """What can be clicked in the first chart, by name of its file."""
+    page.wait_for_selector(".js-plotly-plot .scatterlayer")
+    return page.evaluate(
+        "[...document.querySelector('.js-plotly-plot').data].filter(t => t.customdata).flatMap(t => [...t.hovertext])"
+    )
+
+
+def test_the_whole_job(visitor, compared, tmp_path):
+    address, state = compared
+    page = visitor(address, state)
+    assert len(points(page)) == 4
+    assert any("magnitude_pruning" in name and "int8" in name for name in points(page))
+    page.get_by_role("combobox", name="Variant").click()
+    page.get_by_role("option", name="int8", exact=True).click()
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("Download .tflite")).click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "digits_cnn-int8.tflite"
+    assert runs_in_litert(file).shape == (1, 10)
+
+
+def runs_in_litert(file) -> np.ndarray:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(model_path=str(file))
+    interpreter.allocate_tensors()
+    given, told = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    interpreter.set_tensor(given["index"], np.zeros(given["shape"], given["dtype"]))
+    interpreter.invoke()
+    return interpreter.get_tensor(told["index"])
+
+
+def test_a_click_on_a_point_shows_its_file(visitor, compared):
+    page = visitor(compared[0], viewport={"width": 1280, "height": 900})
+    points(page)
+    chosen = page.get_by_role("combobox", name="Variant")
+    before = chosen.input_value()
+    marks = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace .points path")
+    names = set()
+    for number in range(4):
+        box = marks.nth(number).bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        settled(page)
+        names.add(chosen.input_value())
+    assert len(names | {before}) > 2
+
+
+def test_the_link_opens_the_same_comparison_elsewhere(visitor, compared):
+    address, state = compared
+    mine, elsewhere = visitor(address, state), visitor(address)
+    assert points(elsewhere) == points(mine)
+    assert "runs=" in elsewhere.url
+
+
+def test_reloading_keeps_my_runs_and_nobody_else_has_them(visitor, compared):
+    mine = visitor("/runs", compared[1])
+    mine.get_by_text("3 of 3 finished").wait_for()
+    mine.reload()
+    settled(mine)
+    mine.get_by_text("3 of 3 finished").wait_for()
+    visitor("/runs").get_by_text("Nothing has been run in this browser yet").wait_for()
+
+
+def test_two_browsers_do_not_see_each_others_uploads(visitor):
+    arrays = io.BytesIO()
+    np.savez(arrays, x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 10)
+    model = (ROOT / "sample_models/models/digits_cnn.keras").read_bytes()
+    mine, other = visitor(), visitor()
+    for page in (mine, other):
+        page.get_by_text("Your own model", exact=True).click()
+        settled(page)
+    for name, content in (("mine.keras", model), ("mine.npz", arrays.getvalue())):
+        chooser = mine.locator("input[type=file]").nth(0 if name.endswith("keras") else 1)
+        chooser.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        mine.get_by_text(re.compile(rf"{re.escape(name)} \(")).first.wait_for()
+        settled(mine)
+    assert "model=upload" in mine.url
+    address = mine.url
+    other.reload()
+    settled(other)
+    assert other.get_by_text("mine.keras").count() == 0
+    other.goto(address)
+    other.get_by_text("This file was uploaded in another browser").wait_for()
+    mine.reload()
+    mine.get_by_text("45,546").first.wait_for()
+
+
+def test_the_app_forgets_nothing_when_it_is_restarted(visitor, compared, server):
+    address, state = compared
+    before = points(visitor(address, state))
+    server.stop()
+    server.start()
+    page = visitor(address, state)
+    assert points(page) == before
+    page.goto(server.url + "/runs")
+    page.get_by_text("3 of 3 finished").wait_for()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_the_window(visitor, compared, width, scheme):
+    for path in (f"/{SAMPLE}", f"/optimize{SAMPLE}", "/runs", compared[0]):
+        page = visitor(path, compared[1], viewport={"width": width, "height": 844}, color_scheme=scheme)
+        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert wide <= width

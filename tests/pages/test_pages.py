@@ -1,0 +1,204 @@
+"""Every page: empty, filled, and given a bad address."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from optimizers import sessions, uploads
+from optimizers.errors import ConversionWrong
+from optimizers.recipe import parse
+from tests.pages.conftest import MODEL, healthy, shown
+
+NO_MODELS = [
+    "file:/etc/passwd",
+    "/etc/passwd",
+    "sample:",
+    "sample:nothing",
+    "upload:../../x",
+    "upload:" + "0" * 32,
+    "x",
+]
+TOKEN, OTHER = sessions.new_token(), sessions.new_token()
+
+
+def ran(queue, *recipes, token=TOKEN):
+    runs = queue.submit(MODEL["model"], MODEL["data"], [parse(recipe) for recipe in recipes])
+    sessions.remember(token, [run.id for run in runs], queue.settings)
+    queue.wait([run.id for run in runs], 60)
+    return [run.id for run in runs]
+
+
+def button(app, label):
+    return next(b for b in app.button if b.label == label)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("model", "Choose a model"),
+        ("optimize", "Choose a model first"),
+        ("runs", "Nothing has been run in this browser yet"),
+        ("compare", "nothing to compare yet"),
+    ],
+)
+def test_every_page_says_what_to_do_when_it_is_empty(visit, page, words):
+    assert words in shown(healthy(visit(page)))
+
+
+@pytest.mark.parametrize("page", ["model", "optimize"])
+@pytest.mark.parametrize(
+    "model",
+    ["file:/etc/passwd", "/etc/passwd", "sample:", "sample:nothing", "upload:../../x", "upload:" + "0" * 32, "x"],
+)
+def test_an_address_that_names_no_model_is_refused_in_words(visit, page, model):
+    app = healthy(visit(page, model=model, data=MODEL["data"]))
+    assert len(app.error) == 1
+    assert "passwd" not in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["model", "optimize"])
+def test_an_address_that_names_no_data_is_refused_in_words(visit, page):
+    app = healthy(visit(page, model=MODEL["model"], data="file:/etc/passwd"))
+    assert len(app.error) == 1
+
+
+@pytest.mark.parametrize("page", ["runs", "compare"])
+@pytest.mark.parametrize("runs", ["nonsense", "../../etc", "a,b,c", "", "x" * 5000])
+def test_an_address_that_names_no_run_is_answered_in_words(visit, page, runs):
+    assert not healthy(visit(page, runs=runs)).error
+
+
+def test_choosing_a_sample_puts_it_into_the_address_and_shows_it(visit):
+    app = visit()
+    app.radio(key="sample").set_value("digits_cnn").run()
+    assert "650" in shown(healthy(app))
+    assert app.query_params["model"] == MODEL["model"]
+    assert app.query_params["data"] == MODEL["data"]
+
+
+def test_an_address_restores_the_choice(visit):
+    app = healthy(visit(**MODEL))
+    assert app.radio(key="sample").value == "digits_cnn"
+    assert button(app, "Optimize this model")
+
+
+def test_a_sample_without_data_takes_its_own(visit):
+    assert healthy(visit("optimize", model=MODEL["model"])).query_params["data"] == MODEL["data"]
+
+
+def test_data_that_do_not_fit_are_told_and_nothing_else_breaks(visit):
+    app = healthy(visit(model=MODEL["model"], data="sample:auto_mpg"))
+    assert len(app.error) == 1
+    assert app.dataframe
+
+
+def test_toggling_two_techniques_offers_each_and_both(visit):
+    app = visit("optimize", **MODEL)
+    assert button(app, "Run").disabled
+    app.toggle(key="on:int8").set_value(True).run()
+    app.toggle(key="on:magnitude_pruning").set_value(True).run()
+    assert not button(healthy(app), "Run 3 variants").disabled
+    assert all(f"`{text}`" in shown(app) for text in ("int8", "magnitude_pruning", "magnitude_pruning+int8"))
+
+
+def test_settings_become_part_of_the_recipe(visit):
+    app = visit("optimize", **MODEL)
+    app.toggle(key="on:magnitude_pruning").set_value(True).run()
+    app.slider(key="set:magnitude_pruning.target_sparsity").set_value(80).run()
+    assert "`magnitude_pruning(target_sparsity=0.8)`" in shown(healthy(app))
+
+
+def test_an_impossible_order_is_explained_and_cannot_be_run(visit):
+    app = visit("optimize", **MODEL)
+    app.toggle(key="on:int8").set_value(True).run()
+    app.toggle(key="on:magnitude_pruning").set_value(True).run()
+    app.button(key="Up:int8").click().run()
+    assert "accepts a Keras model, but step 1 (int8) produces a .tflite file" in shown(healthy(app))
+    assert button(app, "Run 3 variants").disabled
+    app.button(key="Down:int8").click().run()
+    assert not button(app, "Run 3 variants").disabled
+
+
+def test_recipes_can_be_typed_and_removed_again(visit):
+    app = visit("optimize", **MODEL)
+    app.text_input(key="typed_recipe").set_value("int8+float16")
+    button(app, "Add to the comparison").click().run()
+    assert "Keep only one of them" in healthy(app).error[0].value
+    app.text_input(key="typed_recipe").set_value("magnitude_pruning(target_sparsity=0.7)+float16")
+    button(app, "Add to the comparison").click().run()
+    assert "`magnitude_pruning(target_sparsity=0.7)+float16`" in shown(healthy(app))
+    button(app, "Remove").click().run()
+    assert button(healthy(app), "Run").disabled
+
+
+def test_run_queues_the_variants_and_shows_them(visit, queue):
+    app = visit("optimize", token=TOKEN, **MODEL)
+    app.toggle(key="on:int8").set_value(True).run()
+    button(app, "Run 1 variant").click().run()
+    (run_id,) = sessions.remembered(TOKEN, queue.settings)
+    assert app.query_params["runs"] == run_id
+    assert "Runs" in [title.value for title in healthy(app).title]
+
+
+def test_finished_runs_tell_what_they_achieved_and_failed_ones_why(visit, queue):
+    queue.driver.executor.fail["float16"] = ConversionWrong("The outputs differ by 3.5.")
+    ran(queue, "int8", "float16")
+    page = shown(healthy(visit("runs", token=TOKEN)))
+    assert "64 bytes" in page
+    assert "The outputs differ by 3\\.5\\." in page or "The outputs differ by 3.5" in page
+    assert "Float16 weights" in page
+
+
+def test_others_do_not_see_my_runs_but_whoever_has_the_link_does(visit, queue):
+    (run_id,) = ran(queue, "int8")
+    assert "Nothing has been run" in shown(healthy(visit("runs", token=OTHER)))
+    assert "`int8`" in shown(healthy(visit("runs", token=OTHER, runs=run_id)))
+    assert "digits\\_cnn" in shown(healthy(visit("compare", token=OTHER, runs=run_id)))
+
+
+def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
+    queue.driver.executor.fail["float16"] = ConversionWrong("The outputs differ.")
+    ids = ran(queue, "int8", "magnitude_pruning+int8", "float16")
+    app = healthy(visit("compare", token=OTHER, runs=",".join(ids)))
+    assert "Not measured" in shown(app)
+    assert "The outputs differ" in shown(app)
+    assert app.selectbox(key="chosen_file").options == ["baseline", "int8", "magnitude_pruning+int8"]
+    app.selectbox(key="chosen_file").set_value(ids[1]).run()
+    assert "magnitude_pruning+int8" in [code.value for code in healthy(app).code]
+    assert len(app.download_button) == 2
+
+
+def test_axes_can_be_chosen(visit, queue):
+    ids = ran(queue, "int8")
+    app = visit("compare", runs=",".join(ids))
+    app.selectbox(key="axis:x").set_value("latency_ms").run()
+    app.selectbox(key="axis:size").set_value(None).run()
+    healthy(app)
+
+
+def test_a_comparison_without_an_address_takes_my_latest_runs(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    assert sorted(healthy(visit("compare", token=TOKEN)).query_params["runs"].split(",")) == sorted(ids)
+
+
+def test_uploads_are_listed_for_their_owner_only(visit, queue):
+    uri = uploads.keep(io.BytesIO(b"PK"), "mine.keras", "model", sessions.scope_of(TOKEN), queue.settings)
+    assert "another browser" in healthy(visit(token=OTHER, model=uri, data=MODEL["data"])).error[0].value
+    mine = healthy(visit(token=TOKEN, model=uri, data=MODEL["data"]))
+    assert mine.selectbox(key="own_model").value == uri
+    app = visit(token=OTHER)
+    app.segmented_control(key="source").set_value("Your own model").run()
+    assert not [box for box in healthy(app).selectbox if box.key == "own_model"]
+
+
+def test_a_fault_of_ours_is_one_sentence(visit, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("pages.components.links.choice", broken)
+    app = visit()
+    assert not app.exception
+    assert "could not be shown (RuntimeError)" in app.error[0].value
+    assert "secret detail" not in shown(app)
