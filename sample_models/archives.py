@@ -1,8 +1,9 @@
-"""ZIP files whose bytes depend on their contents only: no clock time, members in a fixed order."""
+"""ZIP files whose bytes depend on their contents only: no clock time, no memory addresses, members in a fixed order."""
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,20 @@ _MEMBER_DATE = (2026, 1, 1, 0, 0, 0)
 
 
 def timeless_keras(path: Path) -> None:
-    """Rewrites a ``.keras`` file in place, with fixed dates of members and of saving."""
+    """Rewrites a ``.keras`` file in place, with fixed dates of members and of saving.
+
+    Keras tells objects that several layers share apart by their memory address; here they are numbered instead.
+    """
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     metadata = json.loads(members["metadata.json"])
     members["metadata.json"] = json.dumps({**metadata, "date_saved": _SAVED_AT}).encode()
+    numbers: dict[str, int] = {}
+    members["config.json"] = re.sub(
+        r'(?<="shared_object_id": )\d+',
+        lambda found: str(numbers.setdefault(found[0], len(numbers))),
+        members["config.json"].decode(),
+    ).encode()
     write(path, members, zipfile.ZIP_STORED)
 
 

@@ -28,8 +28,8 @@ class Augmentation:
     def __call__(self, x: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Changed copies: float32, same shape (n, h, w, 1). Pixels from outside are zero, others interpolated."""
         n, height, width, _ = x.shape
-        angle = np.deg2rad(random.uniform(-self.rotate, self.rotate, n))
-        scale = 1 + random.uniform(-self.zoom, self.zoom, n)
+        angle = np.deg2rad(random.uniform(-self.rotate, self.rotate, (n,)))
+        scale = 1 + random.uniform(-self.zoom, self.zoom, (n,))
         mirror = np.where(random.random(n) < 0.5, -1.0, 1.0) if self.flip else np.ones(n)
         shift = random.uniform(-self.shift, self.shift, (2, n))
         rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
@@ -39,8 +39,8 @@ class Augmentation:
         source_u = mirror[:, None, None] * (sin * v + cos * u) + (width - 1) / 2 + shift[1, :, None, None]
         changed = _sampled(x[..., 0], source_v, source_u)
         if self.erase:
-            size = random.integers(1, self.erase + 1, n) * (random.random(n) < 0.5)
-            top, left = random.integers(0, height, n), random.integers(0, width, n)
+            size = random.integers(1, self.erase + 1, (n,)) * (random.random(n) < 0.5)
+            top, left = random.integers(0, height, (n,)), random.integers(0, width, (n,))
             inside_rows = (rows >= top[:, None, None]) & (rows < (top + size)[:, None, None])
             inside_columns = (columns >= left[:, None, None]) & (columns < (left + size)[:, None, None])
             changed[inside_rows & inside_columns] = 0

@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def build(name: str, verbose: bool = False) -> None:
-    """Trains (or converts) one model, saves it, evaluates the saved file on the test part and notes it in the manifest."""
+    """Trains (or converts) a model, saves it, evaluates the saved file on the test part, enters it in the manifest."""
     from sample_models import training
 
     began = time.monotonic()

@@ -39,7 +39,7 @@ class Spec:
 
 
 _DIGITS = Augmentation(rotate=10, zoom=0.1, shift=0.7)
-_CLOTHES = Augmentation(rotate=4, zoom=0.08, shift=1.5, flip=True, erase=9)
+_CLOTHES = Augmentation(rotate=3, zoom=0.05, shift=1, flip=True, erase=6)
 
 SPECS: dict[str, Spec] = {
     "digits_cnn": Spec(
@@ -83,7 +83,8 @@ SPECS: dict[str, Spec] = {
         "Names clothing in small photographs with four convolutions.",
         epochs=80,
         batch=32,
-        decay=1e-3,
+        learning_rate=4e-3,
+        decay=0.05,
         augment=_CLOTHES,
     ),
     "fashion_mobilenet": Spec(
@@ -91,9 +92,10 @@ SPECS: dict[str, Spec] = {
         "fashion_mnist",
         "fashion_mobilenet.keras",
         "Names clothing in small photographs with depthwise-separable convolutions, as phones do.",
-        epochs=80,
+        epochs=70,
         batch=32,
-        decay=1e-3,
+        learning_rate=4e-3,
+        decay=0.05,
         augment=_CLOTHES,
     ),
     "occupancy_gru": Spec(
@@ -119,9 +121,10 @@ SPECS: dict[str, Spec] = {
         "auto_mpg",
         "mpg_mlp.keras",
         "Estimates the miles per gallon of cars of the 1970s.",
-        epochs=200,
-        batch=16,
-        decay=1e-3,
+        epochs=100,
+        batch=32,
+        learning_rate=5e-3,
+        decay=0.05,
     ),
     "digits_cnn_h5": Spec(
         architectures.digits_cnn,
