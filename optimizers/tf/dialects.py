@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import ModelRefused
+from optimizers.models.reader.catalogue import FROM_APPLICATIONS
 from optimizers.models.reader.spec import LayerSpec
 from optimizers.models.reader.templates import write_template
 from optimizers.tf import activations
@@ -178,10 +179,10 @@ class Keras3:
     name = "Keras 3"
 
     def layer_class(self, kind: str) -> Any:
-        if kind in ("LayerScale", "StochasticDepth"):
-            from keras.src.applications import convnext
+        if kind in FROM_APPLICATIONS:
+            from keras.src.applications import convnext, inception_resnet_v2
 
-            return getattr(convnext, kind)
+            return getattr(convnext, kind, None) or getattr(inception_resnet_v2, kind)
         return getattr(keras.layers, kind, None)
 
     def layer_name(self, name: str) -> str:

@@ -105,9 +105,25 @@ class StochasticDepth(tf_keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "drop_path_rate": self.drop_path_rate}
 
 
+@_register(PACKAGE, "CustomScaleLayer")
+class CustomScaleLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """Adds ``scale`` times the second input to the first, both of one shape (Inception-ResNet)."""
+
+    def __init__(self, scale: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.scale = scale
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0] + inputs[1] * self.scale
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+
 LAYERS = {
     "Operation": Operation,
     "RMSNormalization": RMSNormalization,
     "LayerScale": LayerScale,
     "StochasticDepth": StochasticDepth,
+    "CustomScaleLayer": CustomScaleLayer,
 }

@@ -42,7 +42,7 @@ def test_archive_in_both_kerases_and_through_a_working_file(name: str, specimen:
     assert again.count_params() == keras2.count_params()
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [name for name in ZOO if name != "from_applications"])
 def test_keras3_hdf5(name: str, specimen: Make) -> None:
     model = specimen(name)
     keras2 = build_tf_keras(read(model.h5))
@@ -65,6 +65,12 @@ def test_models_sharing_layers_are_read_where_keras_fails(name: str, specimen: M
         keras.models.load_model(model.keras)
     if name == "one_layer_in_two_models":
         assert build_tf_keras(read(model.keras)).count_params() == model.parameters
+
+
+def test_keras_own_classes_need_their_module_to_be_recognized(specimen: Make) -> None:
+    with pytest.raises(ModelRefused) as refusal:
+        read(specimen("from_applications").h5)
+    assert refusal.value.code == "custom-layer"
 
 
 def test_trainable_flags_survive(specimen: Make) -> None:

@@ -232,6 +232,15 @@ def activations() -> Any:
     return keras.Model(inputs, [layers.Dense(4, activation=name, name=f"a_{name}")(inputs) for name in names])
 
 
+def from_applications() -> Any:
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    inputs = Input((4, 4, 3))
+    x = StochasticDepth(0.2)(LayerScale(0.5, 3)(inputs))
+    return keras.Model(inputs, layers.Conv2D(2, 2)(CustomScaleLayer(0.3)([x, inputs])))
+
+
 def pixels() -> Any:
     inputs = Input((8, 8, 3), dtype="uint8")
     x = layers.Rescaling(1 / 127.5, offset=-1)(inputs)
@@ -274,6 +283,7 @@ ZOO: dict[str, Builder] = {
         operations,
         more_operations,
         activations,
+        from_applications,
         pixels,
         frozen,
     )

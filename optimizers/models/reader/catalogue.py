@@ -195,6 +195,7 @@ LAYERS: dict[str, Options] = {
     # inside keras.applications
     "LayerScale": {"init_values": v.number, "projection_dim": v.size},
     "StochasticDepth": {"drop_path_rate": v.number},
+    "CustomScaleLayer": {"scale": v.number},
 }
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -207,7 +208,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 CELLS = frozenset({"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"})
 TAKES_CELLS = frozenset({"RNN", "StackedRNNCells"})
 
-FROM_APPLICATIONS = frozenset({"LayerScale", "StochasticDepth"})
+FROM_APPLICATIONS = frozenset({"LayerScale", "StochasticDepth", "CustomScaleLayer"})
 """Classes that Keras keeps for its own ready-made networks; elsewhere a class of that name is somebody's own."""
 
 AUGMENTATION = frozenset(
@@ -248,6 +249,7 @@ _OFF: dict[str, tuple[object, ...]] = {
     "sparse": (None, False),
     "ragged": (None, False),
     "weights": (None,),
+    "gptq_unpacked_column_size": (None,),
     "groups": (None, 1),
     "mixed_precision": (None, False),
 }

@@ -11,7 +11,7 @@ _FIRST_PARTY = ("keras", "tf_keras", "tensorflow")
 _CODE = frozenset({"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"})
 _LOOKUP = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"})
 _APPLICATIONS = ("keras.src.applications.", "tf_keras.src.applications.")
-OUR_CLASSES = frozenset({"Operation", "RMSNormalization", "LayerScale", "StochasticDepth"})
+OUR_CLASSES = frozenset({"Operation", "RMSNormalization", "LayerScale", "StochasticDepth", "CustomScaleLayer"})
 """Layer classes that ``optimizers.tf`` registers in the files it writes."""
 
 
