@@ -48,7 +48,8 @@ def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     """One row per deployable file of the finished runs and of their baselines, baselines first.
 
     ``<metric>_change`` compares with the row's own baseline: variant minus baseline for prediction metrics, the ratio
-    minus one for sizes and for the median latency (-0.75 is four times smaller or faster). What was not measured is NaN.
+    minus one for sizes and for the median latency (-0.75 is four times smaller or faster). What was not measured is
+    NaN.
     """
     order = {run_id: place for place, run_id in enumerate(run_ids)}
     runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
@@ -202,8 +203,8 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
 def _change(name: str, own: dict[str, Measurement], base: dict[str, Measurement]) -> float | None:
     """Difference or ratio to the baseline, None where none was measured.
 
-    Times taken minutes apart say little about each other on a machine that is not always equally fast; only the ratio that
-    was measured in turn with the baseline is a comparison.
+    Times taken minutes apart say little about each other on a machine that is not always equally fast; only the ratio
+    that was measured in turn with the baseline is a comparison.
     """
     value, baseline = own[name].value, base[name].value
     needs = registry.metrics()[name].needs

@@ -24,7 +24,7 @@ def main() -> None:
             if not more:
                 break
             seed = len(queue.history.runs())
-            queue.submit("sample:penguins_mlp", "sample:penguins", [parse(text) for text in RECIPES], seed=seed)
+            queue.submit("sample:mpg_mlp", "sample:auto_mpg", [parse(text) for text in RECIPES], seed=seed)
         time.sleep(0.05)
     queue.close()
 
