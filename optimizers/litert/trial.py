@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def loads(content: bytes) -> str:
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no message")
     if done.returncode < 0:
         return f"LiteRT ends with {signal.Signals(-done.returncode).name} ({last.strip()})"
-    return f"LiteRT refuses it ({last.strip()})"
+    return re.sub(r"^[\w.]+: ", "", last.strip()).split(".Node number")[0].rstrip(".")
 
 
 def _main() -> None:

@@ -75,7 +75,7 @@ def convert(
         raise NotApplicable(f"Conversion to {mode} needs calibration examples, and there are none.")
     original, specs = model, _specs(model)
     if recurrent == "unrolled" and rnn.layers(model):
-        model = rnn.unrolled(model)
+        model = rnn.unrolled(model, opaque_state=mode in _CALIBRATED)
     if len(specs) > 1 and mode in _CALIBRATED:
         raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(specs)}.")
     fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import NotApplicable
@@ -22,8 +24,14 @@ def all_unrolled(model: Any) -> bool:
     return all(layer.unroll for layer in layers(model))
 
 
-def unrolled(model: Any) -> Any:
+def unrolled(model: Any, *, opaque_state: bool = False) -> Any:
     """A copy with the same weights in which every recurrent layer is unrolled over its (fixed) number of time steps.
+
+    Args:
+        model: Functional or sequential, with a fixed number of time steps.
+        opaque_state: Compute the zeros that an LSTM starts from out of its input. From constant zeros the converter
+            drops the first forget gate; one output of that step's SPLIT is then unused, and whether the quantizer
+            leaves such a SPLIT in float changes from one conversion to the next.
 
     Raises:
         NotApplicable: The number of time steps is open, or the model cannot be copied.
@@ -35,7 +43,21 @@ def unrolled(model: Any) -> Any:
         _copy_weights(model, copy)
     except (ValueError, TypeError) as error:
         raise NotApplicable("The recurrent layers of this model cannot be unrolled.", detail=str(error)) from error
+    if opaque_state:
+        for layer in layers(copy):
+            if isinstance(layer, tf_keras.layers.LSTM) and not layer.time_major:
+                layer.get_initial_state = _opaque(layer.get_initial_state)
     return copy
+
+
+def _opaque(initial_state: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    """The same states, but for the cell state, which is zero whatever the input is: min(relu(x), 0)."""
+
+    def states(inputs: Any) -> list[Any]:
+        hidden, _ = initial_state(inputs)
+        return [hidden, tf.minimum(tf.nn.relu(inputs[:, 0, :1]), 0.0)]
+
+    return states
 
 
 def _unroll_config(node: Any) -> None:

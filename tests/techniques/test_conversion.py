@@ -12,7 +12,7 @@ import tf_keras
 
 from optimizers.errors import ConversionWrong, NotApplicable
 from optimizers.litert.interpreter import load, predict
-from optimizers.litert.operators import operators, tensor_types
+from optimizers.litert.operators import float_operators, operators, tensor_types
 from optimizers.tf import verify
 from optimizers.tf.convert import convert
 from tests.techniques.conftest import Applied
@@ -56,7 +56,7 @@ def test_the_modes_differ_in_type_and_size_and_hardly_in_accuracy(sources: Sourc
 
 
 @pytest.mark.parametrize(("name", "io"), [("int8", "int8"), ("int16x8", "int16")])
-@pytest.mark.parametrize("network", ["conv", "gru"])
+@pytest.mark.parametrize("network", ["conv", "lstm", "gru"])
 def test_integer_files_hold_no_float(name: str, io: str, network: str, sources: Sources, apply: Apply) -> None:
     done = apply(name, sources(network), io=io, calibration_samples=50)
     assert io_types(done.main) == (np.dtype(io), np.dtype(io))
@@ -75,6 +75,13 @@ def test_an_lstm_is_fused_or_unrolled_as_asked(sources: Sources, apply: Apply) -
     assert not operators(plain.main)["UNIDIRECTIONAL_SEQUENCE_LSTM"]
     x = held_out().x[:10]
     np.testing.assert_allclose(predict(plain.main, x), predict(fused.main, x), atol=1e-5)
+
+
+def test_an_unrolled_lstm_is_quantized_the_same_every_time() -> None:
+    examples = digits().train.x[:20]
+    files = {convert(built("lstm"), "int8", representative=examples, recurrent="unrolled").file for _ in range(4)}
+    assert len(files) == 1
+    assert not float_operators(files.pop())
 
 
 def test_a_loop_is_refused_for_int8_instead_of_crashing(sources: Sources, apply: Apply) -> None:
