@@ -78,6 +78,7 @@ class StageContext:
         seed: For everything random.
         progress: To be called after every training batch or epoch, and between conversion steps.
         log: One line for the run's log.
+        input_shape: Shape of one example where the model leaves some of its input's dimensions open, else None.
     """
 
     source: Path
@@ -86,6 +87,7 @@ class StageContext:
     seed: int
     progress: Progress
     log: Callable[[str], None]
+    input_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

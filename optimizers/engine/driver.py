@@ -80,39 +80,48 @@ class Driver:
             ParetoscopeError: The run failed; its message is the reason.
         """
         recipe = Recipe(tuple(Step.of(step.technique, **step.given) for step in run.steps))
-        chain = plan(run.model, run.dataset, recipe, run.seed)
-        progress = ProgressWriter(progress_folder, run.id, len(chain.stages) + 2)
-        work = _Work(self, run, progress, cancelled)
+        progress = ProgressWriter(progress_folder, run.id, len(recipe.complete().steps) + 2)
         progress.stage(0, "Reading model and data")
         model, summary = self.inspect_model(run.model.uri, cancelled)
         dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
-        return work.finish(chain, summary)
+        shape = _open_shape(summary, data)
+        chain = plan(run.model, run.dataset, recipe, run.seed, shape)
+        return _Work(self, run, progress, cancelled, summary, shape).finish(chain)
 
 
 class _Work:
     """One run in progress."""
 
-    def __init__(self, driver: Driver, run: Run, progress: ProgressWriter, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        run: Run,
+        progress: ProgressWriter,
+        cancelled: Callable[[], bool],
+        summary: ModelSummary,
+        shape: tuple[int, ...] | None,
+    ) -> None:
         self.driver, self.run, self.progress, self.cancelled = driver, run, progress, cancelled
+        self.summary, self.shape = summary.model_dump(mode="json"), shape
         self.scope = scope_of(run.model, run.dataset)
         self.locks = driver.settings.locks
         self.log = str(driver.settings.logs / f"{run.id}.log")
 
-    def finish(self, chain: Plan, summary: ModelSummary) -> dict[str, Any]:
+    def finish(self, chain: Plan) -> dict[str, Any]:
         told: list[StageRecord] = []
         self.progress.stage(1, "Converting the original to float32")
-        baseline, _ = self._ensure(chain.baseline, summary)
+        baseline, _ = self._ensure(chain.baseline)
         artifact = baseline
         for number, stage in enumerate(chain.stages, start=2):
             self.progress.stage(number, stage.step.technique.title)
-            artifact, record = self._ensure(stage, summary)
+            artifact, record = self._ensure(stage)
             told.append(record)
             self.driver.history.update(self.run.id, stages=tuple(told))
         self.progress.stage(len(chain.stages) + 2, "Measuring the file")
         for file in (baseline, artifact):
-            self._evaluate(file, summary)
+            self._evaluate(file)
         for file in (baseline, artifact):
             self._time(file, baseline)
         return {
@@ -123,7 +132,7 @@ class _Work:
             "baseline_digest": baseline.digest,
         }
 
-    def _ensure(self, stage: Stage, summary: ModelSummary) -> tuple[Artifact, StageRecord]:
+    def _ensure(self, stage: Stage) -> tuple[Artifact, StageRecord]:
         """The stage's result, computed only if nobody has computed it, and waited for if somebody is at it."""
         store, name = self.driver.store, stage.step.technique.name
         started = time.monotonic()
@@ -143,7 +152,8 @@ class _Work:
                         technique=name,
                         params=stage.step.params.model_dump(mode="json"),
                         seed=stage.seed,
-                        summary=summary.model_dump(mode="json"),
+                        summary=self.summary,
+                        input_shape=self.shape,
                     )
                     known = store.get(stage.key)
                     assert known is not None, "a finished stage is in the store"
@@ -152,7 +162,7 @@ class _Work:
         seconds = time.monotonic() - started
         return known, StageRecord(key=stage.key, technique=name, origin="store", seconds=seconds)
 
-    def _evaluate(self, artifact: Artifact, summary: ModelSummary) -> None:
+    def _evaluate(self, artifact: Artifact) -> None:
         dataset = self.run.dataset
         key = predictions_key(artifact.digest, dataset, self.scope)
         with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
@@ -165,7 +175,7 @@ class _Work:
                 artifact=artifact.key,
                 predictions=key,
                 dataset=dataset.uri,
-                summary=summary.model_dump(mode="json"),
+                summary=self.summary,
                 scope=self.scope,
             )
             self.driver.history.record(Measurement.model_validate(m) for m in found)
@@ -180,6 +190,8 @@ class _Work:
                 "alone",
                 artifact=artifact.key,
                 baseline=baseline.key,
+                dataset=self.run.dataset.uri,
+                summary=self.summary,
                 threads=self.driver.settings.threads,
                 scope=self.scope,
             )
@@ -215,6 +227,15 @@ def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> None
     from optimizers.datasets import fit
 
     fit.check_fit(model.inputs, model.outputs, data, name)
+
+
+def _open_shape(model: ModelSummary, data: DatasetSummary) -> tuple[int, ...] | None:
+    """Shape that examples give to an input with open dimensions; None where the model fixes them all."""
+    from optimizers.datasets import fit
+
+    if None not in model.inputs[0].shape:
+        return None
+    return fit.fitted_shape(model.inputs[0], data.input_shape)
 
 
 def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:

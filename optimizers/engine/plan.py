@@ -35,17 +35,24 @@ class Plan:
     baseline: Stage
 
 
-def plan(model: ModelRef, dataset: DatasetRef, recipe: Recipe, seed: int) -> Plan:
+def plan(
+    model: ModelRef, dataset: DatasetRef, recipe: Recipe, seed: int, input_shape: tuple[int, ...] | None = None
+) -> Plan:
     """The stages of a recipe, first to last; the last one leaves a deployable file.
 
     A stage's key is the full SHA-256 of: the parent's key (or the model's digest), technique, its version, resolved
     parameters, library versions, and for techniques that use data also the data set's digest and the seed. Results of
     private models or data carry their owner's scope in the key, so that they are shared with nobody.
+
+    Args:
+        model, dataset, recipe, seed: Of the run.
+        input_shape: Shape of one example where the model leaves dimensions of its input open, else None.
     """
+    root = {"model": model.digest, "scope": model.scope} | ({"input_shape": input_shape} if input_shape else {})
     chain: list[Stage] = []
     for step in recipe.complete().steps:
-        chain.append(_stage(chain[-1] if chain else None, model, dataset, step, seed))
-    return Plan(tuple(chain), _stage(None, model, dataset, Step.of(BASELINE), seed))
+        chain.append(_stage(chain[-1] if chain else None, root, model.scope, dataset, step, seed))
+    return Plan(tuple(chain), _stage(None, root, model.scope, dataset, Step.of(BASELINE), seed))
 
 
 def scope_of(model: ModelRef, dataset: DatasetRef) -> str:
@@ -80,18 +87,18 @@ def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
     )
 
 
-def _stage(parent: Stage | None, model: ModelRef, dataset: DatasetRef, step: Step, seed: int) -> Stage:
+def _stage(parent: Stage | None, root: dict[str, Any], scope: str, dataset: DatasetRef, step: Step, seed: int) -> Stage:
     technique = step.technique
     random_or_fitted = bool(technique.needs)
     identity: dict[str, Any] = {
         "format": _FORMAT,
-        "parent": parent.key if parent else {"model": model.digest, "scope": model.scope},
+        "parent": parent.key if parent else root,
         "technique": technique.name,
         "version": technique.version,
         "params": step.params.model_dump(mode="json"),
         "versions": work_versions(),
     }
-    scope = parent.scope if parent else model.scope
+    scope = parent.scope if parent else scope
     if random_or_fitted:
         identity |= {"seed": seed, "data": {"digest": dataset.digest, "scope": dataset.scope}}
         scope = scope if scope != SHARED else dataset.scope

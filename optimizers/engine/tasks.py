@@ -49,6 +49,7 @@ def run_stage(
     params: dict[str, Any],
     seed: int,
     summary: dict[str, Any],
+    input_shape: list[int] | None,
 ) -> dict[str, Any]:
     """Applies one technique to the parent stage (or the model file) and stores the result under ``key``."""
     declared = registry.technique(technique)
@@ -69,7 +70,8 @@ def run_stage(
         print(text, flush=True)
 
     with store.draft() as out:
-        context = StageContext(source, out, data, seed, progress, log)
+        shape = tuple(input_shape) if input_shape else None
+        context = StageContext(source, out, data, seed, progress, log, shape)
         told = declared.apply(context, resolve(technique, declared.params, params))
         content = {
             "technique": technique,
@@ -109,8 +111,10 @@ def evaluate(
     ]
 
 
-def time_latency(report: Reporter, *, artifact: str, baseline: str, threads: int, scope: str) -> list[dict[str, Any]]:
-    """Times a deployable file and its baseline in turn on this machine."""
+def time_latency(
+    report: Reporter, *, artifact: str, baseline: str, dataset: str, summary: dict[str, Any], threads: int, scope: str
+) -> list[dict[str, Any]]:
+    """Times a deployable file and its baseline in turn on this machine, on an example of the validation part."""
     from optimizers.litert import latency
 
     store = Store(Settings().store)
@@ -118,7 +122,8 @@ def time_latency(report: Reporter, *, artifact: str, baseline: str, threads: int
     assert records[0] is not None, "the file to time is stored"
     assert records[1] is not None, "the baseline is stored"
     files = [store.path(record) for record in records if record is not None]
-    times, baseline_times = latency.time_interleaved(files[0], files[1], threads=threads)
+    example = _adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
+    times, baseline_times = latency.time_interleaved(files[0], files[1], threads=threads, example=example)
     evidence = Evidence(files[0], times_ms=times, baseline_times_ms=None if artifact == baseline else baseline_times)
     return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
 

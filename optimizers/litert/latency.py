@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.litert.interpreter import inputs, load
+from optimizers.litert.interpreter import inputs, load, quantized
 
 _WARM_UP_NS = 100_000_000
 _WARM_UP_RUNS = 5
@@ -21,6 +21,7 @@ def time_interleaved(
     baseline: Path,
     *,
     threads: int = 1,
+    example: np.ndarray | None = None,
     seconds: float = 2.0,
     min_runs: int = 50,
     max_runs: int = 2000,
@@ -34,6 +35,7 @@ def time_interleaved(
     Args:
         file, baseline: ``.tflite`` files; the same file twice is allowed and shows the noise.
         threads: CPU threads of both interpreters.
+        example: What goes in, shape (1, *input_shape), real values; random values in range where there is none.
         seconds: Time after which no further pair starts, warm-up not counted.
         min_runs, max_runs: Pairs taken at least (even if that takes longer) and at most.
 
@@ -43,7 +45,7 @@ def time_interleaved(
     Raises:
         NotApplicable: LiteRT cannot run one of the files.
     """
-    first, second = _prepared(file, threads), _prepared(baseline, threads)
+    first, second = _prepared(file, threads, example), _prepared(baseline, threads, example)
     repeat_first, repeat_second = _warmed_up(first), _warmed_up(second)
     times: list[float] = []
     baseline_times: list[float] = []
@@ -54,11 +56,14 @@ def time_interleaved(
     return np.asarray(times), np.asarray(baseline_times)
 
 
-def _prepared(file: Path, threads: int) -> Any:
+def _prepared(file: Path, threads: int, example: np.ndarray | None) -> Any:
     interpreter = load(file, threads)
     rng = np.random.default_rng(0)
-    for detail in inputs(interpreter):
-        interpreter.set_tensor(detail["index"], _in_range(rng, detail))
+    details = inputs(interpreter)
+    for detail in details:
+        real = example is not None and len(details) == 1
+        value = quantized(np.asarray(example), detail) if real else _in_range(rng, detail)
+        interpreter.set_tensor(detail["index"], value)
     return interpreter
 
 
