@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import tf_keras
 
 from optimizers.models.reader import read
@@ -13,6 +18,8 @@ from optimizers.tf.checkpoint import fill_from_checkpoint
 from optimizers.tf.dialects import Dialect, Keras2, Keras3
 from optimizers.tf.emit import Emitter
 from optimizers.tf.weights import copy_weights, fill_from_archive, fill_from_legacy
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build_tf_keras(spec: ModelSpec) -> tf_keras.Model:
@@ -58,7 +65,9 @@ def _with_weights(spec: ModelSpec, dialect: Dialect, float_dtype: str = "float32
 
 
 def save_working(model: tf_keras.Model, path: Path) -> None:
-    """Writes the file that one stage hands to the next: a tf_keras archive without optimizer state.
+    """Writes the file that one stage hands to the next: a tf_keras archive without optimizer, losses and metrics.
+
+    Equal models give equal bytes: dates, memory addresses and what the model was compiled with are left out.
 
     Args:
         model: Built-in layers and those of ``optimizers.tf.layers`` only; wrappers of the toolkit must be stripped.
@@ -66,11 +75,46 @@ def save_working(model: tf_keras.Model, path: Path) -> None:
     """
     if path.suffix != ".keras":
         raise ValueError(f"A working file must be called *.keras, got {path.name!r}.")
-    optimizer, model.optimizer = getattr(model, "optimizer", None), None
-    try:
-        model.save(path, save_format="keras")
-    finally:
-        model.optimizer = optimizer
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        model.save(draft, save_format="keras")
+        _write_stable(draft, path)
+
+
+def _write_stable(draft: Path, path: Path) -> None:
+    """Copies an archive without what differs from one saving of a model to the next."""
+    with zipfile.ZipFile(draft) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for name in sorted(source.namelist()):
+            data = source.read(name)
+            if name == "config.json":
+                data = json.dumps(_stable_config(json.loads(data), {})).encode()
+            elif name == "metadata.json":
+                data = json.dumps({"keras_version": tf_keras.__version__}).encode()
+            elif name == "model.weights.h5":
+                data = _without_training_state(data)
+            target.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+
+
+def _stable_config(value: Any, numbers: dict[int, int]) -> Any:
+    """The description with shared objects numbered in order, where tf_keras writes memory addresses."""
+    if isinstance(value, list):
+        return [_stable_config(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: numbers.setdefault(item, len(numbers)) if key == "shared_object_id" else _stable_config(item, numbers)
+        for key, item in value.items()
+        if key != "compile_config"
+    }
+
+
+def _without_training_state(data: bytes) -> bytes:
+    """The weights alone, copied into a new HDF5 file: deleting from the old one would leave its bytes in place."""
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(data), "r") as source, h5py.File(buffer, "w") as target:
+        for name in sorted(set(source) - {"optimizer", "metrics"}):
+            source.copy(name, target)
+    return buffer.getvalue()
 
 
 def load_working(path: Path) -> tf_keras.Model:

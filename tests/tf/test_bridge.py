@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tf_keras
 from keras import Input, layers
 
 from optimizers.errors import ModelRefused
@@ -196,6 +197,32 @@ def test_agreement_of_values_that_are_not_finite() -> None:
     assert agreement_of([nan], [nan]) == check.Agreement(0.0, 0.0)
     assert agreement_of([nan], [one]).relative == float("inf")
     assert agreement_of([], []) == check.Agreement(0.0, 0.0)
+
+
+def test_working_files_are_equal_for_equal_models(specimen: Make, tmp_path: Path) -> None:
+    for number, name in enumerate(("recurrent", "image_functional") * 2):
+        model = build_tf_keras(read(specimen(name).keras))
+        if number > 1:
+            model.compile("adam", loss=lambda truth, guess: guess[0] if isinstance(guess, list) else guess)
+        save_working(model, tmp_path / f"{number}.keras")
+    for number in (0, 1):
+        assert (tmp_path / f"{number}.keras").read_bytes() == (tmp_path / f"{number + 2}.keras").read_bytes()
+
+
+def test_saving_leaves_a_compiled_model_as_it_was(tmp_path: Path) -> None:
+    model = tf_keras.Sequential([tf_keras.Input((3,)), tf_keras.layers.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    data = np.zeros((4, 3)), np.zeros((4, 1))
+    model.fit(*data, verbose=0)
+    optimizer = model.optimizer
+    save_working(model, tmp_path / "a.keras")
+    assert model.optimizer is optimizer
+    model.fit(*data, verbose=0)
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        assert archive.getinfo("model.weights.h5").file_size < 10_000
+        assert b"compile_config" not in archive.read("config.json")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.keras"]
+    assert load_working(tmp_path / "a.keras").count_params() == 4
 
 
 def test_working_files_have_a_fixed_ending(specimen: Make, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import keras
@@ -42,7 +43,7 @@ _SAMPLES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 
 
 def _weight_names(layer: Any) -> list[str]:
-    names = [variable.name.split(":")[0].split("/")[-1] for variable in own_variables(layer)]
+    names = [re.sub(r"(:0|_\d+)$", "", variable.name.split("/")[-1]) for variable in own_variables(layer)]
     return [_RENAMED.get(name, name) for name in names] + [
         name for _, inner, _ in inner_layers(layer, None) for name in _weight_names(inner)
     ]
