@@ -59,8 +59,8 @@ def _caption(entry: sample.SampleModel) -> str:
 
 def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
     limit = queue.settings.upload_mib
-    _uploader("model", f"Model file: .keras, .h5, or a SavedModel as .zip or .tar.gz; at most {limit} MB", limit)
-    _uploader("data", f"Data file: .npz or .csv; at most {limit} MB", limit)
+    _uploader("model", "Model file: .keras, .h5, or a SavedModel as .zip or .tar.gz", limit)
+    _uploader("data", "Data file: .npz or .csv", limit)
     if problem := st.session_state.pop("upload_problem", None):
         st.error(problem)
     mine = uploads.listed(session.scope(), queue.settings)
@@ -72,8 +72,12 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
     origin = registry.dataset_origins().get("sample")
     data |= {f"sample:{name}": f"{name} (sample data)" for name in (origin.list() if origin else ())}
     now = chosen or Choice("", "")
-    st.session_state["own_model"] = now.model if now.model in models else None
-    st.session_state["own_data"] = now.data if now.data in data else st.session_state.get("fresh_data")
+    for key, fresh, current, options in (
+        ("own_model", "fresh_model", now.model, models),
+        ("own_data", "fresh_data", now.data, data),
+    ):
+        known = current if current in options else st.session_state.get(fresh)
+        st.session_state[key] = known if known in options else None
     for label, key, options in (("Model", "own_model", models), ("Data", "own_data", data)):
         st.selectbox(
             label, list(options), key=key, format_func=options.__getitem__, on_change=_choose_own,
@@ -83,7 +87,7 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
 
 def _choose_own() -> None:
     model, data = st.session_state["own_model"], st.session_state["own_data"]
-    st.session_state["fresh_data"] = data
+    st.session_state["fresh_model"], st.session_state["fresh_data"] = model, data
     if model and data:
         links.choose(Choice(model, data))
 
@@ -110,7 +114,7 @@ def _keep(kind: str, key: str) -> None:
         return
     known: Choice = st.session_state.get("choice") or Choice("", "")
     fresh_model = uri if kind == "model" else st.session_state.get("fresh_model") or known.model
-    fresh_data = uri if kind == "data" else st.session_state.get("fresh_data") or known.data
+    fresh_data = uri if kind == "data" else st.session_state.get("fresh_data") or ""
     st.session_state["fresh_model"], st.session_state["fresh_data"] = fresh_model, fresh_data
     if fresh_model.startswith(uploads.PREFIX) and fresh_data:
         links.choose(Choice(fresh_model, fresh_data))

@@ -42,8 +42,8 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
                    f"--server.port={self.port}", "--server.address=127.0.0.1"]  # fmt: skip
         env = os.environ | {"PARETOSCOPE_HOME": str(self.home)}
-        log = (self.home.parent / "server.log").open("ab")
-        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        with (self.home.parent / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
         for _ in range(240):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):

@@ -117,6 +117,7 @@ def test_two_browsers_do_not_see_each_others_uploads(visitor):
     arrays = io.BytesIO()
     np.savez(arrays, x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 10)
     model = (ROOT / "sample_models/models/digits_cnn.keras").read_bytes()
+    expect = pytest.importorskip("playwright.sync_api").expect
     mine, other = visitor(), visitor()
     for page in (mine, other):
         page.get_by_text("Your own model", exact=True).click()
@@ -124,7 +125,8 @@ def test_two_browsers_do_not_see_each_others_uploads(visitor):
     for name, content in (("mine.keras", model), ("mine.npz", arrays.getvalue())):
         chooser = mine.locator("input[type=file]").nth(0 if name.endswith("keras") else 1)
         chooser.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
-        mine.get_by_text(re.compile(rf"{re.escape(name)} \(")).first.wait_for()
+        box = mine.get_by_role("combobox", name="Model" if name.endswith("keras") else "Data", exact=True)
+        expect(box).to_have_value(re.compile(re.escape(name)))
         settled(mine)
     assert "model=upload" in mine.url
     address = mine.url
@@ -139,7 +141,9 @@ def test_two_browsers_do_not_see_each_others_uploads(visitor):
 
 def test_the_app_forgets_nothing_when_it_is_restarted(visitor, compared, server):
     address, state = compared
-    before = points(visitor(address, state))
+    first = visitor(address, state)
+    before = points(first)
+    first.context.close()
     server.stop()
     server.start()
     page = visitor(address, state)
