@@ -78,7 +78,7 @@ class ModelSummary(Record):
     """What is known about a model after reading it, without running a data set through it.
 
     ``bridge_error`` is the largest absolute difference between the model as Keras 3 builds it and as tf_keras does, on
-    random inputs.
+    random inputs. ``activation`` is that of the output layer, as far as it has one: it tells probabilities from logits.
     """
 
     format: str
@@ -89,6 +89,7 @@ class ModelSummary(Record):
     parameters: int
     trainable_parameters: int
     bridge_error: float | None = None
+    activation: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from optimizers.declarations import Part
+import numpy as np
+
+from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
 from optimizers.records import DatasetSummary, Task, TensorSpec
 
 
 def check_fit(
-    inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], data: DatasetSummary, name: str = ""
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    data: DatasetSummary,
+    name: str = "",
+    activation: str = "",
 ) -> Task:
     """The task that this model performs on this data.
 
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
+    Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
+    one linear output unit.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
         data: Summary of the data set.
         name: Of the data set, for messages; its source if left out.
+        activation: Of the model's output layer, where known.
 
     Raises:
         DataRefused: Says what the model expects, what the data has, and what to do.
@@ -44,7 +53,7 @@ def check_fit(
             "save them as integers.",
             code="dtype-differs",
         )
-    return _task(outputs[0], data, called)
+    return _task(outputs[0], data, called, activation)
 
 
 def fitted_shape(spec: TensorSpec, shape: Sequence[int]) -> tuple[int, ...] | None:
@@ -92,7 +101,42 @@ def adapt(part: Part, spec: TensorSpec) -> Part:
     return Part(x if x.dtype == spec.dtype else x.astype(spec.dtype), part.y)
 
 
-def _task(output: TensorSpec, data: DatasetSummary, called: str) -> Task:
+def adapt_dataset(
+    data: Dataset,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    name: str = "",
+    activation: str = "",
+) -> Dataset:
+    """The data set with its parts in the form that the model takes, and the task that the model performs on it.
+
+    Args:
+        data: As loaded.
+        inputs, outputs, name, activation: As for `check_fit`.
+
+    Raises:
+        DataRefused: There is no such form.
+    """
+    task = check_fit(inputs, outputs, data.summary, name, activation)
+    parts = [adapt(part, inputs[0]) for part in (data.train, data.validation, data.test)]
+    summary = data.summary.model_copy(update={"task": task})
+    if task == "regression" and data.summary.task != "regression":
+        values = np.asarray(_numbers(data.summary.classes), np.float32)
+        parts = [Part(part.x, values[part.y]) for part in parts]
+        summary = summary.model_copy(update={"classes": ()})
+    train, validation, test = parts
+    return Dataset(train, validation, test, summary)
+
+
+def _numbers(classes: Sequence[str]) -> list[float] | None:
+    """The classes as numbers, None where one is a word."""
+    try:
+        return [float(name) for name in classes] or None
+    except ValueError:
+        return None
+
+
+def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:
     lengths = [length for length in output.shape if length != 1]
     if len(lengths) > 1 or None in lengths:
         raise DataRefused(
@@ -112,6 +156,8 @@ def _task(output: TensorSpec, data: DatasetSummary, called: str) -> Task:
     classes = len(data.classes)
     if units == 1 and classes == 2:
         return "binary"
+    if units == 1 and activation == "linear" and _numbers(data.classes) is not None:
+        return "regression"
     if units is None or classes > units:
         raise DataRefused(
             f"The model has {_count(units or 0, 'output unit')}, but {called} has {classes} classes; choose data with "

@@ -19,6 +19,4 @@ def _load(token: str) -> Dataset:
     return load_file(uploads.find(token, "data", Settings())[0])
 
 
-ORIGIN = DatasetOrigin(
-    prefix=uploads.PREFIX, title="Uploaded data", list=lambda: (), resolve=_resolve, load=_load
-)
+ORIGIN = DatasetOrigin(prefix=uploads.PREFIX, title="Uploaded data", list=lambda: (), resolve=_resolve, load=_load)

@@ -1,8 +1,8 @@
 """The process in which models are read, changed, converted and measured.
 
 Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as
-JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the owner
-is gone and so is this process.
+JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the
+owner is gone and so is this process.
 """
 
 from __future__ import annotations

@@ -31,7 +31,6 @@ from optimizers.records import (
 )
 from optimizers.settings import Settings
 
-
 _TASKS = "optimizers.engine.tasks"
 
 
@@ -226,7 +225,7 @@ def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> None
     """Raises `DataRefused` when the data set of that name does not fit the model."""
     from optimizers.datasets import fit
 
-    fit.check_fit(model.inputs, model.outputs, data, name)
+    fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
 
 
 def _open_shape(model: ModelSummary, data: DatasetSummary) -> tuple[int, ...] | None:

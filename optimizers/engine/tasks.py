@@ -94,12 +94,13 @@ def evaluate(
     record = store.get(artifact)
     assert record is not None, "the file to evaluate is stored"
     file = store.path(record)
-    data = _adapted(dataset, ModelSummary.model_validate(summary))
+    model = ModelSummary.model_validate(summary)
+    data = _adapted(dataset, model)
     reference = origins.resolve_dataset(dataset)
     kept = store.get(predictions)
     if kept is None:
         report.emit("progress", step=0, of=len(data.test), metrics={})
-        scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task)
+        scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=data.test.y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
@@ -128,11 +129,12 @@ def time_latency(
     return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
 
 
-def _probabilities(scores: np.ndarray, task: Task) -> np.ndarray:
-    """Scores as they are, but for a binary model without a sigmoid at its end: there they are logits."""
+def _probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
+    """Scores as they are, but for a binary model without a sigmoid at its end: its logits become probabilities."""
     import numpy as np
 
-    if task != "binary" or (scores.min() > -0.05 and scores.max() < 1.05):
+    inside = scores.min() >= 0.0 and scores.max() <= 1.0
+    if task != "binary" or activation == "sigmoid" or (activation != "linear" and inside):
         return scores
     return np.asarray(1.0 / (1.0 + np.exp(-scores)))
 
@@ -171,10 +173,8 @@ def _adapted(uri: str, model: ModelSummary) -> Dataset:
     """The data set in the form that the model wants. Raises `DataRefused` when there is no such form."""
     from optimizers.datasets import fit
 
-    data = origins.load_dataset(uri)
-    task = fit.check_fit(model.inputs, model.outputs, data.summary, origins.resolve_dataset(uri).name)
-    train, validation, test = (fit.adapt(part, model.inputs[0]) for part in (data.train, data.validation, data.test))
-    return Dataset(train, validation, test, data.summary.model_copy(update={"task": task}))
+    name = origins.resolve_dataset(uri).name
+    return fit.adapt_dataset(origins.load_dataset(uri), model.inputs, model.outputs, name, model.activation)
 
 
 def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:

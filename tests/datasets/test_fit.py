@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.datasets.fit import adapt, check_fit, fitted_shape
-from optimizers.declarations import Part
+from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, fitted_shape
+from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
 from optimizers.records import DatasetSummary, TensorSpec
 
@@ -126,3 +126,15 @@ def test_misfits_say_what_to_do(inputs, outputs, data, message):
 def test_a_name_of_ones_own_is_used():
     with pytest.raises(DataRefused, match="examples of my digits have shape"):
         check_fit((spec(3),), (spec(10),), summary(), "my digits")
+
+
+def test_whole_numbers_are_estimated_by_a_linear_unit_and_refused_by_a_sigmoid():
+    described = summary(classes=0).model_copy(update={"task": "classification", "classes": ("10", "20", "35")})
+    part = Part(np.zeros((4, 8, 8), np.float32), np.array([0, 1, 2, 1]))
+    data = Dataset(part, part, part, described)
+    adapted = adapt_dataset(data, (spec(8, 8),), (spec(1),), activation="linear")
+    assert adapted.summary.task == "regression"
+    assert adapted.summary.classes == ()
+    assert adapted.test.y.tolist() == [10.0, 20.0, 35.0, 20.0]
+    with pytest.raises(DataRefused, match="3 classes"):
+        adapt_dataset(data, (spec(8, 8),), (spec(1),), activation="sigmoid")
