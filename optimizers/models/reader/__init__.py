@@ -27,6 +27,7 @@ unsupported-op       an operation that is not supported here
 unsupported-option   an option that is not supported here
 already-quantized    Keras quantized the model before
 weights-mismatch     weights that do not fit the layers (raised when the model is built)
+bridge-differs       Keras 2 and Keras 3 compute different outputs (raised when it is checked)
 ===================  ==================================================================
 """
 
