@@ -60,7 +60,8 @@ def training_loss(history: Mapping[str, Any], title: str = "Loss while training"
                 hovertemplate="Epoch %{x}: %{y:.4g}",
             )
         )  # fmt: skip
-    theme.layout(figure, title, "Lower is better", height=280)
+    theme.layout(figure, title, "Lower is better", height=300)
+    figure.update_layout(legend={"y": -0.42})
     figure.update_xaxes(title_text="Epoch")
     figure.update_yaxes(title_text="Loss")
     return figure

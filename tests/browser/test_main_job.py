@@ -49,12 +49,18 @@ def compared(chromium, server):
     return result
 
 
+POINTS = """
+() => {
+    const plot = document.querySelector(".js-plotly-plot");
+    const found = (plot?.data ?? []).filter(trace => trace.customdata).flatMap(trace => [...trace.hovertext]);
+    return found.length ? found : null;
+}
+"""
+
+
 def points(page):
-    """What can be clicked in the first chart, by name of its file."""
-    page.wait_for_selector(".js-plotly-plot .scatterlayer")
-    return page.evaluate(
-        "[...document.querySelector('.js-plotly-plot').data].filter(t => t.customdata).flatMap(t => [...t.hovertext])"
-    )
+    """Texts of what can be clicked in the first chart, once it is drawn."""
+    return page.wait_for_function(POINTS).json_value()
 
 
 def test_the_whole_job(visitor, compared, tmp_path):
