@@ -51,10 +51,10 @@ def convert_stage(context: StageContext, mode: Any, **options: Any) -> StageRepo
         context: Of the stage.
         mode, options: As `optimizers.tf.convert.convert` takes them.
     """
-    from optimizers.tf import build, convert
+    from optimizers.tf import build, convert, shapes
 
     context.progress(0, 2)
-    model = build.load_working(context.source)
+    model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
     context.progress(1, 2)
     result = convert.convert(model, mode, seed=context.seed, **options)
     return _kept(context, result, 2)
@@ -68,14 +68,14 @@ def calibrated_stage(context: StageContext, mode: Any, samples: int, **options: 
         mode, options: As `optimizers.tf.convert.convert` takes them.
         samples: Calibration examples; all there are if the train part has fewer.
     """
-    from optimizers.tf import build, convert
+    from optimizers.tf import build, convert, shapes
 
     context.progress(0, 3)
     data = context.data()
     rng = np.random.default_rng(context.seed)
     picks = np.sort(rng.permutation(len(data.train))[:samples])
     context.progress(1, 3)
-    model = build.load_working(context.source)
+    model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
     context.progress(2, 3)
     held_out = data.validation if len(data.validation) else data.train
     checked = np.sort(rng.permutation(len(held_out))[:_VERIFIED_EXAMPLES])
