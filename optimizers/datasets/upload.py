@@ -16,7 +16,8 @@ def _resolve(token: str) -> DatasetRef:
 def _load(token: str) -> Dataset:
     from optimizers.datasets.files import load_file
 
-    return load_file(uploads.find(token, "data", Settings())[0])
+    path, upload = uploads.find(token, "data", Settings())
+    return load_file(path, name=upload.name)
 
 
 ORIGIN = DatasetOrigin(prefix=uploads.PREFIX, title="Uploaded data", list=lambda: (), resolve=_resolve, load=_load)
