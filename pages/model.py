@@ -28,7 +28,7 @@ with right:
         st.subheader("See what small and fast costs", anchor=False)
         st.markdown(
             "1. **Choose a model** here, or bring your own with its data.\n"
-            "2. **Toggle** pruning, clustering, quantization and more.\n"
+            "2. **Toggle** quantization and pruning, one by one or combined.\n"
             "3. **Compare** size, latency and accuracy, all measured on the very files you can download."
         )
     else:

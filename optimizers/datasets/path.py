@@ -24,7 +24,7 @@ def resolve(rest: str) -> DatasetRef:
     path = _path(rest)
     if not path.is_file():
         raise DataRefused(f"There is no file {path}; check the path.", code="missing-file")
-    return DatasetRef(uri=f"file:{path}", name=path.stem, digest=digest_of_path(path), scope=LOCAL)
+    return DatasetRef(uri=f"file:{path}", name=path.name, digest=digest_of_path(path), scope=LOCAL)
 
 
 def load(rest: str) -> Dataset:

@@ -28,8 +28,8 @@ def inspect_model(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
     """Reads, checks and describes a model; the summary is kept in the store under ``key``."""
     from optimizers.tf.summary import summarize
 
-    path, _ = origins.resolve_model(uri)
-    summary = summarize(path)
+    path, reference = origins.resolve_model(uri)
+    summary = summarize(path, reference.name)
     return _keep_summary(key, summary.model_dump(mode="json"))
 
 

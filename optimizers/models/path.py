@@ -26,8 +26,7 @@ def resolve(rest: str) -> tuple[Path, ModelRef]:
             f"There is no file or folder {rest!r}; give the path of a .keras or .h5 file or of a SavedModel folder.",
             code="missing-file",
         )
-    name = path.name.removesuffix(".gz").removesuffix(".tar") if path.name.endswith(".tar.gz") else path.stem
-    return path, ModelRef(uri=f"{PREFIX}:{path}", name=name, digest=digest_of_path(path), scope=SCOPE)
+    return path, ModelRef(uri=f"{PREFIX}:{path}", name=path.name, digest=digest_of_path(path), scope=SCOPE)
 
 
 ORIGIN = ModelOrigin(prefix=PREFIX, title="A file on this machine", list=lambda: (), resolve=resolve)

@@ -18,7 +18,7 @@ from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
 
 
-def summarize(path: Path) -> records.ModelSummary:
+def summarize(path: Path, name: str = "") -> records.ModelSummary:
     """What is known about a model file without any data.
 
     The model is built in both Kerases and their outputs are compared, so a summary also tells that the file can be
@@ -26,11 +26,12 @@ def summarize(path: Path) -> records.ModelSummary:
 
     Args:
         path: Any file or folder that the reader accepts.
+        name: What people call the file, for messages.
 
     Raises:
         ModelRefused: The file cannot be read or built, or the two Kerases disagree (``bridge-differs``).
     """
-    spec = read(path)
+    spec = read(path, name)
     (keras2, emitter2), (keras3, emitter3) = emit_both(spec)
     error = compare(spec, (keras2, emitter2), (keras3, emitter3))
     return records.ModelSummary(

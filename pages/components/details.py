@@ -70,6 +70,8 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
     known, lines = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
     for name in metric_columns(frame):
         metric = known[name]
+        if row["is_baseline"] and metric.unit == "x":
+            continue  # a ratio to itself
         bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–")
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
         value = fmt.value(metric, row[name])

@@ -16,7 +16,7 @@ def test_file(tmp_path: Path) -> None:
     file.write_bytes(b"content")
     path, ref = ORIGIN.resolve(str(file))
     assert path == file
-    assert (ref.uri, ref.name, ref.scope) == (f"file:{file}", "my model", "local")
+    assert (ref.uri, ref.name, ref.scope) == (f"file:{file}", "my model.keras", "local")
     assert ref.digest == digest_of_path(file)
     assert ORIGIN.list() == ()
 
@@ -25,7 +25,7 @@ def test_folder_and_double_ending(tmp_path: Path) -> None:
     (tmp_path / "saved" / "variables").mkdir(parents=True)
     assert ORIGIN.resolve(str(tmp_path / "saved"))[1].name == "saved"
     (tmp_path / "packed.tar.gz").write_bytes(b"x")
-    assert ORIGIN.resolve(str(tmp_path / "packed.tar.gz"))[1].name == "packed"
+    assert ORIGIN.resolve(str(tmp_path / "packed.tar.gz"))[1].name == "packed.tar.gz"
 
 
 @pytest.mark.parametrize("rest", ["", "/nowhere/model.keras"])

@@ -60,11 +60,12 @@ __all__ = ["LIMITS", "ModelSpec", "read"]
 _ARCHIVE_CONFIG, _ARCHIVE_WEIGHTS = "config.json", "model.weights.h5"
 
 
-def read(path: Path) -> ModelSpec:
+def read(path: Path, name: str = "") -> ModelSpec:
     """Everything a model file says, as plain data; weights stay packed until a model is built.
 
     Args:
         path: A file (``.keras``, ``.h5``, ``.zip``, ``.tar.gz``) or a SavedModel folder. The name does not matter.
+        name: What people call the file, for messages; its name on disk if left out.
 
     Raises:
         ModelRefused: With a code from the table above.
@@ -78,11 +79,10 @@ def read(path: Path) -> ModelSpec:
         return _read_zip(ZipContainer(data))
     if data.startswith(GZIP_MAGIC):
         return read_saved_model(TarContainer(data))
-    raise _unknown(path, data)
+    raise _unknown(shown(name or path.name), data)
 
 
-def _unknown(path: Path, data: bytes) -> ModelRefused:
-    name = shown(path.name)
+def _unknown(name: str, data: bytes) -> ModelRefused:
     if not data:
         return ModelRefused(f"{name!r} is empty; save the model again and copy the whole file.", code="unknown-format")
     if data[4:8] == b"TFL3":
