@@ -92,16 +92,18 @@ def test_formats_of_one_model_give_the_same_file(name, queue, results):
         assert scores[0][headline].value == pytest.approx(scores[1][headline].value, abs=1e-6)
 
 
-def test_quantized_files_of_larger_models_are_smaller(queue, results):
+def test_quantized_files_of_larger_models_are_smaller_or_say_that_nothing_was_quantized(queue, results):
     for name, sample in SAMPLES.items():
         if sample.parameters < 20_000:
             continue
         runs = results(name)
         baseline = measurements_of(queue.history, runs["float32"])["size_bytes"].value
         for technique, most in FLOAT_SIZE.items():
-            if runs[technique].state == "done" and "unrolled" not in str(runs[technique].steps):
+            if runs[technique].state == "done":
                 size = measurements_of(queue.history, runs[technique])["size_bytes"].value
-                assert size <= most * baseline, (name, technique)
+                notes = queue.store.get(runs[technique].artifact_key).report["notes"]
+                assert size <= most * baseline or any("No weight was quantized" in n for n in notes), (name, technique)
+    assert "No weight" not in str(queue.store.get(results("digits_resnet")["dynamic_range"].artifact_key).report)
 
 
 def test_recurrent_models_get_int8_and_the_fused_form_is_refused_where_it_would_crash(queue, results):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tf_keras
 
 from optimizers import records
 from optimizers.models.reader import read
@@ -16,6 +15,7 @@ from optimizers.tf.build import emit_both
 from optimizers.tf.check import compare
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
+from optimizers.tf.outputs import output_activation
 
 
 def summarize(path: Path, name: str = "") -> records.ModelSummary:
@@ -46,21 +46,6 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
         activation=output_activation(keras2),
         notes=tuple(dict.fromkeys([*spec.notes, *emitter2.notes])),
     )
-
-
-def output_activation(model: Any) -> str:
-    """Name of the last layer's activation, e.g. ``softmax`` or ``linear``; empty where the last layer has none.
-
-    Args:
-        model: A tf_keras model; wrappers and nested models are looked into.
-    """
-    last = model.layers[-1]
-    while isinstance(last, tf_keras.Model):
-        last = last.layers[-1]
-    last = getattr(last, "layer", last)
-    if isinstance(last, tf_keras.layers.Softmax):
-        return "softmax"
-    return str(getattr(getattr(last, "activation", None), "__name__", ""))
 
 
 def _tensors(spec: ModelSpec, tensors: list[Any], *, inputs: bool) -> Iterator[records.TensorSpec]:

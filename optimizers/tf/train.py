@@ -15,6 +15,7 @@ from optimizers.declarations import Progress, TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.records import Task
 from optimizers.techniques._training import TrainingParams
+from optimizers.tf.outputs import output_activation
 
 _PROBES = 64
 
@@ -72,13 +73,7 @@ def _check_width(task: Task, width: int, classes: int) -> None:
 
 
 def _gives_probabilities(model: Any, data: TrainingData, width: int) -> bool:
-    last = model.layers[-1]
-    while isinstance(last, tf_keras.Model):
-        last = last.layers[-1]
-    last = getattr(last, "layer", last)
-    if isinstance(last, tf_keras.layers.Softmax):
-        return True
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    activation = output_activation(model)
     if activation in ("softmax", "sigmoid"):
         return True
     if activation == "linear":

@@ -287,7 +287,7 @@ def test_the_origin_names_files_by_path_and_digest(npz):
     origin = registry.dataset_origins()["file"]
     path = npz(x=X, y=Y)
     ref = origin.resolve(str(path))
-    assert (ref.uri, ref.name, ref.scope) == (f"file:{path}", "data", "local")
+    assert (ref.uri, ref.name, ref.scope) == (f"file:{path}", "data.npz", "local")
     assert ref.digest == digest_of_path(path)
     assert origin.list() == ()
     assert origin.load(str(path)).summary.n_train == 30

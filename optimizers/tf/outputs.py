@@ -1,0 +1,22 @@
+"""What a model's last layer gives: probabilities, logits or plain numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+
+
+def output_activation(model: Any) -> str:
+    """Name of the last layer's activation, e.g. ``softmax`` or ``linear``; empty where the last layer has none.
+
+    Args:
+        model: A tf_keras model; wrappers and nested models are looked into.
+    """
+    last = model.layers[-1]
+    while isinstance(last, tf_keras.Model):
+        last = last.layers[-1]
+    last = getattr(last, "layer", last)
+    if isinstance(last, tf_keras.layers.Softmax):
+        return "softmax"
+    return str(getattr(getattr(last, "activation", None), "__name__", ""))
