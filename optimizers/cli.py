@@ -170,8 +170,9 @@ def run(
         for warning in warnings(checked):
             _say(f"Warning: {checked.text}: {warning}")
     with _Opened(home) as queue:
-        _, summary = queue.driver.inspect_model(model)
+        origins.resolve_model(model)  # a wrong name is told before anything is read
         reference, dataset = queue.driver.inspect_dataset(data)
+        _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
         runs = queue.submit(model, data, recipes, seed=seed)
         _follow(queue, runs)

@@ -15,7 +15,7 @@ from typing import Any
 from optimizers import registry
 from optimizers.declarations import Property, Technique
 from optimizers.errors import InvalidParameter, InvalidRecipe
-from optimizers.params import ParamSet, fields, resolve
+from optimizers.params import ParamSet, resolve
 from optimizers.presets import PRESETS
 from optimizers.records import StepRecord
 
@@ -40,11 +40,11 @@ class Step:
         technique = registry.technique(name)
         params = resolve(name, technique.params, given)
         values = params.model_dump(mode="json")
-        return Step(technique, {f.name: values[f.name] for f in fields(technique.params) if f.name in given}, params)
+        return Step(technique, {name: values[name] for name in given}, params)
 
     @property
     def text(self) -> str:
-        """Short form, with the parameters that were said, in order of declaration."""
+        """Short form, with the parameters that were said, in the order they were said."""
         if not self.given:
             return self.technique.name
         inside = ", ".join(f"{name}={_literal(value)}" for name, value in self.given.items())

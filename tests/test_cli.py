@@ -95,7 +95,7 @@ def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):
         ({"--model": "missing.keras"}, "missing.keras"),
         ({"--model": "TEXT"}, "not a"),
         ({"--data": "sample:no_such"}, "no_such"),
-        ({"--data": "NAN"}, "NaN"),
+        ({"--data": "NAN"}, "Column 'c' of data.csv has 60 missing values"),
         ({"--data": "sample:optdigits"}, "expects inputs of shape"),
         ({"--recipe": "int7"}, "no technique 'int7'"),
         ({"--recipe": "int8+magnitude_pruning"}, "Move int8 to the end"),

@@ -11,7 +11,8 @@ class TrainingParams(ParamSet):
     epochs: int = param(
         8,
         label="Epochs",
-        help="Passes over the training data; more recover more accuracy and take proportionally longer.",
+        help="Passes over the training data; more recover more accuracy and take proportionally longer. Small data are "
+        "passed over more often, until the least training steps are taken.",
         low=1,
         high=200,
         step=1,
@@ -25,6 +26,8 @@ class TrainingParams(ParamSet):
         step=8,
         advanced=True,
     )
+    # Chosen on the validation parts of the nine sample models pruned to 50%, among 1e-3, 3e-4 and 1e-4: 3e-4 and 1e-3
+    # share the best mean rank by validation loss (1.9 of 3), and 1e-3 costs occupancy_gru 6 points more accuracy.
     learning_rate: float = param(
         3e-4,
         label="Learning rate",
