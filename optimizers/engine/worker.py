@@ -27,6 +27,8 @@ OnEvent = Callable[[dict[str, Any]], None]
 _ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
 _TICK = 0.1
+_INTERACTIVE_MINUTES = 5.0
+"""Longest time that somebody waits for a page to read a file."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Worker:
             if cancelled():
                 self.kill()
                 raise errors.Cancelled("The run was cancelled.")
-            self._check_limits(started)
+            self._check_limits(started, task)
 
     def kill(self) -> None:
         """Ends the process and everything it started, at once."""
@@ -128,14 +130,15 @@ class Worker:
         *lines, self._buffer = (self._buffer + block).split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def _check_limits(self, started: float) -> None:
+    def _check_limits(self, started: float, task: Task) -> None:
         minutes, most = self._settings.task_minutes, self._settings.memory_mib
+        way_out = " (PARETOSCOPE_TASK_MINUTES raises the limit)"
+        if task.lane == "interactive" and minutes > _INTERACTIVE_MINUTES:
+            minutes, way_out = _INTERACTIVE_MINUTES, ""
         if time.monotonic() - started > minutes * 60:
             self.kill()
             raise errors.WorkerDied(
-                f"The step was stopped because it took longer than {minutes:g} minutes "
-                "(PARETOSCOPE_TASK_MINUTES raises the limit).",
-                code="time",
+                f"The step was stopped because it took longer than {minutes:g} minutes{way_out}.", code="time"
             )
         if self.resident_bytes() > most * 2**20:
             self.kill()

@@ -36,7 +36,7 @@ class TrainingParams(ParamSet):
         high=1e-1,
         log=True,
     )
-    # On validation, 300 steps instead of 8 epochs lower the mean squared error of mpg_mlp pruned to 50% from 9.1 to 7.1.
+    # On validation, 300 steps instead of 8 epochs lower the squared error of mpg_mlp pruned to 50% from 9.1 to 7.1.
     min_steps: int = param(
         300,
         label="Least training steps",
