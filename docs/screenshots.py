@@ -73,7 +73,7 @@ def main() -> None:
         "model": f"/?model={MODEL}&data={DATA}",
         "optimize": f"/optimize?model={MODEL}&data={DATA}",
         "runs": f"/runs?runs={ids}",
-        "compare": f"/compare?runs={ids}",
+        "compare": f"/compare?runs={ids}&x=Compressed+size",
     }
     try:
         with sync_playwright() as playwright:
@@ -83,6 +83,9 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
                 page.goto(url + path)
                 settle(page)
+                if name == "compare":
+                    page.wait_for_selector(".js-plotly-plot .point", state="attached")
+                    page.wait_for_timeout(1000)
                 if name == "optimize":
                     page.get_by_text("Full int8", exact=False).first.click()
                     page.get_by_text("Magnitude pruning", exact=True).first.click()

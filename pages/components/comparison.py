@@ -98,8 +98,9 @@ def _axes(columns: list[str], quality: str | None) -> tuple[str, str, str | None
         default = defaults.get(axis, "latency_ms")
         index = options.index(default) if default in options else 0
         chosen[axis] = place.selectbox(
-            label, options, index, key=f"axis:{axis}", format_func=lambda n: known[n].title if n else "All alike"
-        )
+            label, options, index, key=axis, format_func=lambda n: known[n].title if n else "All alike",
+            bind="query-params",
+        )  # fmt: skip
     return str(chosen["x"]), str(chosen["y"]), chosen["size"]
 
 

@@ -173,8 +173,8 @@ def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
 def test_axes_can_be_chosen(visit, queue):
     ids = ran(queue, "int8")
     app = visit("compare", runs=",".join(ids))
-    app.selectbox(key="axis:x").set_value("latency_ms").run()
-    app.selectbox(key="axis:size").set_value(None).run()
+    app.selectbox(key="x").set_value("latency_ms").run()
+    app.selectbox(key="size").set_value(None).run()
     healthy(app)
 
 
