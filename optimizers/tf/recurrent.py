@@ -29,9 +29,9 @@ def unrolled(model: Any, *, opaque_state: bool = False) -> Any:
 
     Args:
         model: Functional or sequential, with a fixed number of time steps.
-        opaque_state: Compute the zeros that an LSTM starts from out of its input. From constant zeros the converter
-            drops the first forget gate; one output of that step's SPLIT is then unused, and whether the quantizer
-            leaves such a SPLIT in float changes from one conversion to the next.
+        opaque_state: Compute the zeros that an LSTM or GRU starts from out of its input. From constant zeros the
+            converter drops part of the first step; one output of that step's SPLIT is then unused, and whether the
+            quantizer leaves such a SPLIT in float changes from one conversion to the next.
 
     Raises:
         NotApplicable: The number of time steps is open, or the model cannot be copied.
@@ -45,17 +45,17 @@ def unrolled(model: Any, *, opaque_state: bool = False) -> Any:
         raise NotApplicable("The recurrent layers of this model cannot be unrolled.", detail=str(error)) from error
     if opaque_state:
         for layer in layers(copy):
-            if isinstance(layer, tf_keras.layers.LSTM) and not layer.time_major:
+            if isinstance(layer, tf_keras.layers.LSTM | tf_keras.layers.GRU) and not layer.time_major:
                 layer.get_initial_state = _opaque(layer.get_initial_state)
     return copy
 
 
-def _opaque(initial_state: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
-    """The same states, but for the cell state, which is zero whatever the input is: min(relu(x), 0)."""
+def _opaque(initial_state: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    """The same states, but for the last one, to which something that is always zero is added: min(relu(x), 0)."""
 
     def states(inputs: Any) -> list[Any]:
-        hidden, _ = initial_state(inputs)
-        return [hidden, tf.minimum(tf.nn.relu(inputs[:, 0, :1]), 0.0)]
+        *others, last = tf.nest.flatten(initial_state(inputs))
+        return [*others, last + tf.minimum(tf.nn.relu(inputs[:, 0, :1]), 0.0)]
 
     return states
 

@@ -108,7 +108,7 @@ def test_a_fault_in_the_driver_fails_the_run_in_words(opened):
 def test_running_and_waiting_runs_can_be_cancelled(opened):
     queue = opened(pause=30)
     runs = queue.submit(MODEL, DATA, [parse("int8"), parse("float16"), parse("dynamic_range")])
-    wait_until(lambda: queue.progress(runs[0].id) is not None and queue.progress(runs[0].id).of)
+    wait_until(lambda: any(p is not None and p.of for p in (queue.progress(run.id) for run in runs)))
     for run in reversed(runs):
         queue.cancel(run.id)
     assert [r.state for r in finished(queue, runs)] == ["cancelled"] * 3
