@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -22,6 +23,9 @@ from optimizers.history.database import UNFINISHED, History
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
 from optimizers.settings import Settings
+
+_PATIENCE = 0.3
+"""Seconds between two looks at runs that another process drives."""
 
 
 class JobQueue:
@@ -123,10 +127,23 @@ class JobQueue:
             return stream.read().decode("utf-8", errors="replace")
 
     def wait(self, run_ids: Iterable[str], seconds: float | None = None) -> None:
-        """Blocks until the runs that this process drives have ended."""
-        with self._lock:
-            futures = [self._futures[run_id] for run_id in run_ids if run_id in self._futures]
-        wait(futures, timeout=seconds)
+        """Blocks until the runs have ended, whichever process drives them, or until the time is over.
+
+        A run whose driver has died meanwhile is continued here.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        pending = list(run_ids)
+        while pending and not self._closing.is_set():
+            with self._lock:
+                futures = [self._futures[run_id] for run_id in pending if run_id in self._futures]
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            wait(futures, timeout=left)
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            pending = [run.id for run in self.history.runs(pending, states=UNFINISHED)]
+            if pending and all(future.done() for future in futures):
+                time.sleep(_PATIENCE if deadline is None else min(_PATIENCE, max(0.0, deadline - time.monotonic())))
+                self._enqueue(pending)
 
     def close(self) -> None:
         """Ends all work now. Unfinished runs continue when a queue with the same home is opened again."""

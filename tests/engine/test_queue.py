@@ -143,6 +143,23 @@ def test_a_second_process_leaves_runs_alone_that_are_being_driven(opened):
     assert other.driver.executor.asked["int8"] == 0
 
 
+def test_waiting_is_for_runs_that_another_process_drives_too(opened):
+    queue, other = opened(resume=False), opened(pause=0.5)
+    runs = other.submit(MODEL, DATA, [parse("int8")])
+    wait_until(lambda: other.driver.executor.asked["float32"])
+    assert finished(queue, runs)[0].state == "done"
+    assert queue.driver.executor.asked["int8"] == 0
+
+
+def test_a_run_whose_driver_has_gone_is_continued_by_whoever_waits_for_it(opened):
+    queue, other = opened(resume=False), opened(pause=0.5)
+    runs = other.submit(MODEL, DATA, [parse("int8")])
+    wait_until(lambda: other.driver.executor.asked["float32"])
+    other.close()
+    assert finished(queue, runs)[0].state == "done"
+    assert queue.driver.executor.asked["int8"] == 1
+
+
 def test_nonsense_is_refused_before_anything_is_queued(opened):
     queue = opened()
     with pytest.raises(UnknownName, match="no_such"):
