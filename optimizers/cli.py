@@ -149,7 +149,8 @@ def inspect(
         for spec in specs:
             print(f"{side:7} {spec.name}: {spec.shape} {spec.dtype}")
     for layer in summary.layers:
-        print(f"  {layer.path + layer.name:36} {layer.kind:26} {layer.output_shape!s:22} {layer.parameters:>10,}")
+        name = f"{layer.path}/{layer.name}" if layer.path else layer.name
+        print(f"  {name:36} {layer.kind:26} {layer.output_shape!s:22} {layer.parameters:>10,}")
     print(f"{summary.parameters:,} parameters, {summary.trainable_parameters:,} of them trainable")
     for note in summary.notes:
         print(f"Note: {note}")
