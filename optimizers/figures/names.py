@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 _VALUES = re.compile(r"\(([^()]*)\)")
+_NUMBER = re.compile(r"=[-+.\deE]+$")
 _LONGEST = 40
 
 
@@ -32,8 +33,9 @@ def short_names(variants: Sequence[str], seeds: Sequence[int] | None = None) -> 
 
 
 def _values(match: re.Match[str]) -> str:
-    parts = [part.partition("=")[2] or part for part in match.group(1).split(",")]
-    return f"({', '.join(part.strip() for part in parts)})"
+    """Numbers without the name of their parameter; words keep it, because alone they say little."""
+    parts = [part.strip() for part in match.group(1).split(",")]
+    return f"({', '.join(p.partition('=')[2] if _NUMBER.search(p) else p for p in parts)})"
 
 
 def _shortened(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,16 @@ def identities(frame: pd.DataFrame) -> list[str]:
     return [identity(row) for _, row in frame.iterrows()]
 
 
-def names(frame: pd.DataFrame) -> list[str]:
-    """What each row of a comparison is called."""
-    short = short_names(list(frame["variant"]), list(frame["seed"]))
+def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
+    """What each row of a comparison is called: its recipe, in the charts' short form or in full."""
+    recipes, seeds = list(frame["variant"]), list(frame["seed"])
+    if full:
+        often = Counter(recipes)
+        chosen = [f"{r}, seed {s}" if often[r] > 1 else r for r, s in zip(recipes, seeds, strict=True)]
+    else:
+        chosen = short_names(recipes, seeds)
     models = frame["model"].nunique() > 1
-    called = ["baseline" if base else name for name, base in zip(short, frame["is_baseline"], strict=True)]
+    called = ["baseline" if base else name for name, base in zip(chosen, frame["is_baseline"], strict=True)]
     return [f"{name} ({model})" if models else name for name, model in zip(called, frame["model"], strict=True)]
 
 
@@ -147,7 +153,7 @@ def table(frame: pd.DataFrame) -> None:
 def table_data(frame: pd.DataFrame) -> Styler:
     """Numbers that sort as numbers and read as sentences: values with units, differences like ``4.0x smaller``."""
     known = registry.metrics()
-    shown = pd.DataFrame({"Variant": names(frame)}, index=frame.index)
+    shown = pd.DataFrame({"Variant": names(frame, full=True)}, index=frame.index)
     texts: dict[tuple[Hashable, str], str] = {}
     for name in metric_columns(frame):
         metric = known[name]

@@ -26,7 +26,7 @@ from pages.components.text import code, escaped
 def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     """The panel of the chosen file."""
     ids = identities(frame)
-    called = dict(zip(ids, names(frame), strict=True))
+    called = dict(zip(ids, names(frame, full=True), strict=True))
     chosen = st.selectbox("Variant", ids, key=CHOSEN, format_func=called.__getitem__)
     row = frame.iloc[ids.index(chosen)]
     st.code(row["variant"], language=None, wrap_lines=True)

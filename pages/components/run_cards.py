@@ -71,8 +71,8 @@ def _state(run: Run, progress: Progress | None) -> None:
         st.progress(fraction(progress), told(progress))
         st.caption(details(run, progress))
     elif run.state == "failed" and run.failure is not None:
-        where = f" in step {run.failure.stage}" if run.failure.stage else ""
-        st.markdown(f":red[Failed{escaped(where)}.] {escaped(run.failure.message)}")
+        where = f" in step {escaped(run.failure.stage)}" if run.failure.stage else ""
+        st.markdown(f":red[Failed{where}.] {escaped(run.failure.message)}")
     else:
         st.caption(ending(run))
 
