@@ -1,6 +1,6 @@
 """Time from starting the server to a painted page, against a Streamlit page that only imports plotly and pandas.
 
-    python benchmarks/first_paint.py [RUNS]
+    python -m benchmarks.first_paint [RUNS]
 
 Both are started in turn (A B A B ...), each with a fresh server process and a fresh browser context; the ratio of the
 medians is what counts.

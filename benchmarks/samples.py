@@ -1,6 +1,6 @@
 """Every sample model through the techniques, measured on the deployable files; writes the table in docs/results.md.
 
-    python benchmarks/samples.py [--only NAME] [--write]
+    python -m benchmarks.samples [--only NAME] [--write]
 
 Without --write the table goes to standard output. Results are kept in the usual store, so a second call is quick.
 """
@@ -73,7 +73,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version}" for name, version in {**work_versions(), **measuring_versions()}.items())
     lines = [
         "# Results on the sample models\n",
-        "Measured by `benchmarks/samples.py` on the deployable files, with the test part of each data set, seed 0 and",
+        "Measured by `python -m benchmarks.samples` on the deployable files, with the test part of each data set, seed 0 and",
         f"default settings. Device: {device()}, one thread. {versions}.\n",
         "Latency differs from hour to hour on a shared machine; the speed-up is measured in turn with the baseline and",
         "is what can be compared. Where its interval contains 1, no difference was shown.\n",

@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation from the running app, after real runs of a sample model.
 
-    python docs/screenshots.py
+    python -m docs.screenshots
 
 Needs Chromium and Playwright. Results are kept in the usual store, so a second call is quick.
 """
