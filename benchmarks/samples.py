@@ -73,8 +73,8 @@ def main() -> None:
     versions = ", ".join(f"{name} {version}" for name, version in {**work_versions(), **measuring_versions()}.items())
     lines = [
         "# Results on the sample models\n",
-        "Measured by `python -m benchmarks.samples` on the deployable files, with the test part of each data set, seed 0",
-        f"and default settings. Device: {device()}, one thread. {versions}.\n",
+        "Measured by `python -m benchmarks.samples` on the deployable files, with the test part of each data set,",
+        f"seed 0 and default settings. Device: {device()}, one thread. {versions}.\n",
         "Latency differs from hour to hour on a shared machine; the speed-up is measured in turn with the baseline and",
         "is what can be compared. Where its interval contains 1, no difference was shown.\n",
     ]
