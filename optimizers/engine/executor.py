@@ -36,7 +36,6 @@ class LocalExecutor:
         self._settings = settings
         self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": []}
         self._slots = {pool: threading.BoundedSemaphore(settings.workers + 1) for pool in self._idle}
-        self._busy: set[Worker] = set()
         self._lock = threading.Lock()
         self._closed = False
         if prewarm:
@@ -71,17 +70,13 @@ class LocalExecutor:
             while self._idle[pool]:
                 worker = self._idle[pool].pop()
                 if worker.alive:
-                    self._busy.add(worker)
                     return worker
                 worker.kill()
-            worker = Worker(pool, self._settings)
-            self._busy.add(worker)
-            return worker
+            return Worker(pool, self._settings)
 
     def _give_back(self, worker: Worker) -> None:
         fresh = worker.tasks_done < _RECYCLE_TASKS and worker.resident_bytes() < _RECYCLE_BYTES
         with self._lock:
-            self._busy.discard(worker)
             if worker.alive and fresh and not self._closed:
                 self._idle[worker.pool].append(worker)
                 return

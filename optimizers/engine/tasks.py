@@ -54,11 +54,12 @@ def run_stage(
     """Applies one technique to the parent stage (or the model file) and stores the result under ``key``."""
     declared = registry.technique(technique)
     store = Store(Settings().store)
-    source = origins.resolve_model(model)[0]
     if parent:
         artifact = store.get(parent)
         assert artifact is not None, "the stage before this one is stored"
         source = store.path(artifact)
+    else:
+        source = origins.resolve_model(model)[0]
 
     def data() -> TrainingData:
         return _adapted(dataset, ModelSummary.model_validate(summary)).for_training()

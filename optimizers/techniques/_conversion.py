@@ -26,6 +26,18 @@ def recurrent_param(default: str) -> Any:
     return param(default, label="Recurrent layers", help=_RECURRENT_HELP, advanced=True)
 
 
+def calibration_param() -> Any:
+    """The parameter ``calibration_samples``."""
+    return param(
+        200,
+        label="Calibration examples",
+        help="Training examples that set the ranges of activations; more are safer and take longer.",
+        low=10,
+        high=5000,
+        step=10,
+    )
+
+
 def granularity_param() -> Any:
     """The parameter ``granularity``."""
     return param("per_channel", label="Weight scales", help=_GRANULARITY_HELP, advanced=True)

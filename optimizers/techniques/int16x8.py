@@ -6,7 +6,7 @@ from typing import Literal
 
 from optimizers.declarations import StageContext, StageReport, Technique
 from optimizers.params import ParamSet, param
-from optimizers.techniques._conversion import calibrated_stage, recurrent_param
+from optimizers.techniques._conversion import calibrated_stage, calibration_param, recurrent_param
 
 
 class Int16x8Params(ParamSet):
@@ -17,14 +17,7 @@ class Int16x8Params(ParamSet):
         label="Inputs and outputs",
         help="With int16 no floating point operation is left, as integer hardware requires; the caller scales.",
     )
-    calibration_samples: int = param(
-        200,
-        label="Calibration examples",
-        help="Training examples that set the ranges of activations; more are safer and take longer.",
-        low=10,
-        high=5000,
-        step=10,
-    )
+    calibration_samples: int = calibration_param()
     recurrent: Literal["unrolled", "fused"] = recurrent_param("unrolled")
 
 
