@@ -7,7 +7,7 @@ form, search space, recipe check, command line, table column and axis title foll
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Need = Literal["train", "calibration", "teacher"]
 Property = Literal["sparsity", "clusters", "structure"]
+_FINE = 1000
+"""Progress steps in one portion of a stage."""
+
 Family = Literal["baseline", "quantization", "pruning", "clustering", "distillation", "decomposition"]
 
 
@@ -67,6 +70,17 @@ class Dataset:
         return TrainingData(self.train, self.validation, self.summary.task, self.summary.classes)
 
 
+class Memory(Protocol):
+    """Where arrays are kept that are computed once and used by several stages, such as a teacher's outputs."""
+
+    def __call__(self, identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """The array of that identity (plain JSON), computed only if nobody has computed it before."""
+
+
+def _forgetful(identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> np.ndarray:
+    return compute()
+
+
 @dataclass(frozen=True)
 class StageContext:
     """What ``Technique.apply`` gets. It reads ``source`` and writes into the folder ``out``.
@@ -79,6 +93,10 @@ class StageContext:
         progress: To be called after every training batch or epoch, and between conversion steps.
         log: One line for the run's log.
         input_shape: Shape of one example where the model leaves some of its input's dimensions open, else None.
+        original: The model that the chain started from: what recovery learns from.
+        held: Properties of the weights that earlier steps of the chain achieved and that still hold.
+        models: Local files of the models that parameters name, by URI.
+        remember: Keeps arrays that several stages need.
     """
 
     source: Path
@@ -88,6 +106,20 @@ class StageContext:
     progress: Progress
     log: Callable[[str], None]
     input_shape: tuple[int, ...] | None = None
+    original: Path | None = None
+    held: frozenset[Property] = frozenset()
+    models: Mapping[str, Path] = field(default_factory=dict)
+    remember: Memory = _forgetful
+
+    def portion(self, number: int, of: int) -> StageContext:
+        """The same context for one of several equal portions of the work, the first being 0: progress adds up."""
+        whole = self.progress
+
+        def progress(step: int, of_steps: int, **metrics: float) -> None:
+            within = _FINE * step // max(of_steps, 1)
+            whole(number * _FINE + within, of * _FINE, **metrics)
+
+        return replace(self, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -98,6 +130,27 @@ class StageReport:
     skipped: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a step would do to a model, found without data and without training.
+
+    Attributes:
+        model: The tf_keras model as the step would leave it, but for training; the next step is rehearsed on it.
+        touched: Layer names and, in a few words, what happens to each, e.g. ``32 to 16 filters``.
+        skipped: Layers left alone and why, as the report will tell it afterwards.
+        bits: For steps that convert: bits of one stored weight by layer name; layers that are not named keep 32.
+        rounds: How many times the step trains for its full number of epochs.
+        notes: Sentences.
+    """
+
+    model: Any
+    touched: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    bits: Mapping[str, float] = field(default_factory=dict)
+    rounds: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +165,8 @@ class Technique:
         needs: What ``apply`` uses beside the model.
         provides, preserves: Properties of the weights that it creates, and that survive it.
         source: Where the method is described.
+        rehearse: What the step would do: from a tf_keras model (which must not be changed), the parameters and the
+            properties that hold. Runs in a process with TensorFlow.
     """
 
     name: str
@@ -127,6 +182,7 @@ class Technique:
     provides: frozenset[Property] = frozenset()
     preserves: frozenset[Property] = frozenset()
     source: str = ""
+    rehearse: Callable[[Any, Any, frozenset[Property]], Rehearsal] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class ParamField(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    kind: Literal["bool", "int", "float", "choice"]
+    kind: Literal["bool", "int", "float", "choice", "layers", "model"]
     default: Scalar
     label: str
     help: str
@@ -47,6 +47,7 @@ def param(
     percent: bool = False,
     log: bool = False,
     advanced: bool = False,
+    text: Literal["layers", "model"] | None = None,
 ) -> Any:
     """A parameter declaration, to be used as a class attribute of a `ParamSet`.
 
@@ -59,8 +60,12 @@ def param(
         percent: Show the fraction as percent; the value itself stays a fraction from 0 to 1.
         log: Sensible values are spread over orders of magnitude.
         advanced: Hide behind "more settings".
+        text: What a text parameter says: ``layers`` is a choice of layers as `optimizers.selection` reads it, ``model``
+            the URI of a model or nothing.
     """
     extra: dict[str, Any] = {"label": label, "step": step, "percent": percent, "log": log, "advanced": advanced}
+    if text:
+        extra["kind"] = text
     return Field(default=default, ge=low, le=high, description=help, json_schema_extra=extra)
 
 
@@ -80,7 +85,7 @@ def _field(name: str, info: Any) -> ParamField:
     if get_origin(info.annotation) is Literal:
         kind, choices = "choice", tuple(str(c) for c in get_args(info.annotation))
     else:
-        kind = {bool: "bool", int: "int", float: "float"}[info.annotation]
+        kind = {bool: "bool", int: "int", float: "float", str: "text"}[info.annotation]
     return ParamField.model_validate(
         {
             "name": name,
@@ -125,6 +130,8 @@ def _sentence(owner: str, params: type[ParamSet], error: ValidationError) -> str
         return f"{owner}.{name} must be one of {', '.join(field.choices)}, got {value!r}."
     if field.kind == "bool":
         return f"{owner}.{name} must be true or false, got {value!r}."
+    if field.kind in ("layers", "model"):
+        return f"{owner}.{name}: {first['msg'].removeprefix('Value error, ')}, got {value!r}."
     noun = "a whole number" if field.kind == "int" else "a number"
     if field.low is not None and field.high is not None:
         return f"{owner}.{name} must be {noun} in [{field.low:g}, {field.high:g}], got {value!r}."

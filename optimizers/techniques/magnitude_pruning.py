@@ -108,22 +108,13 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
         total_steps=epochs * per_epoch,
     )
     model, skipped = pruning.wrapped(build.load_working(context.source), plan)
-    history = train.fit(
-        model,
-        data,
-        params,
-        seed=context.seed,
-        progress=context.progress,
-        log=context.log,
-        callbacks=[pruning.updates()],
-        patient_from=steps["end_step"] // per_epoch,
+    training = train.tune(
+        model, context, params, callbacks=[pruning.updates()], patient_from=steps["end_step"] // per_epoch
     )
     pruned = pruning.pruned_kernels(model)
     counts = {name: pruning.sparsity(weights) for name, weights in pruned.items()}
     zeros, total = (sum(pair) for pair in zip(*counts.values(), strict=True))
     notes = _checked(params.target_sparsity, counts, zeros / total)
-    if epochs > params.epochs:
-        notes = (f"Trained for {epochs} epochs instead of {params.epochs}, to take {params.min_steps} steps.", *notes)
     result = pruning.stripped(model)
     build.save_working(result, context.out / MAIN)
     all_zeros, all_weights = pruning.sparsity(result.weights)
@@ -132,9 +123,9 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
         "sparsity": zeros / total,
         "model_sparsity": all_zeros / all_weights,
         "schedule": steps,
-        "history": history,
+        **training.figures,
     }
-    return StageReport(MAIN, skipped=skipped, notes=notes, figures=figures)
+    return StageReport(MAIN, skipped=skipped, notes=(*training.notes, *notes), figures=figures)
 
 
 def _checked(target: float, counts: dict[str, tuple[int, int]], overall: float) -> tuple[str, ...]:

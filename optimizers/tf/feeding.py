@@ -1,0 +1,113 @@
+"""What ``fit`` is fed with: plain arrays, or batches whose examples are varied anew in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+import tf_keras
+
+from optimizers.declarations import TrainingData
+from optimizers.errors import NotApplicable
+from optimizers.techniques._training import TrainingParams
+from optimizers.tf.objective import Objective
+
+_SHIFT = 1 / 8
+_NOISE = 0.05
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Arguments of ``fit``: arrays, or a sequence of batches as ``x`` with ``y`` and ``weights`` None."""
+
+    x: Any
+    y: np.ndarray | None
+    weights: np.ndarray | None
+
+
+def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int) -> Feed:
+    """The training part as the parameters ask for it.
+
+    Raises:
+        NotApplicable: Images are to be shifted where examples are no images, or classes weighted where there are none.
+    """
+    weights = example_weights(data, params)
+    if params.augmentation == "none":
+        return Feed(data.train.x, goal.train_targets, weights)
+    vary = augmentation(params.augmentation, data)
+    return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed), None, None)
+
+
+def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | None:
+    """Weight of every training example, shape (n,), mean 1; None where all weigh the same.
+
+    Balanced weights are n / (classes present * examples of the class).
+    """
+    if params.class_weights == "none":
+        return None
+    if data.task == "regression":
+        raise NotApplicable("Class weights need classes; this is a regression task. Set class_weights to 'none'.")
+    counts = np.bincount(data.train.y)
+    present = int((counts > 0).sum())
+    return (len(data.train) / (present * counts[data.train.y])).astype(np.float32)
+
+
+def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """A function that varies a batch of shape (n, *example) and keeps its shape and dtype."""
+    x = data.train.x
+    if kind == "noise":
+        if x.dtype.kind != "f":
+            raise NotApplicable("Noise can only be added to decimal numbers; set augmentation to 'none'.")
+        spread = _NOISE * x.std(axis=0, keepdims=True)
+        return lambda batch, random: (batch + spread * random.standard_normal(batch.shape)).astype(batch.dtype)
+    if x.ndim != 4:
+        raise NotApplicable("Only images can be shifted or mirrored; set augmentation to 'noise' or 'none'.")
+    return lambda batch, random: _shifted(batch, random, flip=kind == "shift_flip")
+
+
+def _shifted(images: np.ndarray, random: np.random.Generator, *, flip: bool) -> np.ndarray:
+    """Every image moved by up to an eighth of its side, edges repeated, and every other one mirrored if asked for."""
+    count, height, width = images.shape[:3]
+    down, right = max(1, round(height * _SHIFT)), max(1, round(width * _SHIFT))
+    padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
+    tops, lefts = random.integers(0, 2 * down + 1, count), random.integers(0, 2 * right + 1, count)
+    rows = tops[:, None] + np.arange(height)
+    columns = lefts[:, None] + np.arange(width)
+    moved = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    if flip:
+        mirrored = random.random(count) < 0.5
+        moved[mirrored] = moved[mirrored, :, ::-1]
+    return moved
+
+
+class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
+    """Shuffled batches with varied examples; a teacher sees the varied ones as well."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        batch: int,
+        vary: Callable[[np.ndarray, np.random.Generator], np.ndarray],
+        goal: Objective,
+        weights: np.ndarray | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._x, self._batch, self._vary, self._goal, self._weights = data.train.x, batch, vary, goal, weights
+        self._random = np.random.default_rng(seed)
+        self._order = self._random.permutation(len(self._x))
+
+    def __len__(self) -> int:
+        return ceil(len(self._x) / self._batch)
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        picks = self._order[number * self._batch : (number + 1) * self._batch]
+        x = self._vary(self._x[picks], self._random)
+        y = self._goal.targets_of(x, picks)
+        return (x, y) if self._weights is None else (x, y, self._weights[picks])
+
+    def on_epoch_end(self) -> None:
+        self._order = self._random.permutation(len(self._x))

@@ -1,0 +1,235 @@
+"""What a training minimizes: the task's own loss, the distance to a teacher's outputs, or a mixture of both.
+
+A teacher's outputs are computed once and travel beside the labels in one array: column 0 is the label, column 1 tells
+whether it may be used, the rest are the teacher's outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from optimizers.declarations import StageContext, TrainingData
+from optimizers.errors import NotApplicable
+from optimizers.records import Task, digest_of_path
+from optimizers.techniques._training import TrainingParams
+from optimizers.tf.outputs import output_activation
+
+_PROBES = 64
+_BATCH = 512
+_SMALLEST = 1e-7
+Output = Literal["probabilities", "logits", "values"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss, metrics and targets of one training.
+
+    Attributes:
+        loss, metrics: For ``compile``.
+        metric, metric_direction: Name of the task's own metric, and which direction is better.
+        train_targets: Shape (n, 1), or (n, 2 + outputs) where there is a teacher.
+        validation_targets: Of the validation part, shape (n, 1): labels only, or None without examples.
+        targets_of: Targets of varied examples: (examples of shape (k, *example), their numbers in the train part).
+        notes, figures: For the report.
+    """
+
+    loss: Any
+    metrics: list[Any]
+    metric: str
+    metric_direction: Literal["lower", "higher"]
+    train_targets: np.ndarray
+    validation_targets: np.ndarray | None
+    targets_of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    notes: tuple[str, ...] = ()
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def objective(
+    model: Any,
+    context: StageContext,
+    params: TrainingParams,
+    *,
+    teacher: Any = None,
+    labelled: np.ndarray | None = None,
+) -> Objective:
+    """What to minimize, as ``params.learn_from`` asks for it.
+
+    Args:
+        model: A tf_keras model with one output of shape (n, classes) or (n, 1).
+        context: Data, and the original to learn from.
+        params: All training settings.
+        teacher: Instead of the original, a tf_keras model.
+        labelled: Which labels may be used, shape (n,), bool; all unless given.
+
+    Raises:
+        NotApplicable: The model has several outputs, or one that does not suit the task or the teacher.
+    """
+    data = context.data()
+    output = output_of(model, data)
+    own, metric, direction = _own(output, model, data.task)
+    labels = data.train.y.reshape(-1, 1)
+    validation = data.validation.y.reshape(-1, 1) if len(data.validation) else None
+    if params.learn_from == "labels" and labelled is None:
+        return Objective(own, [metric], metric.name, direction, labels, validation, lambda x, picks: labels[picks])
+    allowed = np.ones(len(labels), bool) if labelled is None else labelled
+    alpha = {"labels": 1.0, "original": 0.0, "both": params.label_weight}[params.learn_from]
+    guide = _Guide(model, context, data, teacher) if alpha < 1 else None
+    columns = [labels, allowed.reshape(-1, 1)]
+    packed = np.concatenate([*columns, guide.outputs()] if guide else columns, axis=1).astype(np.float32)
+
+    def targets_of(x: np.ndarray, picks: np.ndarray) -> np.ndarray:
+        rows = packed[picks]
+        if guide:
+            rows[:, 2:] = guide.answers(x)
+        return rows
+
+    kind = guide.output if guide else output
+    loss = _mixed_loss(own, output, kind, data.task, alpha, params.temperature)
+    figures = {"learned_from": params.learn_from, "teacher": guide.name} if guide else {}
+    return Objective(
+        _Packed(loss), [_on_labels(metric)], metric.name, direction, packed, validation, targets_of,
+        figures=figures,
+    )  # fmt: skip
+
+
+def output_of(model: Any, data: TrainingData) -> Output:
+    """What a model's output means for the task, read from its last layer or, where that says nothing, from outputs.
+
+    Raises:
+        NotApplicable: Several outputs, or a width that does not suit the task.
+    """
+    if len(model.outputs) != 1:
+        raise NotApplicable(f"Training needs a model with one output; this one has {len(model.outputs)}.")
+    width = _width(model)
+    if data.task == "classification" and width < max(2, len(data.classes)):
+        raise NotApplicable(f"The data have {len(data.classes)} classes; the model tells only {width} apart.")
+    if data.task != "classification" and width > (2 if data.task == "binary" else 1):
+        raise NotApplicable(f"A {data.task} task needs one output value; the model gives {width}.")
+    if data.task == "regression":
+        return "values"
+    activation = output_activation(model)
+    if activation in ("softmax", "sigmoid"):
+        return "probabilities"
+    if activation == "linear":
+        return "logits"
+    rows = np.asarray(model(data.train.x[:_PROBES], training=False)).reshape(-1, width)
+    inside = rows.min() >= 0 and rows.max() <= 1
+    return "probabilities" if inside and (width == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
+
+
+def _width(model: Any) -> int:
+    shape = tuple(model.outputs[0].shape[1:])
+    return int(np.prod([size for size in shape if size is not None])) if shape else 1
+
+
+def _own(output: Output, model: Any, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
+    losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
+    if task == "regression":
+        return losses.MeanSquaredError(), metrics.MeanAbsoluteError(name="mae"), "lower"
+    if _width(model) == 1:
+        threshold = 0.0 if logits else 0.5
+        metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
+        return losses.BinaryCrossentropy(from_logits=logits), metric, "higher"
+    metric = metrics.SparseCategoricalAccuracy("accuracy")
+    return losses.SparseCategoricalCrossentropy(from_logits=logits), metric, "higher"
+
+
+class _Guide:
+    """The teacher: its outputs on the training examples, computed once, and on varied ones."""
+
+    def __init__(self, model: Any, context: StageContext, data: TrainingData, teacher: Any) -> None:
+        from optimizers.tf.build import load_working
+
+        self._context, self._data = context, data
+        self._source: Path = context.original or context.source
+        self._own = teacher is None
+        self._model = teacher if teacher is not None else load_working(self._source)
+        self.name = "original" if self._own else self._model.name
+        self.output = output_of(self._model, data)
+        if _width(self._model) != _width(model):
+            raise NotApplicable(
+                f"The teacher gives {_width(self._model)} values and the student {_width(model)}; they must be alike."
+            )
+
+    def outputs(self) -> np.ndarray:
+        """Shape (n, outputs), float32, for the training part."""
+
+        def compute() -> np.ndarray:
+            return self.answers(self._data.train.x)
+
+        if not self._own:
+            return compute()
+        return self._context.remember({"outputs_of": digest_of_path(self._source), "part": "train"}, compute)
+
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """Shape (n, outputs), float32, for any examples."""
+        parts = [np.asarray(self._model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
+        return np.concatenate(parts).reshape(len(x), -1).astype(np.float32)
+
+
+def _mixed_loss(own: Any, output: Output, teacher: Output, task: Task, alpha: float, temperature: float) -> Any:
+    """(targets of shape (n, 2 + outputs), predictions) to one loss per example.
+
+    The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
+    temperature; for regression the squared difference.
+
+    Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
+    """
+    label_loss = type(own).from_config({**own.get_config(), "reduction": "none"})
+
+    def loss(targets: Any, predicted: Any) -> Any:
+        predicted = tf.reshape(predicted, (tf.shape(targets)[0], -1))
+        if targets.shape[1] == 1:  # validation comes with labels alone, and is measured by them
+            return label_loss(targets, predicted)
+        hard = label_loss(targets[:, :1], predicted) * targets[:, 1] if alpha > 0 else 0.0
+        if alpha >= 1:
+            return hard
+        return alpha * hard + (1 - alpha) * soft(targets[:, 2:], predicted)
+
+    def soft(answers: Any, predicted: Any) -> Any:
+        if task == "regression":
+            return tf.reduce_mean(tf.square(answers - predicted), axis=1)
+        wanted, given = _logits(answers, teacher), _logits(predicted, output)
+        wanted = tf.nn.log_softmax(wanted / temperature)
+        given = tf.nn.log_softmax(given / temperature)
+        return temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
+
+    return loss
+
+
+def _logits(values: Any, kind: Output) -> Any:
+    """Logits of shape (n, classes), two for a single value; from probabilities up to a constant per example."""
+    if values.shape[1] == 1:
+        if kind == "probabilities":
+            p = tf.clip_by_value(values, _SMALLEST, 1 - _SMALLEST)
+            values = tf.math.log(p) - tf.math.log1p(-p)
+        return tf.concat([tf.zeros_like(values), values], axis=1)
+    return tf.math.log(tf.maximum(values, _SMALLEST)) if kind == "probabilities" else values
+
+
+class _Packed(tf_keras.losses.Loss):  # type: ignore[misc]
+    """A loss for packed targets as ``compile`` takes it."""
+
+    def __init__(self, loss: Callable[[Any, Any], Any]) -> None:
+        super().__init__(name="packed")
+        self._loss = loss
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._loss(tf.cast(y_true, tf.float32), y_pred)
+
+
+def _on_labels(metric: Any) -> Any:
+    """The metric on the label column of packed targets."""
+
+    class OnLabels(type(metric)):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(y_true[:, :1], y_pred, sample_weight)
+
+    return OnLabels.from_config(metric.get_config())
