@@ -113,13 +113,12 @@ class StageContext:
 
     def portion(self, number: int, of: int) -> StageContext:
         """The same context for one of several equal portions of the work, the first being 0: progress adds up."""
-        whole = self.progress
+        whole, portions = self.progress, of
 
-        def progress(step: int, of_steps: int, **metrics: float) -> None:
-            within = _FINE * step // max(of_steps, 1)
-            whole(number * _FINE + within, of * _FINE, **metrics)
+        def part(step: int, of: int, **metrics: float) -> None:
+            whole(number * _FINE + _FINE * step // max(of, 1), portions * _FINE, **metrics)
 
-        return replace(self, progress=progress)
+        return replace(self, progress=part)
 
 
 @dataclass(frozen=True)

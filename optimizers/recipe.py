@@ -15,12 +15,14 @@ from typing import Any
 from optimizers import registry
 from optimizers.declarations import Property, Technique
 from optimizers.errors import InvalidParameter, InvalidRecipe
-from optimizers.params import ParamSet, resolve
+from optimizers.params import ParamSet, fields, resolve
 from optimizers.presets import PRESETS
 from optimizers.records import StepRecord
 
 BASELINE = "float32"
 """The technique that turns the original model into the file that every variant is compared with."""
+_LAST_STEP = {"keras": BASELINE, "keras_qat": "int8"}
+"""What makes a deployable file of what a recipe leaves, where it does not say so itself."""
 
 _LONGEST = 4000
 _MOST_STEPS = 12
@@ -66,10 +68,27 @@ class Recipe:
         return "+".join(step.text for step in self.steps)
 
     def complete(self) -> Recipe:
-        """The same recipe, with a float32 conversion added where the last step leaves no deployable file."""
-        if self.steps and self.steps[-1].technique.produces == "tflite":
+        """The same recipe, with a conversion added where the last step leaves no deployable file: int8 for a model that
+        was trained for it, else float32."""
+        kind = self.steps[-1].technique.produces if self.steps else "keras"
+        if kind == "tflite":
             return self
-        return Recipe((*self.steps, Step.of(BASELINE)))
+        return Recipe((*self.steps, Step.of(_LAST_STEP[kind])))
+
+    def held(self) -> tuple[frozenset[Property], ...]:
+        """For each step the properties of the weights that the steps before it achieved and that still hold."""
+        held: frozenset[Property] = frozenset()
+        found = []
+        for step in self.steps:
+            found.append(held)
+            held = (held & step.technique.preserves) | step.technique.provides
+        return tuple(found)
+
+    def models(self) -> tuple[str, ...]:
+        """URIs of the models that parameters name, in order, each once."""
+        said = (step.params.model_dump()[f.name] for step in self.steps for f in fields(step.technique.params)
+                if f.kind == "model")  # fmt: skip
+        return tuple(dict.fromkeys(uri for uri in said if uri))
 
     def to_json(self) -> str:
         """``{"steps": [{"technique": …, "params": {…}}]}`` with only the parameters that were said."""
@@ -94,13 +113,15 @@ def check(recipe: Recipe) -> None:
 
 
 def warnings(recipe: Recipe) -> list[str]:
-    """One sentence for each step that destroys what an earlier step achieved."""
+    """One sentence for each step that destroys what an earlier step achieved, with the way out where there is one."""
     held: dict[Property, str] = {}
     found = []
     for step in recipe.steps:
         technique = step.technique
         for lost in sorted(set(held) - technique.preserves - technique.provides):
-            found.append(f"{technique.name} destroys the {lost} that {held.pop(lost)} achieved.")
+            earlier = held.pop(lost)
+            way_out = "" if technique.produces == "tflite" else f" Put {technique.name} before {earlier} instead."
+            found.append(f"{technique.name} destroys the {_PROPERTIES[lost]} that {earlier} achieved.{way_out}")
         held |= dict.fromkeys(technique.provides, technique.name)
     return found
 
@@ -187,6 +208,7 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
+_PROPERTIES: dict[Property, str] = {"sparsity": "zeros", "clusters": "shared values", "structure": "smaller structure"}
 _KIND_NAMES = {
     "keras": "a Keras model",
     "keras_qat": "a Keras model prepared for quantization",

@@ -172,16 +172,25 @@ class StepRecord(Record):
 
 
 class StageRecord(Record):
-    """How a run came by one stage: ``origin`` tells whether it was computed just then or taken from the store."""
+    """How a run came by one stage: ``origin`` tells whether it was computed just then or taken from the store.
+
+    ``trained`` holds what a computed stage's training took: steps, multiply-accumulates for one example, batch size and
+    seconds, as `optimizers.forecast.Trained` names them; empty where nothing was trained.
+    """
 
     key: str
     technique: str
     origin: Literal["computed", "store"]
     seconds: float
+    trained: dict[str, float] = Field(default_factory=dict)
 
 
 class Run(Record):
-    """One recipe applied to one model with one data set."""
+    """One recipe applied to one model with one data set.
+
+    ``forecast`` is what was expected before anything ran, as `optimizers.forecast.Forecast` has it; empty if nothing
+    was.
+    """
 
     id: str
     scope: str
@@ -197,6 +206,7 @@ class Run(Record):
     baseline_key: str = ""
     baseline_digest: str = ""
     failure: Failure | None = None
+    forecast: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
     finished_at: datetime | None = None

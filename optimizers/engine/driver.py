@@ -7,16 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from optimizers import forecast as forecasts
 from optimizers import registry
 from optimizers.engine import origins
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
-from optimizers.engine.plan import Plan, Stage, plan, predictions_key, scope_of, summary_key
+from optimizers.engine.plan import Plan, Stage, plan, predictions_key, rehearsal_key, scope_of, summary_key
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import Pool, Task
-from optimizers.errors import Cancelled, DataRefused, ModelRefused
+from optimizers.errors import Cancelled, DataRefused, ModelRefused, Unexpected, WorkerDied
+from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
 from optimizers.recipe import Recipe, Step
 from optimizers.records import (
@@ -32,6 +34,7 @@ from optimizers.records import (
 from optimizers.settings import Settings
 
 _TASKS = "optimizers.engine.tasks"
+_REMEMBERED_RUNS = 100
 
 
 class Driver:
@@ -69,6 +72,46 @@ class Driver:
         found: dict[str, Any] = self.executor.run(task, lambda event: None, cancelled)
         return found
 
+    # looking ahead ------------------------------------------------------------------------------------------------
+
+    def forecast(
+        self, model: str, dataset: str, recipe: Recipe, cancelled: Callable[[], bool] = lambda: False
+    ) -> Forecast:
+        """What a recipe would do: layers touched and left alone, size of the file, time. Found once, then remembered.
+
+        Raises:
+            NotApplicable: A step cannot work on this model, or on what the steps before it leave of it.
+            UserError: The model or the data cannot be read, or do not fit one another.
+        """
+        ref, summary = self.inspect_model(model, cancelled)
+        dataset_ref, data = self.inspect_dataset(dataset, cancelled)
+        check_fit(summary, data, dataset_ref.name)
+        shape, whole = _open_shape(summary, data), recipe.complete()
+        found = self._rehearsed(ref, whole, shape, cancelled)
+        expected = forecasts.seconds(found, whole, data.n_train, self._trainings())
+        return found.model_copy(update={"seconds": expected})
+
+    def _rehearsed(
+        self, model: ModelRef, recipe: Recipe, shape: tuple[int, ...] | None, cancelled: Callable[[], bool]
+    ) -> Forecast:
+        named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
+        root = {"model": model.digest, "input_shape": shape, "models": {u: r.digest for u, r in named.items()}}
+        key = rehearsal_key(root, recipe, model.scope)
+        known = self.store.get(key)
+        if known is not None:
+            return Forecast.model_validate(known.report)
+        steps = [{"technique": s.technique.name, "params": s.params.model_dump(mode="json")} for s in recipe.steps]
+        params = {"key": key, "model": model.uri, "steps": steps, "input_shape": shape, "models": list(named)}
+        log = str(self.settings.logs / f"{key[:16]}.log")
+        task = Task(f"{_TASKS}:rehearse", params, "tensorflow", "interactive", log)
+        return Forecast.model_validate(self.executor.run(task, lambda event: None, cancelled))
+
+    def _trainings(self) -> list[Trained]:
+        """What trainings took on this machine lately."""
+        runs = self.history.runs(states=("done", "failed", "cancelled"), limit=_REMEMBERED_RUNS)
+        told = [stage.trained for run in runs for stage in run.stages if stage.trained]
+        return [Trained.model_validate(trained) for trained in told]
+
     # running ------------------------------------------------------------------------------------------------------
 
     def drive(self, run: Run, cancelled: Callable[[], bool], progress_folder: Path) -> dict[str, Any]:
@@ -86,8 +129,20 @@ class Driver:
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
         shape = _open_shape(summary, data)
-        chain = plan(run.model, run.dataset, recipe, run.seed, shape)
-        return _Work(self, run, progress, cancelled, summary, shape).finish(chain)
+        self._look_ahead(run, recipe, cancelled)
+        named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
+        chain = plan(run.model, run.dataset, recipe, run.seed, shape, named)
+        return _Work(self, run, progress, cancelled, summary, shape, recipe.models()).finish(chain)
+
+    def _look_ahead(self, run: Run, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
+        """Keeps the forecast with the run. A recipe that cannot work fails here, before anything is trained."""
+        if run.forecast:
+            return
+        try:
+            expected = self.forecast(run.model.uri, run.dataset.uri, recipe, cancelled)
+        except (Unexpected, WorkerDied):
+            return  # the run itself will tell; its log names the fault
+        self.history.update(run.id, forecast=expected.model_dump(mode="json"))
 
 
 class _Work:
@@ -101,7 +156,9 @@ class _Work:
         cancelled: Callable[[], bool],
         summary: ModelSummary,
         shape: tuple[int, ...] | None,
+        models: tuple[str, ...],
     ) -> None:
+        self.models = models
         self.driver, self.run, self.progress, self.cancelled = driver, run, progress, cancelled
         self.summary, self.shape = summary.model_dump(mode="json"), shape
         self.scope = scope_of(run.model, run.dataset)
@@ -153,11 +210,14 @@ class _Work:
                         seed=stage.seed,
                         summary=self.summary,
                         input_shape=self.shape,
+                        held=sorted(stage.held),
+                        models=list(self.models),
+                        scope=self.scope,
                     )
                     known = store.get(stage.key)
                     assert known is not None, "a finished stage is in the store"
-                    seconds = time.monotonic() - started
-                    return known, StageRecord(key=stage.key, technique=name, origin="computed", seconds=seconds)
+                    told = {"seconds": time.monotonic() - started, "trained": known.report.get("trained", {})}
+                    return known, StageRecord(key=stage.key, technique=name, origin="computed", **told)
         seconds = time.monotonic() - started
         return known, StageRecord(key=stage.key, technique=name, origin="store", seconds=seconds)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from optimizers.declarations import Property
 from optimizers.engine.versions import measuring_versions, work_versions
+from optimizers.params import fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, digest_of
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when what a stage leaves in the store changes its form."""
 
 
@@ -17,7 +20,8 @@ _FORMAT = 1
 class Stage:
     """One step applied to one parent. Equal keys mean equal results, whatever recipe asked for them.
 
-    ``parent`` is the key of the stage before, or empty when the step works on the model file itself.
+    ``parent`` is the key of the stage before, or empty when the step works on the model file itself. ``held`` are the
+    properties that earlier steps achieved; they follow from the parent and are therefore no part of the key.
     """
 
     key: str
@@ -25,6 +29,7 @@ class Stage:
     step: Step
     seed: int
     scope: str
+    held: frozenset[Property] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,12 @@ class Plan:
 
 
 def plan(
-    model: ModelRef, dataset: DatasetRef, recipe: Recipe, seed: int, input_shape: tuple[int, ...] | None = None
+    model: ModelRef,
+    dataset: DatasetRef,
+    recipe: Recipe,
+    seed: int,
+    input_shape: tuple[int, ...] | None = None,
+    models: Mapping[str, ModelRef] | None = None,
 ) -> Plan:
     """The stages of a recipe, first to last; the last one leaves a deployable file.
 
@@ -47,12 +57,15 @@ def plan(
     Args:
         model, dataset, recipe, seed: Of the run.
         input_shape: Shape of one example where the model leaves dimensions of its input open, else None.
+        models: References of the models that parameters name, by URI.
     """
     root = {"model": model.digest, "scope": model.scope} | ({"input_shape": input_shape} if input_shape else {})
     chain: list[Stage] = []
-    for step in recipe.complete().steps:
-        chain.append(_stage(chain[-1] if chain else None, root, model.scope, dataset, step, seed))
-    return Plan(tuple(chain), _stage(None, root, model.scope, dataset, Step.of(BASELINE), seed))
+    whole = recipe.complete()
+    for step, held in zip(whole.steps, whole.held(), strict=True):
+        stage = _stage(chain[-1] if chain else None, root, model.scope, dataset, step, seed, models or {})
+        chain.append(replace(stage, held=held))
+    return Plan(tuple(chain), _stage(None, root, model.scope, dataset, Step.of(BASELINE), seed, {}))
 
 
 def scope_of(model: ModelRef, dataset: DatasetRef) -> str:
@@ -87,19 +100,48 @@ def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
     )
 
 
-def _stage(parent: Stage | None, root: dict[str, Any], scope: str, dataset: DatasetRef, step: Step, seed: int) -> Stage:
+def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str:
+    """Key of an array that several stages need, such as a teacher's outputs on the training part of a data set."""
+    data = {"digest": dataset.digest, "scope": scope}
+    return digest_of({"format": _FORMAT, "memory": identity, "data": data, "versions": work_versions()})
+
+
+def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:
+    """Key of what a recipe would do to a model, found without training."""
+    steps = [
+        {"technique": step.technique.name, "version": step.technique.version, "params": step.params.model_dump()}
+        for step in recipe.complete().steps
+    ]
+    versions = work_versions()
+    return digest_of({"format": _FORMAT, "rehearsal": steps, "root": root, "scope": scope, "versions": versions})
+
+
+def _stage(
+    parent: Stage | None,
+    root: dict[str, Any],
+    scope: str,
+    dataset: DatasetRef,
+    step: Step,
+    seed: int,
+    models: Mapping[str, ModelRef],
+) -> Stage:
     technique = step.technique
     random_or_fitted = bool(technique.needs)
+    params = step.params.model_dump(mode="json")
+    named = [models[params[f.name]] for f in fields(technique.params) if f.kind == "model" and params[f.name]]
     identity: dict[str, Any] = {
         "format": _FORMAT,
         "parent": parent.key if parent else root,
         "technique": technique.name,
         "version": technique.version,
-        "params": step.params.model_dump(mode="json"),
+        "params": params,
         "versions": work_versions(),
     }
-    scope = parent.scope if parent else scope
+    scopes = [parent.scope if parent else scope, *(ref.scope for ref in named)]
+    if named:
+        identity["models"] = [{"digest": ref.digest, "scope": ref.scope} for ref in named]
     if random_or_fitted:
         identity |= {"seed": seed, "data": {"digest": dataset.digest, "scope": dataset.scope}}
-        scope = scope if scope != SHARED else dataset.scope
+        scopes.append(dataset.scope)
+    scope = next((s for s in scopes if s != SHARED), SHARED)
     return Stage(digest_of(identity), parent.key if parent else "", step, seed if random_or_fitted else 0, scope)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizers import registry
-from optimizers.declarations import Dataset, Evidence, StageContext, TrainingData
+from optimizers.declarations import Dataset, Evidence, Property, StageContext, TrainingData
 from optimizers.engine import origins
+from optimizers.engine.plan import memory_key
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
@@ -50,37 +53,98 @@ def run_stage(
     seed: int,
     summary: dict[str, Any],
     input_shape: list[int] | None,
+    held: list[Property],
+    models: list[str],
+    scope: str,
 ) -> dict[str, Any]:
-    """Applies one technique to the parent stage (or the model file) and stores the result under ``key``."""
+    """Applies one technique to the parent stage (or the model file) and stores the result under ``key``.
+
+    The report in the store tells, beside what the technique told, what its kernels hold (``survey``), those of the
+    original model if this is the first step (``before``), and what a training took (``trained``).
+    """
+    from optimizers.tf import survey
+
     declared = registry.technique(technique)
     store = Store(Settings().store)
+    original = origins.resolve_model(model)[0]
+    source = original
     if parent:
         artifact = store.get(parent)
         assert artifact is not None, "the stage before this one is stored"
         source = store.path(artifact)
-    else:
-        source = origins.resolve_model(model)[0]
+    resolved = resolve(technique, declared.params, params)
+    steps_taken = 0
 
     def data() -> TrainingData:
         return _adapted(dataset, ModelSummary.model_validate(summary)).for_training()
 
     def progress(step: int, of: int, **metrics: float) -> None:
+        nonlocal steps_taken
+        steps_taken += "epoch" in metrics
         report.emit("progress", step=step, of=of, metrics={k: float(v) for k, v in metrics.items()})
 
     def log(text: str) -> None:
         print(text, flush=True)
 
+    def remember(identity: dict[str, Any], compute: Callable[[], np.ndarray]) -> np.ndarray:
+        return _remembered(store, memory_key(identity, origins.resolve_dataset(dataset), scope), compute)
+
+    started = time.monotonic()
     with store.draft() as out:
-        shape = tuple(input_shape) if input_shape else None
-        context = StageContext(source, out, data, seed, progress, log, shape)
-        told = declared.apply(context, resolve(technique, declared.params, params))
+        context = StageContext(
+            source, out, data, seed, progress, log, tuple(input_shape) if input_shape else None, original,
+            frozenset(held), {uri: origins.resolve_model(uri)[0] for uri in models}, remember,
+        )  # fmt: skip
+        told = declared.apply(context, resolved)
+        seconds = time.monotonic() - started
+        found = survey.of_stage(out / told.main, source, declared.produces, first=not parent)
         content = {
             "technique": technique,
             "skipped": dict(told.skipped),
             "notes": list(told.notes),
             "figures": _plain(dict(told.figures)),
+            "survey": [row.model_dump() for row in found.rows],
+            "before": [row.model_dump() for row in found.before],
         }
+        if steps_taken and found.macs:
+            batch = getattr(resolved, "batch_size", 1)
+            content["trained"] = {"steps": steps_taken, "macs": found.macs, "batch": batch, "seconds": seconds}
         return store.commit(out, key, declared.produces, told.main, content).model_dump(mode="json")
+
+
+def rehearse(
+    report: Reporter,
+    *,
+    key: str,
+    model: str,
+    steps: list[dict[str, Any]],
+    input_shape: list[int] | None,
+    models: list[str],
+) -> dict[str, Any]:
+    """What a complete recipe would do, found without training; the forecast is kept in the store under ``key``."""
+    from optimizers.recipe import Recipe, Step
+    from optimizers.tf import rehearsal
+
+    recipe = Recipe(tuple(Step.of(step["technique"], **step["params"]) for step in steps))
+    paths = {uri: origins.resolve_model(uri)[0] for uri in models}
+    shape = tuple(input_shape) if input_shape else None
+    found = rehearsal.rehearse(origins.resolve_model(model)[0], recipe, shape, paths)
+    return _keep_summary(key, found.model_dump(mode="json"))
+
+
+def _remembered(store: Store, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array from the store, or computed and put there."""
+    import numpy as np
+
+    kept = store.get(key)
+    if kept is None:
+        values = compute()
+        with store.draft() as out:
+            np.savez_compressed(out / "array.npz", values=values)
+            store.commit(out, key, "predictions", "array.npz", {})
+        return values
+    with np.load(store.path(kept), allow_pickle=False) as arrays:
+        return np.asarray(arrays["values"])
 
 
 def evaluate(

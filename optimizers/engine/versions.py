@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-_WORK = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "numpy")
+_WORK = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "ai-edge-quantizer", "numpy")
 _MEASURING = ("ai-edge-litert", "numpy", "scipy", "scikit-learn")
 
 

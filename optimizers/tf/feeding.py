@@ -52,7 +52,7 @@ def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | 
         raise NotApplicable("Class weights need classes; this is a regression task. Set class_weights to 'none'.")
     counts = np.bincount(data.train.y)
     present = int((counts > 0).sum())
-    return (len(data.train) / (present * counts[data.train.y])).astype(np.float32)
+    return np.asarray(len(data.train) / (present * counts[data.train.y]), np.float32)
 
 
 def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -76,7 +76,7 @@ def _shifted(images: np.ndarray, random: np.random.Generator, *, flip: bool) -> 
     tops, lefts = random.integers(0, 2 * down + 1, count), random.integers(0, 2 * right + 1, count)
     rows = tops[:, None] + np.arange(height)
     columns = lefts[:, None] + np.arange(width)
-    moved = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: np.ndarray = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
     if flip:
         mirrored = random.random(count) < 0.5
         moved[mirrored] = moved[mirrored, :, ::-1]

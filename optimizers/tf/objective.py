@@ -85,7 +85,7 @@ def objective(
     packed = np.concatenate([*columns, guide.outputs()] if guide else columns, axis=1).astype(np.float32)
 
     def targets_of(x: np.ndarray, picks: np.ndarray) -> np.ndarray:
-        rows = packed[picks]
+        rows: np.ndarray = packed[picks]
         if guide:
             rows[:, 2:] = guide.answers(x)
         return rows

@@ -1,130 +1,86 @@
-"""Magnitude pruning of a tf_keras model with the TensorFlow Model Optimization Toolkit, layer by layer where it can."""
+"""Which kernels magnitude pruning works on, and what it leaves dense, with the reasons."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import tensorflow_model_optimization as tfmot
 import tf_keras
 
+from optimizers import selection
 from optimizers.errors import NotApplicable
-
-_wrap = tfmot.sparsity.keras.prune_low_magnitude
-_DEPTHWISE = (tf_keras.layers.DepthwiseConv2D, tf_keras.layers.DepthwiseConv1D)
-_SEPARABLE = (tf_keras.layers.SeparableConv2D, tf_keras.layers.SeparableConv1D)
+from optimizers.tf import kernels
+from optimizers.tf.masks import Schedule, Shape, fits, pruned
 
 
-def wrapped(model: Any, schedule: Any) -> tuple[Any, dict[str, str]]:
-    """A model that prunes itself while it trains, and the layers with kernels that stay dense, each with the reason.
+@dataclass(frozen=True)
+class Targets:
+    """Kernel variables to prune by layer name, and the layers left (partly) dense, each with the reason."""
 
-    The result shares layers and weights with ``model``, which must not be used any more.
+    kernels: Mapping[str, list[Any]]
+    skipped: Mapping[str, str]
+
+
+def targets(model: Any, layers: str, shape: Shape, *, depthwise: bool = False) -> Targets:
+    """What there is to prune in a model.
 
     Args:
-        model: A functional or sequential tf_keras model, possibly with models nested in it.
-        schedule: A ``tfmot.sparsity.keras.PruningSchedule``.
+        model: A tf_keras model, possibly with models nested in it.
+        layers: Which layers, as `optimizers.selection` reads it.
+        shape: What the zeros look like.
+        depthwise: Prune depthwise kernels as well.
 
     Raises:
-        NotApplicable: No layer can be pruned, or the model is neither functional nor sequential.
+        NotApplicable: No layer can be pruned, or the choice names a layer that does not exist.
     """
+    found: dict[str, list[Any]] = {}
     skipped: dict[str, str] = {}
-    count = 0
-
-    def replace(layer: Any) -> Any:
-        nonlocal count
-        if isinstance(layer, tf_keras.Model):
-            return tf_keras.models.clone_model(layer, clone_function=replace)
-        if not kernels(layer):
-            return layer
-        prunable = None if isinstance(layer, _DEPTHWISE) or not layer.trainable else _wrapped(layer, schedule)
-        if prunable is None:
-            skipped[layer.name] = _reason(layer)
-            return layer
-        if isinstance(layer, _SEPARABLE):
-            skipped[layer.name] = "only its pointwise kernel is pruned; the depthwise one is small and left dense"
-        count += 1
-        return prunable
-
-    try:
-        result = tf_keras.models.clone_model(model, clone_function=replace)
-    except ValueError as error:
-        raise NotApplicable("This model cannot be wrapped for pruning.", detail=str(error)) from error
-    if not count:
+    owners = {layer.name: layer for layer in kernels.layers(model) if kernels.kernels(layer)}
+    chosen_only(owners, layers)
+    for name, layer in owners.items():
+        reason = "" if selection.chosen(name, layers) else selection.NOT_CHOSEN
+        if not layer.trainable:
+            reason = "the layer is frozen, so it could not adapt to lost weights"
+        if reason:
+            skipped[name] = reason
+            continue
+        wanted = kernels.kernels(layer)
+        taken = [v for v in wanted if (depthwise or not kernels.is_depthwise(v)) and not fits(v, shape)]
+        if taken:
+            found[name] = taken
+        if len(taken) < len(wanted):
+            skipped[name] = _reason([v for v in wanted if not any(v is t for t in taken)], shape, whole=not taken)
+    if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no layer has a kernel"
         raise NotApplicable(f"No layer of this model can be pruned ({reasons}).")
-    return result, skipped
+    return Targets(found, skipped)
 
 
-def _wrapped(layer: Any, schedule: Any) -> Any:
-    """The layer in a pruning wrapper, or None where the toolkit does not support it."""
-    try:
-        return _wrap(layer, pruning_schedule=schedule)
-    except ValueError:
-        return None
+def chosen_only(names: Mapping[str, Any], layers: str) -> None:
+    """Raises `NotApplicable` when a choice of layers holds a pattern that no layer answers to."""
+    lost = selection.unknown(names, layers)
+    if lost:
+        known = ", ".join(list(names)[:8]) + (", …" if len(names) > 8 else "")
+        raise NotApplicable(f"No layer with a kernel is called {' or '.join(map(repr, lost))}; there are: {known}.")
 
 
-def _reason(layer: Any) -> str:
-    if not layer.trainable:
-        return "the layer is frozen, so it could not adapt to lost weights"
-    if isinstance(layer, _DEPTHWISE):
-        return "depthwise kernels are left dense: few weights, and each of them serves a whole channel"
-    return f"the pruning toolkit does not support {type(layer).__name__}"
+def _reason(left: list[Any], shape: Shape, *, whole: bool) -> str:
+    if all(kernels.is_depthwise(v) for v in left):
+        if whole:
+            return "depthwise kernels are left dense: few weights, and each of them serves a whole channel"
+        return "only its pointwise kernel is pruned; the depthwise one is small and left dense"
+    return next(filter(None, (fits(v, shape) for v in left)))
 
 
-def kernels(layer: Any) -> list[Any]:
-    """Weights of a layer with two or more dimensions: everything but biases, scales and statistics."""
-    return [w for w in layer.weights if len(w.shape) >= 2]
-
-
-def schedule(
-    kind: str, *, target: float, initial: float, begin: float, end: float, frequency: int, total_steps: int
-) -> tuple[Any, dict[str, int]]:
-    """A pruning schedule, and its first step, last step and frequency in training steps.
-
-    A frequency that would give fewer than eight updates is lowered, so that short trainings prune gradually as well.
-
-    Args:
-        kind: ``polynomial`` (cubic, fast first) or ``constant``.
-        target, initial: Fractions of zeros at the end and at the beginning; a constant schedule has the target only.
-        begin, end: Fractions of the training between which the masks change.
-        frequency: Steps between two updates of the masks.
-        total_steps: Of the whole training.
-
-    Source: Zhu and Gupta (2017), "To prune, or not to prune", equation (1).
-    """
-    first = min(round(begin * total_steps), total_steps - 1)
-    span = max(1, round(end * total_steps) - first)
-    every = max(1, min(frequency, span // 8))
-    last = first + every * max(1, span // every)
-    steps = {"begin_step": first, "end_step": last, "frequency": every, "total_steps": total_steps}
-    options = {"begin_step": first, "end_step": last, "frequency": every}
-    if kind == "constant":
-        return tfmot.sparsity.keras.ConstantSparsity(target, **options), steps
-    return tfmot.sparsity.keras.PolynomialDecay(initial, target, power=3, **options), steps
-
-
-def updates() -> Any:
-    """The callback that every training of a wrapped model needs."""
-    return tfmot.sparsity.keras.UpdatePruningStep()
-
-
-def stripped(model: Any) -> Any:
-    """The model without wrappers, its pruned weights zero."""
-    return tfmot.sparsity.keras.strip_pruning(model)
-
-
-def pruned_kernels(model: Any) -> dict[str, list[Any]]:
-    """For each wrapped layer's own name the variables that its mask applies to."""
-    found: dict[str, list[Any]] = {}
-    for layer in model.layers:
-        if isinstance(layer, tf_keras.Model):
-            found |= pruned_kernels(layer)
-        elif hasattr(layer, "pruning_vars"):
-            found[layer.layer.name] = [variable for variable, _, _ in layer.pruning_vars]
-    return found
-
-
-def sparsity(weights: list[Any]) -> tuple[int, int]:
-    """Zeros among, and number of, the values of some weights."""
-    values = [np.asarray(w) for w in weights]
-    return sum(int((v == 0).sum()) for v in values), sum(v.size for v in values)
+def one_shot(model: Any, found: Targets, plan: Schedule, shape: Shape) -> Any:
+    """A copy of the model with its smallest weights at zero, as they would be without training."""
+    copy = tf_keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    twins = kernels.by_layer(copy)
+    for name, variables in found.kernels.items():
+        chosen = {variable.name for variable in variables}
+        for variable in twins[name]:
+            if variable.name in chosen:
+                variable.assign(variable.numpy() * pruned(variable, plan.target, shape))
+    return copy

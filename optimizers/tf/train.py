@@ -139,7 +139,7 @@ class _Reporting(tf_keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, progress: Progress, log: Callable[[str], None], epochs: int, steps: int) -> None:
         super().__init__()
         self._progress, self._log, self._epochs, self._steps = progress, log, epochs, steps
-        self._epoch = 0
+        self._epoch = self._done = 0
         self._latest: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -149,15 +149,16 @@ class _Reporting(tf_keras.callbacks.Callback):  # type: ignore[misc]
         loss = float((logs or {}).get("loss", float("nan")))
         if not isfinite(loss):
             raise _diverged()
-        done = self._epoch * self._steps + batch + 1
+        self._done = self._epoch * self._steps + batch + 1
         self._latest = {"loss": loss, "epoch": self._epoch + 1}
-        self._progress(done, self._epochs * self._steps, **self._latest)
+        self._progress(self._done, self._epochs * self._steps, **self._latest)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         shown = ", ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())
         self._log(f"epoch {epoch + 1} of {self._epochs}: {shown}")
 
     def finish(self) -> None:
-        """Says that the work is done, also where it was stopped early."""
+        """Says that the work is done where it was stopped early."""
         total = self._epochs * self._steps
-        self._progress(total, total, **self._latest)
+        if self._done < total:
+            self._progress(total, total, **self._latest)

@@ -12,6 +12,7 @@ from optimizers.engine.store import Store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Task
 from optimizers.errors import Cancelled
+from optimizers.forecast import Forecast
 from optimizers.records import LayerRow, Measurement, ModelSummary, TensorSpec
 from optimizers.settings import Settings
 
@@ -55,6 +56,12 @@ class FakeExecutor:
 
         self.count("inspect_dataset")
         return origins.load_dataset(uri).summary.model_dump(mode="json")
+
+    def rehearse(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("rehearse")
+        if "rehearse" in self.fail:
+            raise self.fail["rehearse"]
+        return Forecast(steps=(), size_bytes=64, compressed_bytes=60, parameters=650, macs=640).model_dump(mode="json")
 
     def run_stage(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         technique = params["technique"]

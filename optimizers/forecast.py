@@ -1,0 +1,100 @@
+"""What is expected of a run before it starts: layers touched and left alone, size of the file, training time.
+
+The forecast stays with the run, so that it can be held against the truth afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+from typing import Any
+
+from pydantic import Field
+
+from optimizers.recipe import Recipe
+from optimizers.records import Record
+
+REFERENCE_SECONDS_PER_STEP = (4e-3, 1.2e-9)
+"""Seconds of one training step on a two-core cloud machine: fixed, and per multiply-accumulate of a batch of 32.
+
+Used until this machine has trained something itself. Fitted to the sample models.
+"""
+_SECONDS_BESIDE_TRAINING = 6.0
+"""Reading, building, converting and writing of one step, on the same machine."""
+_BATCH = 32
+
+
+class StepForecast(Record):
+    """What one step would do. ``rounds`` is how often it trains for its epochs; ``macs`` those of the trained model."""
+
+    technique: str
+    touched: dict[str, str] = Field(default_factory=dict)
+    skipped: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    rounds: float = 0.0
+    macs: int = 0
+
+
+class Forecast(Record):
+    """What a whole recipe would do, per example of batch size 1. ``seconds`` is absent until data are known."""
+
+    steps: tuple[StepForecast, ...]
+    size_bytes: int
+    compressed_bytes: int
+    parameters: int
+    macs: int
+    seconds: float | None = None
+
+
+class Trained(Record):
+    """One training of the past: its steps, multiply-accumulates of the model for one example, batch size, seconds."""
+
+    steps: int
+    macs: int
+    batch: int
+    seconds: float
+
+
+def training_steps(params: Any, examples: int) -> int:
+    """Training steps that a technique's parameters ask for on so many examples; 0 for techniques without training."""
+    if not hasattr(params, "epochs") or not hasattr(params, "batch_size"):
+        return 0
+    per_epoch = ceil(examples / params.batch_size)
+    return int(max(params.epochs, ceil(params.min_steps / per_epoch)) * per_epoch)
+
+
+def seconds(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Trained]) -> float:
+    """Expected time of all steps of a complete recipe on this machine, without waiting and measuring.
+
+    Args:
+        forecast: Of the recipe.
+        recipe: The same, complete.
+        examples: Size of the training part.
+        past: Trainings on this machine; the reference machine's speed is used where there are none.
+    """
+    fixed, each = speed(past)
+    known = {step.technique: step for step in forecast.steps}
+    total = 0.0
+    for step in recipe.steps:
+        total += _SECONDS_BESIDE_TRAINING
+        told = known.get(step.technique.name)
+        if told is not None and told.rounds:
+            batch = getattr(step.params, "batch_size", _BATCH)
+            steps = told.rounds * training_steps(step.params, examples)
+            total += steps * (fixed + each * told.macs * batch / _BATCH)
+    return total
+
+
+def speed(past: Iterable[Trained]) -> tuple[float, float]:
+    """Seconds of a training step: fixed, and per multiply-accumulate of a batch of 32, neither of them negative."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    known = [t for t in past if t.steps > 0 and t.seconds > 0]
+    if len(known) < 2:
+        return REFERENCE_SECONDS_PER_STEP
+    load = np.array([[1.0, t.macs * t.batch / _BATCH / 1e6] for t in known])
+    taken = np.array([max(t.seconds - _SECONDS_BESIDE_TRAINING, 0.1) / t.steps for t in known])
+    weight = 1 / taken
+    (fixed, per_million), _ = nnls(load * weight[:, None], np.ones(len(known)))
+    return float(fixed), float(per_million) / 1e6

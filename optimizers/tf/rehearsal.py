@@ -1,0 +1,113 @@
+"""What a recipe would do to a model, found without data and without training: layers, sizes and costs in advance."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optimizers.declarations import Rehearsal
+from optimizers.forecast import Forecast, StepForecast
+from optimizers.recipe import Recipe
+from optimizers.tf import build, cost, kernels, shapes
+
+# Fitted to the float32 and int8 files of the sample models: what a file holds beside its weights.
+_FILE_BYTES = 2_000
+_LAYER_BYTES = 420
+_CHANNEL_BYTES = 24
+"""Scale and zero point of an output channel and of its bias, in files with quantized weights."""
+
+
+def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, models: Mapping[str, Path]) -> Forecast:
+    """The forecast of a complete recipe.
+
+    Args:
+        source: The original model.
+        recipe: Ends in a deployable file.
+        input_shape: Shape of one example where the model leaves dimensions open, else None.
+        models: Files of the models that parameters name, by URI.
+
+    Raises:
+        NotApplicable: A step cannot work on what the steps before it would leave.
+    """
+    model = shapes.with_input_shape(build.load_working(source), input_shape)
+    steps: list[StepForecast] = []
+    bits: Mapping[str, float] = {}
+    for step, held in zip(recipe.steps, recipe.held(), strict=True):
+        technique = step.technique
+        if technique.rehearse is None:
+            continue
+        more = (models,) if models else ()
+        found: Rehearsal = technique.rehearse(model, step.params, held, *more)
+        model, bits = found.model, {**bits, **found.bits}
+        steps.append(
+            StepForecast(
+                technique=technique.name,
+                touched=dict(found.touched),
+                skipped=dict(found.skipped),
+                notes=found.notes,
+                rounds=found.rounds,
+                macs=cost.macs(model) if found.rounds else 0,
+            )
+        )
+    size, compressed = predicted_sizes(model, bits)
+    return Forecast(
+        steps=tuple(steps),
+        size_bytes=size,
+        compressed_bytes=compressed,
+        parameters=int(sum(np.prod(w.shape) for w in model.weights)),
+        macs=cost.macs(model),
+    )
+
+
+def predicted_sizes(model: Any, bits: Mapping[str, float]) -> tuple[int, int]:
+    """Bytes of the deployable file, raw and after gzip, from the weights that would be in it.
+
+    Batch normalization is taken to disappear into the layer before it, as the converter does it.
+
+    Args:
+        model: A tf_keras model.
+        bits: Bits of one kernel value by layer name; 32 where a layer is not named.
+    """
+    stored = _FILE_BYTES
+    packed: list[bytes] = []
+    for layer in kernels.layers(model):
+        own = {id(v) for v in kernels.kernels(layer)}
+        for variable in layer.weights:
+            values = np.asarray(variable)
+            if id(variable) in own:
+                width = bits.get(layer.name, 32)
+                data = _stored(values, width)
+                stored += round(values.size * width / 8)
+                stored += _CHANNEL_BYTES * values.shape[-1] if width < 16 else 0
+                packed.append(data)
+            elif type(layer).__name__ == "BatchNormalization":
+                stored += 4 * values.size // 4
+            else:
+                stored += 4 * values.size
+                packed.append(values.astype(np.float32).tobytes())
+        stored += _LAYER_BYTES
+    kept = sum(len(data) for data in packed)
+    squeezed = len(gzip.compress(b"".join(packed), compresslevel=9, mtime=0))
+    rest = stored - kept
+    return stored, squeezed + max(0, round(rest * 0.35))
+
+
+def _stored(values: np.ndarray, width: float) -> bytes:
+    """The values about as a file of that width would hold them, so that they compress about alike."""
+    if width >= 32:
+        return values.astype(np.float32).tobytes()
+    if width >= 16:
+        return values.astype(np.float16).tobytes()
+    top = 2 ** (int(width) - 1) - 1
+    flat = values.reshape(-1, values.shape[-1])
+    scale = np.abs(flat).max(axis=0) / top
+    numbers = np.rint(flat / np.where(scale > 0, scale, 1)).astype(np.int8)
+    if width > 4:
+        return numbers.tobytes()
+    nibbles = numbers.reshape(-1).astype(np.uint8) & 15
+    nibbles = np.append(nibbles, np.zeros(len(nibbles) % 2, np.uint8))
+    return ((nibbles[::2] | (nibbles[1::2] << 4)).astype(np.uint8)).tobytes()
