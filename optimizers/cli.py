@@ -18,9 +18,10 @@ from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.history.frames import measurements_of
+from optimizers.ledger import Stage, losses, stages_of
 from optimizers.params import fields
 from optimizers.recipe import parse, warnings
-from optimizers.records import Run
+from optimizers.records import Run, StageRecord
 from optimizers.settings import Settings
 
 app = typer.Typer(
@@ -157,6 +158,34 @@ def inspect(
 
 
 @app.command()
+def forecast(
+    model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
+    data: Annotated[str, typer.Option("--data", help="sample:NAME or a file (.npz, .csv).")],
+    recipe: Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Tell what recipes would do, without training: layers touched and left alone, size, time."""
+    recipes = [parse(text) for text in recipe]
+    with _Opened(home) as queue:
+        found = [(r.text, queue.driver.forecast(model, data, r)) for r in recipes]
+    if as_json:
+        _print([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])
+        return
+    for text, expected in found:
+        print(f"{text}: about {expected.size_bytes:,} B, {expected.compressed_bytes:,} B compressed, "
+              f"{expected.macs:,} multiply-accumulates, {expected.seconds:.0f} s")  # fmt: skip
+        for step in expected.steps:
+            print(f"    {step.technique}")
+            for layer, words in step.touched.items():
+                print(f"        {layer}: {words}")
+            for layer, reason in step.skipped.items():
+                print(f"        {layer}: left alone, {reason}")
+            for note in step.notes:
+                print(f"        {note}")
+
+
+@app.command()
 def run(
     model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
     data: Annotated[str, typer.Option("--data", help="sample:NAME or a file (.npz, .csv).")],
@@ -243,8 +272,23 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
             name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
             for name, m in measured.items()
         },
-        "stages": [stage.model_dump(mode="json") for stage in run.stages],
+        "stages": [_stage(queue, stage) for stage in run.stages],
+        "forecast": run.forecast or None,
+        "lost": [loss.sentence for loss in losses(_ledger(queue, run))],
     }
+
+
+def _stage(queue: JobQueue, stage: StageRecord) -> dict[str, Any]:
+    """A stage with what its step told and what is in its kernels."""
+    artifact = queue.store.get(stage.key)
+    report = artifact.report if artifact else {}
+    told = {name: report.get(name) for name in ("notes", "skipped", "figures", "survey")}
+    return {**stage.model_dump(mode="json"), **told}
+
+
+def _ledger(queue: JobQueue, run: Run) -> tuple[Stage, ...]:
+    artifacts = [queue.store.get(stage.key) for stage in run.stages]
+    return stages_of([artifact.report for artifact in artifacts if artifact is not None])
 
 
 def _table(results: Iterable[dict[str, Any]]) -> None:
@@ -253,6 +297,8 @@ def _table(results: Iterable[dict[str, Any]]) -> None:
         for name, m in result["measurements"].items():
             interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
             print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}")
+        for sentence in result["lost"]:
+            print(f"    Lost: {sentence}")
         if result["artifact"]:
             print(f"    {result['artifact']}")
 

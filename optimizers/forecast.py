@@ -88,13 +88,16 @@ def seconds(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Tr
 def speed(past: Iterable[Trained]) -> tuple[float, float]:
     """Seconds of a training step: fixed, and per multiply-accumulate of a batch of 32, neither of them negative."""
     import numpy as np
-    from scipy.optimize import nnls
 
     known = [t for t in past if t.steps > 0 and t.seconds > 0]
     if len(known) < 2:
         return REFERENCE_SECONDS_PER_STEP
     load = np.array([[1.0, t.macs * t.batch / _BATCH / 1e6] for t in known])
     taken = np.array([max(t.seconds - _SECONDS_BESIDE_TRAINING, 0.1) / t.steps for t in known])
-    weight = 1 / taken
-    (fixed, per_million), _ = nnls(load * weight[:, None], np.ones(len(known)))
+    relative, ones = load / taken[:, None], np.ones(len(known))
+    fixed, per_million = np.linalg.lstsq(relative, ones, rcond=None)[0]
+    if fixed < 0 or per_million < 0:  # then the better of the two alone; the other cannot be told apart from 0
+        alone = [float(column @ ones / (column @ column)) if column.any() else 0.0 for column in relative.T]
+        wrong = [float(((column * size - ones) ** 2).sum()) for column, size in zip(relative.T, alone, strict=True)]
+        fixed, per_million = (alone[0], 0.0) if wrong[0] <= wrong[1] else (0.0, alone[1])
     return float(fixed), float(per_million) / 1e6

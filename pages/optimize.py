@@ -7,7 +7,8 @@ import streamlit as st
 from optimizers.errors import ParetoscopeError
 from pages.components import builder, links
 from pages.components.launch import launch
-from pages.components.model_strip import model_strip
+from pages.components.model_strip import choices, model_strip
+from pages.components.preflight import preflight
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
 
@@ -29,8 +30,9 @@ if chosen is None:
 ready = model_strip(queue, chosen)
 left, right = st.columns([3, 2], gap="large")
 with left:
-    steps = builder.techniques()
+    steps = builder.techniques(choices(queue, chosen))
 with right:
     variants = builder.plan(steps)
     if ready:
         launch(queue, chosen, variants)
+        preflight(queue, chosen, variants)

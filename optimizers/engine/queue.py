@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +19,29 @@ from optimizers.engine.executor import Executor, LocalExecutor
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
-from optimizers.errors import Cancelled, ParetoscopeError, UserError
+from optimizers.errors import Cancelled, ParetoscopeError, UserError, WorkFailed
+from optimizers.forecast import Forecast
 from optimizers.history.database import UNFINISHED, History
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
 from optimizers.settings import Settings
 
+_FORESEEN = 200
+"""Forecasts that are kept in memory."""
 _PATIENCE = 0.3
 """Seconds between two looks at runs that another process drives."""
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What is known about a run that nobody has asked for yet: a forecast, a problem in words, or neither so far."""
+
+    forecast: Forecast | None = None
+    problem: str = ""
+
+    @property
+    def pending(self) -> bool:
+        return self.forecast is None and not self.problem
 
 
 class JobQueue:
@@ -47,6 +63,8 @@ class JobQueue:
         self.store = self.driver.store
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="run")
         self._futures: dict[str, Future[None]] = {}
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="forecast")
+        self._foreseen: dict[tuple[str, str, str], Future[Forecast]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         atexit.register(self.close)
@@ -111,6 +129,30 @@ class JobQueue:
         self._enqueue([run_id])
         return run
 
+    # looking ahead ------------------------------------------------------------------------------------------------
+
+    def foresee(self, model: str, dataset: str, recipe: Recipe) -> Foresight:
+        """What a recipe would do, without waiting for it: asked again a moment later, the answer is there."""
+        key = (model, dataset, recipe.text)
+        with self._lock:
+            future = self._foreseen.get(key)
+            if future is None:
+                while len(self._foreseen) >= _FORESEEN:
+                    self._foreseen.pop(next(iter(self._foreseen))).cancel()
+                future = self._looking.submit(self.driver.forecast, model, dataset, recipe, self._closing.is_set)
+                self._foreseen[key] = future
+        if not future.done():
+            return Foresight()
+        problem = None if future.cancelled() else future.exception()
+        if problem is None and not future.cancelled():
+            return Foresight(future.result())
+        with self._lock:
+            if not isinstance(problem, WorkFailed):
+                self._foreseen.pop(key, None)  # a model that cannot be had now may be there the next time
+        return Foresight(
+            problem=problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."
+        )
+
     # knowing how it is --------------------------------------------------------------------------------------------
 
     def progress(self, run_id: str) -> Progress | None:
@@ -153,6 +195,7 @@ class JobQueue:
         atexit.unregister(self.close)
         self.driver.executor.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._looking.shutdown(wait=True, cancel_futures=True)
         self.history.close()
 
     # driving ------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class TrainingParams(ParamSet):
     augmentation: Literal["none", "shift", "shift_flip", "noise"] = param(
         "none",
         label="Augmentation",
-        help="Varies training examples anew in every epoch: images shifted by up to an eighth, mirrored as well, or any "
+        help="Varies training examples anew in every epoch: images shifted by up to an eighth, also mirrored, or any "
         "numbers with a little noise.",
         advanced=True,
     )

@@ -10,15 +10,24 @@ from optimizers import registry
 from optimizers.declarations import Technique
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import theme
+from optimizers.params import fields
 from optimizers.recipe import Step
 from pages.components import forms
-from pages.components.variants import Variant, from_text, presets, proposals, sensible_order, without_repetitions
+from pages.components.variants import (
+    Variant,
+    editable,
+    from_text,
+    presets,
+    proposals,
+    sensible_order,
+    without_repetitions,
+)
 
 EACH, COMBINED = "Each on its own", "All combined"
 _KEPT, _ORDER = "kept", "order"
 
 
-def techniques() -> list[Step]:
+def techniques(choices: forms.Choices) -> list[Step]:
     """Draws all techniques by family and returns the toggled ones as steps, in the order they will be applied."""
     known = [t for t in registry.techniques().values() if t.family != "baseline"]
     rank = {family: place for place, family in enumerate(theme.FAMILIES)}
@@ -28,20 +37,20 @@ def techniques() -> list[Step]:
         look = theme.look(family)
         st.markdown(f'##### <span style="color:{look.colour}">●</span> {look.label}', unsafe_allow_html=True)
         for technique in members:
-            step = _technique(technique)
+            step = _technique(technique, choices)
             if step is not None:
                 steps[technique.name] = step
     return [steps[name] for name in _ordered(list(steps))]
 
 
-def _technique(technique: Technique) -> Step | None:
+def _technique(technique: Technique, choices: forms.Choices) -> Step | None:
     with st.container(border=True, gap="xsmall", key=f"technique-{technique.name}"):
         on = st.toggle(technique.title, key=f"on:{technique.name}", persist_state="session")
         st.caption(technique.summary)
         if not on:
             return None
         try:
-            return Step.of(technique.name, **forms.given_params(technique))
+            return Step.of(technique.name, **forms.given_params(technique, choices))
         except ParetoscopeError as error:
             st.error(error.message)
             return None
@@ -70,7 +79,9 @@ def plan(steps: list[Step]) -> list[Variant]:
         each, combined = EACH in modes, COMBINED in modes
         if combined:
             _arrange(steps)
-    picked = forms.chips("Quick picks", presets(), key="presets", persist_state="session")
+    known = presets()
+    titles = forms.chips("Quick picks", list(known), key="presets", persist_state="session")
+    picked = [known[title] for title in titles if title in known]
     _type_a_recipe()
     live = proposals(steps, each=each, combined=combined)
     kept = [from_text(text) for text in st.session_state.get(_KEPT, [])]
@@ -127,7 +138,25 @@ def keep(variants: list[Variant]) -> None:
 def _remove(text: str) -> None:
     st.session_state[_KEPT] = [kept for kept in st.session_state.get(_KEPT, []) if kept != text]
     if "presets" in st.session_state:
-        st.session_state["presets"] = [picked for picked in st.session_state["presets"] or [] if picked != text]
+        known = presets()
+        st.session_state["presets"] = [t for t in st.session_state["presets"] or [] if known.get(t) != text]
+
+
+def _edit(text: str) -> None:
+    """Puts a recipe into the toggles, their settings and their order; it leaves the list of the fixed ones."""
+    steps = {step.technique.name: step for step in editable(text)}
+    for technique in registry.techniques().values():
+        step = steps.get(technique.name)
+        st.session_state[f"on:{technique.name}"] = step is not None
+        if step is not None:
+            values = step.params.model_dump()
+            for field in fields(technique.params):
+                st.session_state[forms.key_of(technique.name, field.name)] = forms.shown_value(
+                    field, values[field.name]
+                )
+    st.session_state[_ORDER] = list(steps)
+    st.session_state["modes"] = [COMBINED]
+    _remove(text)
 
 
 def _list(everything: list[Variant], live: set[str], picked: set[str]) -> None:
@@ -139,6 +168,11 @@ def _list(everything: list[Variant], live: set[str], picked: set[str]) -> None:
             removable = variant.text in kept | picked and variant.text not in live
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f"`{variant.text}`", width="stretch")
+                if removable and editable(variant.text):
+                    st.button(
+                        "Edit", key=f"edit:{number}:{variant.text}", type="tertiary", icon=":material/edit:",
+                        on_click=_edit, args=(variant.text,), help="Put its steps into the toggles to change them",
+                    )  # fmt: skip
                 if removable:
                     st.button(
                         "Remove", key=f"remove:{number}:{variant.text}", type="tertiary", icon=":material/close:",

@@ -16,10 +16,12 @@ from optimizers.figures import format as fmt
 from optimizers.figures.curves import history_data, training_loss
 from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import speedup_of
+from optimizers.forecast import Forecast
 from optimizers.history.frames import metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components.comparison import CHOSEN, identities, names
+from pages.components.ledger import ledger
 from pages.components.text import code, escaped
 
 
@@ -39,6 +41,8 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     run = next((run for run in runs if run.id == row["run_id"]), None)
     if run is not None and run.stages:
         _steps(queue, run)
+        ledger(queue, run)
+        _forecast(run, row)
 
 
 def _download(queue: JobQueue, row: pd.Series, name: str, *, main: bool) -> None:
@@ -121,6 +125,26 @@ def _step(queue: JobQueue, step: StepRecord, stage: StageRecord, number: int) ->
         st.plotly_chart(training_loss(history), config=CONFIG, key=f"history-{number}", alt="Loss by epoch")
     if not (values or skipped or report.get("notes")):
         st.caption("This step has no settings, and nothing to note.")
+
+
+def _forecast(run: Run, row: pd.Series) -> None:
+    """What was expected before the run beside what was measured."""
+    if not run.forecast:
+        return
+    expected = Forecast.model_validate(run.forecast)
+    lines = ["| | Expected | Measured | Off by |", "|:--|:--|:--|:--|"]
+    for name, forecast in (("size_bytes", expected.size_bytes), ("compressed_bytes", expected.compressed_bytes)):
+        measured = row.get(name)
+        if measured is not None and not pd.isna(measured):
+            off = f"{forecast / measured - 1:+.0%}"
+            title = registry.metric(name).title
+            lines.append(f"| {title} | {fmt.size(forecast)} | {fmt.size(float(measured))} | {off} |")
+    taken = sum(stage.seconds for stage in run.stages)
+    if expected.seconds and all(stage.origin == "computed" for stage in run.stages):
+        off = f"{expected.seconds / taken - 1:+.0%}"
+        lines.append(f"| Time | {fmt.elapsed(expected.seconds)} | {fmt.elapsed(taken)} | {off} |")
+    with st.expander("Forecast and truth", key="forecast", icon=":material/query_stats:"):
+        st.markdown("\n".join(lines))
 
 
 def _shown(percent: bool, value: Any) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
+from optimizers import selection
 from optimizers.declarations import Technique
 from optimizers.params import ParamField, Scalar, fields
 
@@ -15,22 +17,40 @@ _MOST_SLIDER_STEPS = 60
 _MOST_BUTTONS = 3
 
 
-def given_params(technique: Technique) -> dict[str, Scalar]:
+@dataclass(frozen=True)
+class Choices:
+    """What a declaration cannot know: the layers of the model, and further models with their names by URI."""
+
+    layers: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
+def given_params(technique: Technique, choices: Choices) -> dict[str, Scalar]:
     """Draws the controls of a technique and returns what differs from its defaults."""
     declared = fields(technique.params)
-    values = {f.name: control(technique.name, f) for f in declared if not f.advanced}
+    values = {f.name: control(technique.name, f, choices) for f in declared if not f.advanced}
     advanced = [f for f in declared if f.advanced]
     if advanced:
         with st.expander("More settings", key=f"more:{technique.name}"):
-            values |= {f.name: control(technique.name, f) for f in advanced}
+            values |= {f.name: control(technique.name, f, choices) for f in advanced}
     return {f.name: values[f.name] for f in declared if values[f.name] != f.default}
 
 
-def control(owner: str, field: ParamField) -> Scalar:
+def key_of(owner: str, name: str) -> str:
+    """Under which the session keeps a control's value."""
+    return f"set:{owner}.{name}"
+
+
+def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
     """One control and its present value, in the parameter's own unit (a fraction where percent is shown)."""
-    said: dict[str, Any] = {"help": field.help, "key": f"set:{owner}.{field.name}", "persist_state": "session"}
+    said: dict[str, Any] = {"help": field.help, "key": key_of(owner, field.name), "persist_state": "session"}
     if field.kind == "bool":
         return bool(st.toggle(field.label, bool(field.default), **said))
+    if field.kind == "layers":
+        return _layers(field, choices.layers, said)
+    if field.kind == "model":
+        named = {"": "None", **choices.models}
+        return str(st.selectbox(field.label, list(named), format_func=lambda uri: named.get(uri, uri), **said))
     if field.kind == "choice":
         return _choice(field, said)
     if field.percent and field.low is not None and field.high is not None:
@@ -40,6 +60,23 @@ def control(owner: str, field: ParamField) -> Scalar:
         shown = st.select_slider(field.label, options, float(field.default), format_func=lambda v: f"{v:g}", **said)
         return int(shown) if field.kind == "int" else float(shown)
     return _number(field, said)
+
+
+def shown_value(field: ParamField, value: Scalar) -> Any:
+    """A parameter's value as its control keeps it: percents instead of fractions, layers as a list."""
+    if field.kind == "layers":
+        return list(selection.patterns(str(value)))
+    if field.percent and field.low is not None and field.high is not None:
+        return type(_percent_numbers(field)[0])(round(float(value) * 100, 4))
+    return float(value) if field.log else value
+
+
+def _layers(field: ParamField, names: Sequence[str], said: dict[str, Any]) -> str:
+    """Layers to pick from a list, or patterns to type; none means all."""
+    kept = st.session_state.get(said["key"]) or []
+    options = list(dict.fromkeys([*names, *kept]))
+    picked = st.multiselect(field.label, options, accept_new_options=True, placeholder="All that can be", **said)
+    return ", ".join(picked)
 
 
 def _choice(field: ParamField, said: dict[str, Any]) -> str:
@@ -53,12 +90,17 @@ def _choice(field: ParamField, said: dict[str, Any]) -> str:
 
 
 def _percent(field: ParamField, said: dict[str, Any]) -> float:
-    low, high = round(float(field.low or 0) * 100, 4), round(float(field.high or 1) * 100, 4)
-    step = round((field.step or 0.05) * 100, 4)
-    whole = all(number == int(number) for number in (low, high, step, float(field.default) * 100))
-    numbers = [int(n) if whole else float(n) for n in (low, high, round(float(field.default) * 100, 4), step)]
-    shown = st.slider(field.label, *numbers, format="%d%%" if whole else "%.1f%%", **said)
+    numbers = _percent_numbers(field)
+    form = "%d%%" if isinstance(numbers[0], int) else "%.1f%%"
+    shown = st.slider(field.label, *numbers, format=form, **said)
     return round(float(shown) / 100, 6)
+
+
+def _percent_numbers(field: ParamField) -> list[int] | list[float]:
+    """Lowest, highest, default and step in percent, as whole numbers where all of them are."""
+    fractions = (float(field.low or 0), float(field.high or 1), float(field.default), field.step or 0.05)
+    numbers = [round(fraction * 100, 4) for fraction in fractions]
+    return [int(n) for n in numbers] if all(n == int(n) for n in numbers) else numbers
 
 
 def _number(field: ParamField, said: dict[str, Any]) -> int | float:

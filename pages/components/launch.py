@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.engine.queue import JobQueue
+from optimizers.errors import ParetoscopeError
 from optimizers.recipe import parse
 from pages.components import builder, links, session
 from pages.components.links import Choice
@@ -38,7 +39,14 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> None:
     if why_not and variants:
         st.caption(f":red[{why_not}]")
     if pressed:
-        runs = queue.submit(chosen.model, chosen.data, [parse(v.text) for v in variants], seed=int(seed))
+        recipes = [parse(v.text) for v in variants]
+        try:
+            for recipe in recipes:
+                links.allow_models(recipe, queue)
+            runs = queue.submit(chosen.model, chosen.data, recipes, seed=int(seed))
+        except ParetoscopeError as error:
+            st.error(error.message, icon=":material/block:")
+            return
         session.remember(queue, runs)
         st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in runs))
 

@@ -12,6 +12,7 @@ import streamlit as st
 from optimizers import uploads
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import UnknownName, UserError
+from optimizers.recipe import Recipe
 from pages.components import session
 
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
@@ -68,6 +69,12 @@ def allow(uri: str, kind: str, queue: JobQueue) -> None:
             raise UnknownName("This file was uploaded in another browser; upload it here to work with it.")
     elif prefix != "sample" or not rest:
         raise UserError(f"The address names no {noun} that can be opened here; choose a sample or upload a file.")
+
+
+def allow_models(recipe: Recipe, queue: JobQueue) -> None:
+    """Raises `UserError` unless all models that a recipe names are samples or this browser's own uploads."""
+    for uri in recipe.models():
+        allow(uri, "model", queue)
 
 
 def run_ids() -> list[str]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from optimizers import uploads
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
+from optimizers.models import sample
+from pages.components import session
+from pages.components.forms import Choices
 from pages.components.links import Choice
 from pages.components.text import TASKS
+
+_NO_KERNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Functional",
+               "Sequential", "Model", "Normalization")  # fmt: skip
 
 
 def model_strip(queue: JobQueue, chosen: Choice) -> bool:
@@ -31,3 +38,16 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
         )
         st.page_link("pages/model.py", label="Change", icon=":material/swap_horiz:", query_params=chosen._asdict())
     return True
+
+
+def choices(queue: JobQueue, chosen: Choice) -> Choices:
+    """Layers of the model that have weights, and the models that a step may take besides it; none if it is refused."""
+    mine = uploads.listed(session.scope(), queue.settings)
+    models = {u.uri: f"{u.name} (yours)" for u in mine if u.kind == "model"}
+    models |= {f"sample:{name}": f"{name} (sample)" for name in sample.manifest()}
+    try:
+        _, summary = queue.driver.inspect_model(chosen.model)
+    except ParetoscopeError:
+        return Choices(models=models)
+    layers = dict.fromkeys(row.name for row in summary.layers if row.parameters and row.kind not in _NO_KERNELS)
+    return Choices(tuple(layers), models)

@@ -7,18 +7,8 @@ from dataclasses import dataclass
 
 from optimizers.declarations import Technique
 from optimizers.errors import ParetoscopeError
+from optimizers.presets import PRESETS
 from optimizers.recipe import Recipe, Step, check, parse, warnings
-
-PRESETS = (
-    "dynamic_range",
-    "float16",
-    "int8",
-    "magnitude_pruning+int8",
-    "structured_pruning+int8",
-    "weight_clustering+int8",
-    "quantization_aware_training",
-)
-"""Recipes worth a first look; those whose techniques are not installed are left out."""
 
 _ORDER = {"distillation": 0, "decomposition": 2, "pruning": 3, "clustering": 4, "quantization": 5}
 _OTHER = 6
@@ -98,6 +88,12 @@ def without_repetitions(variants: Iterable[Variant]) -> list[Variant]:
     return list({variant.text: variant for variant in variants}.values())
 
 
-def presets() -> list[str]:
-    """The presets that this installation can run."""
-    return [text for text in PRESETS if not from_text(text).problem]
+def presets() -> dict[str, str]:
+    """The presets that this installation can run: their titles and their recipes."""
+    return {preset.title: preset.recipe for preset in PRESETS.values() if not from_text(preset.recipe).problem}
+
+
+def editable(text: str) -> tuple[Step, ...]:
+    """The steps of a recipe that toggles can show, or none: a toggle stands for a technique that occurs once."""
+    steps = parse(text).steps
+    return steps if len({step.technique.name for step in steps}) == len(steps) else ()
