@@ -70,8 +70,10 @@ def param(
 
 
 def fields(params: type[ParamSet]) -> tuple[ParamField, ...]:
-    """The declared parameters of a class, in order of declaration."""
-    return tuple(_field(name, info) for name, info in params.model_fields.items())
+    """The declared parameters of a class in order of declaration, inherited ones last."""
+    inherited = {name for base in params.__mro__[1:] if issubclass(base, ParamSet) for name in base.model_fields}
+    order = sorted(params.model_fields, key=lambda name: name in inherited)
+    return tuple(_field(name, params.model_fields[name]) for name in order)
 
 
 def _field(name: str, info: Any) -> ParamField:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from optimizers import registry
 from optimizers.declarations import StageContext, StageReport, TrainingData
+from optimizers.errors import NotApplicable
 from optimizers.params import resolve
 from optimizers.techniques._training import TrainingParams
 from tests.techniques.networks import built, digits
@@ -50,15 +52,41 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture
 def apply(tmp_path: Path) -> Callable[..., Applied]:
     """Applies a technique by name; training is cut short unless parameters say otherwise."""
+    return _applier(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def attempted(
+    sources: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], tuple[Applied | None, str]]:
+    """From a technique and a network to what came of it at default settings, or why it was refused; tried once."""
+    apply = _applier(tmp_path_factory.mktemp("attempted"))
+
+    @cache
+    def attempt(name: str, network: str) -> tuple[Applied | None, str]:
+        source = sources(network)
+        before = source.read_bytes()
+        try:
+            return apply(name, source), ""
+        except NotApplicable as error:
+            return None, error.message
+        finally:
+            assert source.read_bytes() == before, "the model it starts from is left alone"
+
+    return attempt
+
+
+def _applier(folder: Path) -> Callable[..., Applied]:
     count = 0
 
     def run(name: str, source: Path, data: TrainingData | None = None, **given: Any) -> Applied:
         nonlocal count
         count += 1
         technique = registry.technique(name)
+        held = given.pop("held", frozenset())
         if issubclass(technique.params, TrainingParams):
             given = {"epochs": 2, "min_steps": 0, **given}
-        out = tmp_path / str(count)
+        out = folder / str(count)
         out.mkdir()
         steps: list[tuple[int, int]] = []
         metrics: list[dict[str, float]] = []
@@ -72,7 +100,7 @@ def apply(tmp_path: Path) -> Callable[..., Applied]:
             assert technique.needs & {"train", "calibration"}, f"{name} declares no need for data, but asks for them"
             return data or digits()
 
-        context = StageContext(source, out, examples, SEED, progress, lines.append)
+        context = StageContext(source, out, examples, SEED, progress, lines.append, held=held)
         report = technique.apply(context, resolve(name, technique.params, given))
         return Applied(out, report, steps, lines, metrics)
 

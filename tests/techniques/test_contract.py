@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from optimizers import registry
+from optimizers.declarations import Rehearsal, Technique
 from optimizers.errors import NotApplicable
 from optimizers.litert.interpreter import predict
 from optimizers.params import fields, resolve
@@ -21,7 +23,7 @@ from tests.techniques.networks import NETWORKS, held_out
 
 ROOT = Path(__file__).resolve().parents[2]
 TECHNIQUES = registry.techniques()
-FROM_KERAS = sorted(name for name, t in TECHNIQUES.items() if "keras" in t.accepts and "teacher" not in t.needs)
+FROM_KERAS = sorted(name for name, t in TECHNIQUES.items() if "keras" in t.accepts)
 
 
 @pytest.mark.parametrize("name", sorted(TECHNIQUES))
@@ -47,28 +49,19 @@ def test_declarations_load_without_tensorflow() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def attempt(apply: Callable[..., Applied], name: str, source: Path) -> tuple[Applied | None, str]:
-    try:
-        return apply(name, source), ""
-    except NotApplicable as error:
-        return None, error.message
+Attempt = Callable[[str, str], tuple[Applied | None, str]]
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
 @pytest.mark.parametrize("name", FROM_KERAS)
-def test_it_does_what_it_declares_or_says_why_not(
-    name: str, network: str, sources: Callable[[str], Path], apply: Callable[..., Applied]
-) -> None:
+def test_it_does_what_it_declares_or_says_why_not(name: str, network: str, attempted: Attempt) -> None:
     technique = TECHNIQUES[name]
-    source = sources(network)
-    before = source.read_bytes()
-    done, refusal = attempt(apply, name, source)
+    done, refusal = attempted(name, network)
     if done is None:
         assert network != "dense", "every technique works on plain dense layers"
         assert refusal.endswith(".")
         assert "\n" not in refusal
         return
-    assert source.read_bytes() == before, "the model it starts from is left alone"
     assert done.main.is_file()
     json.dumps([dict(done.report.figures), dict(done.report.skipped), done.report.notes], allow_nan=False)
     assert done.steps, "it tells how far it is"
@@ -87,11 +80,46 @@ def test_it_does_what_it_declares_or_says_why_not(
     assert np.isfinite(scores).all()
 
 
+def rehearsed(technique: Technique, model: Any, params: Any) -> tuple[Rehearsal | None, str]:
+    assert technique.rehearse is not None, "every technique can be rehearsed"
+    try:
+        return technique.rehearse(model, params, frozenset()), ""
+    except NotApplicable as error:
+        return None, error.message
+
+
+@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("name", FROM_KERAS)
+def test_a_rehearsal_foretells_what_happens(
+    name: str, network: str, sources: Callable[[str], Path], attempted: Attempt
+) -> None:
+    technique = TECHNIQUES[name]
+    build = importlib.import_module("optimizers.tf.build")
+    model = build.load_working(sources(network))
+    before = [weight.copy() for weight in model.get_weights()]
+    params = resolve(name, technique.params, {})
+    done, refusal = attempted(name, network)
+    told, doubt = rehearsed(technique, model, params)
+    assert told is not None or refusal, f"it worked, although the rehearsal said: {doubt}"
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    if done is None or told is None:
+        return
+    assert dict(told.skipped) == dict(done.report.skipped)
+    if technique.produces == "keras":
+        result = build.load_working(done.main)
+        uniform = any("measur" in note for note in told.notes)
+        assert uniform or told.model.count_params() == result.count_params()
+        assert told.rounds >= 1
+        assert told.touched
+
+
 @pytest.mark.parametrize("name", FROM_KERAS)
 def test_the_same_seed_gives_the_same_result(
-    name: str, sources: Callable[[str], Path], apply: Callable[..., Applied]
+    name: str, sources: Callable[[str], Path], apply: Callable[..., Applied], attempted: Attempt
 ) -> None:
-    one, other = apply(name, sources("dense")), apply(name, sources("dense"))
+    one, other = attempted(name, "dense")[0], apply(name, sources("dense"))
+    assert one is not None
     assert one.report == other.report
     if TECHNIQUES[name].produces == "tflite":
         assert one.main.read_bytes() == other.main.read_bytes()
