@@ -8,6 +8,7 @@ from optimizers.history.frames import comparison as compared
 from pages.components import comparison
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
 from pages.components.details import details
+from pages.components.ledger import ledger
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
 
@@ -38,5 +39,6 @@ with right:
     details(queue, frame, runs)
 st.subheader("All figures", anchor=False)
 comparison.table(frame)
+ledger(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)
 comparison.bar_charts(frame)

@@ -85,6 +85,8 @@ def test_no_text_raises_anything_but_a_user_error(text):
 
 
 def values(field):
+    if field.kind in ("layers", "model"):
+        return st.sampled_from(["", "conv1", "conv*, !conv2", "sample:digits_cnn"])
     if field.kind == "choice":
         return st.sampled_from(field.choices)
     if field.kind == "bool":
@@ -106,6 +108,26 @@ def test_every_step_that_can_be_said_is_read_back(data):
         return
     assert parse(step.text).steps == (step,)
     assert parse(Recipe((step,)).to_json()).steps == (step,)
+
+
+def test_each_step_knows_what_holds_before_it():
+    recipe = parse("structured_pruning+magnitude_pruning+int8")
+    assert [sorted(held) for held in recipe.held()] == [[], ["structure"], ["sparsity", "structure"]]
+
+
+def test_a_model_prepared_for_quantization_is_completed_with_int8():
+    assert parse("quantization_aware_training").complete().text == "quantization_aware_training+int8"
+
+
+def test_models_that_settings_name_are_listed_once():
+    recipe = parse("distillation(student=own, model='sample:a', teacher='sample:b')+distillation(teacher='sample:a')")
+    assert recipe.models() == ("sample:a", "sample:b")
+    assert parse("int8").models() == ()
+
+
+def test_a_destroyed_property_is_told_with_the_way_out():
+    (warning,) = warnings(parse("magnitude_pruning+distillation"))
+    assert "destroys the zeros that magnitude_pruning achieved. Put distillation before" in warning
 
 
 def test_destroyed_properties_are_warned_of():

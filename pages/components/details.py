@@ -21,7 +21,6 @@ from optimizers.history.frames import metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components.comparison import CHOSEN, identities, names
-from pages.components.ledger import ledger
 from pages.components.text import code, escaped
 
 
@@ -41,7 +40,6 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     run = next((run for run in runs if run.id == row["run_id"]), None)
     if run is not None and run.stages:
         _steps(queue, run)
-        ledger(queue, run)
         _forecast(run, row)
 
 
@@ -132,17 +130,16 @@ def _forecast(run: Run, row: pd.Series) -> None:
     if not run.forecast:
         return
     expected = Forecast.model_validate(run.forecast)
-    lines = ["| | Expected | Measured | Off by |", "|:--|:--|:--|:--|"]
+    lines = []
     for name, forecast in (("size_bytes", expected.size_bytes), ("compressed_bytes", expected.compressed_bytes)):
         measured = row.get(name)
         if measured is not None and not pd.isna(measured):
-            off = f"{forecast / measured - 1:+.0%}"
-            title = registry.metric(name).title
-            lines.append(f"| {title} | {fmt.size(forecast)} | {fmt.size(float(measured))} | {off} |")
+            told = f"{fmt.size(forecast)} expected, **{fmt.size(float(measured))}** measured"
+            lines.append(f"- {registry.metric(name).title}: {told} :gray[({forecast / measured - 1:+.0%})]")
     taken = sum(stage.seconds for stage in run.stages)
     if expected.seconds and all(stage.origin == "computed" for stage in run.stages):
-        off = f"{expected.seconds / taken - 1:+.0%}"
-        lines.append(f"| Time | {fmt.elapsed(expected.seconds)} | {fmt.elapsed(taken)} | {off} |")
+        told = f"{fmt.elapsed(expected.seconds)} expected, **{fmt.elapsed(taken)}** taken"
+        lines.append(f"- Time: {told} :gray[({expected.seconds / taken - 1:+.0%})]")
     with st.expander("Forecast and truth", key="forecast", icon=":material/query_stats:"):
         st.markdown("\n".join(lines))
 

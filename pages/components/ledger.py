@@ -9,27 +9,29 @@ from optimizers import registry
 from optimizers.engine.queue import JobQueue
 from optimizers.ledger import Stage, losses, merged, stages_of
 from optimizers.records import Run
-from pages.components.text import escaped
+from pages.components.comparison import CHOSEN, identities
+from pages.components.text import code, escaped
 
 
-def ledger(queue: JobQueue, run: Run) -> None:
-    """The survival ledger of a run, and what was destroyed on the way; nothing where no survey was kept."""
-    artifacts = [queue.store.get(stage.key) for stage in run.stages]
+def ledger(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
+    """The survival ledger of the chosen file, and what was destroyed on the way; nothing where no survey was kept."""
+    row = frame.iloc[identities(frame).index(st.session_state[CHOSEN])]
+    run = next((run for run in runs if run.id == row["run_id"]), None)
+    artifacts = [queue.store.get(stage.key) for stage in run.stages] if run is not None else []
     stages = stages_of([artifact.report for artifact in artifacts if artifact is not None])
     if not stages:
         return
+    st.subheader("What survived", anchor=False)
+    st.markdown(
+        f"Every layer of {code(str(row['variant']))} after every step: share of zeros, number of distinct values and "
+        "type of its weights. The last columns are read from the file that would be deployed."
+    )
     lost = losses(stages)
-    title = f"What survived ({len(lost)} lost)" if lost else "What survived"
-    with st.expander(title, key="ledger", icon=":material/warning:" if lost else ":material/verified:"):
-        for loss in lost:
-            st.markdown(f":orange[:material/warning:] {escaped(loss.sentence)}")
-        st.dataframe(
-            table(stages), alt="Zeros, distinct values and types of every layer after every step", row_height=28
-        )
-        st.caption(
-            "Share of zeros, number of distinct values and type of each layer's weights. The last columns are read "
-            "from the file that would be deployed."
-        )
+    for loss in lost:
+        st.markdown(f":orange[:material/warning:] {escaped(loss.sentence)}")
+    if not lost:
+        st.markdown(":green[:material/check_circle:] No step destroyed what an earlier one had achieved.")
+    st.dataframe(table(stages), alt="Zeros, distinct values and types of every layer after every step", key="ledger")
 
 
 def table(stages: tuple[Stage, ...]) -> pd.DataFrame:

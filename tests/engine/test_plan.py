@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizers.engine.plan import plan, scope_of
+from optimizers.engine.plan import memory_key, plan, scope_of
 from optimizers.recipe import parse
 from optimizers.records import DatasetRef, ModelRef
 
@@ -51,3 +51,29 @@ def test_private_models_and_data_share_with_nobody():
 
 def test_the_baseline_is_the_plain_conversion_of_the_model():
     assert plan(MODEL, DATA, parse("magnitude_pruning+int8"), 0).baseline.key == keys("float32")[0]
+
+
+def test_a_stage_knows_what_earlier_steps_achieved():
+    stages = plan(MODEL, DATA, parse("magnitude_pruning+int8"), 0).stages
+    assert [sorted(stage.held) for stage in stages] == [[], ["sparsity"]]
+
+
+def test_models_that_settings_name_count_by_their_content():
+    text = "distillation(student=own, model='sample:other')"
+    other = ModelRef(uri="sample:other", name="other", digest="3" * 64)
+
+    def key(ref):
+        return plan(MODEL, DATA, parse(text), 0, None, {"sample:other": ref}).stages[0]
+
+    changed = other.model_copy(update={"digest": "4" * 64})
+    private = other.model_copy(update={"scope": "session:a"})
+    assert key(other).key == key(other).key
+    assert len({key(other).key, key(changed).key, key(private).key}) == 3
+    assert (key(other).scope, key(private).scope) == ("shared", "session:a")
+
+
+def test_what_is_remembered_for_private_work_is_not_shared():
+    identity = {"outputs_of": "5" * 64}
+    assert memory_key(identity, DATA, "shared") != memory_key(identity, DATA, "session:a")
+    other = DATA.model_copy(update={"digest": "2" * 64})
+    assert memory_key(identity, DATA, "shared") != memory_key(identity, other, "shared")
