@@ -20,7 +20,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "balanced": Preset(
         "Balanced",
-        "magnitude_pruning(target_sparsity=0.5)+int8",
+        "magnitude_pruning+int8",
         "Half of the weights become zero, all are stored in 8 bits: small, fast, and hardly ever less accurate.",
     ),
     "smallest": Preset(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from optimizers.declarations import StageContext, StageReport
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport
+from optimizers.errors import NotApplicable
 from optimizers.params import ParamSet, param
 
 MAIN = "model.tflite"
@@ -16,9 +19,15 @@ _RECURRENT_HELP = (
     "above all in 8 bits. Other models are not affected."
 )
 _GRANULARITY_HELP = (
-    "One scale for each output channel is more precise; one per tensor keeps clustered weights clustered, so that "
-    "the file compresses better."
+    "One scale for each output channel is more precise; one per tensor keeps clustered weights clustered. Auto takes "
+    "the former, or where weights were clustered tries all and takes the file that compresses best."
 )
+_SHARED_HELP = " Shared is one for all channels of a kernel, with the factors of batch normalization apart."
+_WORDS = {
+    "per_channel": "one scale per channel",
+    "per_tensor": "one scale per tensor",
+    "shared": "one scale per kernel",
+}
 
 
 def recurrent_param(default: str) -> Any:
@@ -38,9 +47,10 @@ def calibration_param() -> Any:
     )
 
 
-def granularity_param() -> Any:
+def granularity_param(*, shared: bool = False) -> Any:
     """The parameter ``granularity``."""
-    return param("per_channel", label="Weight scales", help=_GRANULARITY_HELP, advanced=True)
+    told = _GRANULARITY_HELP + (_SHARED_HELP if shared else "")
+    return param("auto", label="Weight scales", help=told, advanced=True)
 
 
 class FloatParams(ParamSet):
@@ -53,58 +63,140 @@ class DynamicRangeParams(ParamSet):
     """Of conversions that quantize weights only."""
 
     recurrent: Literal["fused", "unrolled"] = recurrent_param("fused")
-    granularity: Literal["per_channel", "per_tensor"] = granularity_param()
+    granularity: Literal["auto", "per_channel", "per_tensor"] = granularity_param()
 
 
-def convert_stage(context: StageContext, mode: Any, **options: Any) -> StageReport:
+def candidates(granularity: str, held: frozenset[Property], possible: Sequence[str]) -> tuple[str, ...]:
+    """The granularities to try, of which the one with the smaller compressed file is kept."""
+    if granularity != "auto":
+        return (granularity,)
+    return tuple(possible) if "clusters" in held else ("per_channel",)
+
+
+def convert_stage(
+    context: StageContext, mode: Any, *, recurrent: Any, granularities: Sequence[str] = ("per_channel",)
+) -> StageReport:
     """Converts the stage's model without data and verifies it on random inputs in range.
 
     Args:
         context: Of the stage.
-        mode, options: As `optimizers.tf.convert.convert` takes them.
+        mode, recurrent: As `optimizers.tf.convert.convert` takes them.
+        granularities: To try.
     """
     from optimizers.tf import build, convert, shapes
 
-    context.progress(0, 2)
+    steps = 1 + len(granularities)
+    context.progress(0, steps)
     model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
-    context.progress(1, 2)
-    result = convert.convert(model, mode, seed=context.seed, **options)
-    return _kept(context, result, 2)
+    context.progress(1, steps)
+
+    def run(granularity: Any) -> Any:
+        return convert.convert(model, mode, seed=context.seed, recurrent=recurrent, granularity=granularity)
+
+    return _kept(context, model, mode, recurrent, granularities, run, 1)
 
 
-def calibrated_stage(context: StageContext, mode: Any, samples: int, **options: Any) -> StageReport:
+def calibrated_stage(
+    context: StageContext,
+    mode: Any,
+    samples: int,
+    *,
+    io: Any,
+    recurrent: Any,
+    granularities: Sequence[str] = ("per_channel",),
+) -> StageReport:
     """Converts with calibration on examples of the train part and verifies on examples of the validation part.
+
+    A model out of quantization-aware training keeps the ranges that were trained; only what stayed float in training is
+    calibrated.
 
     Args:
         context: Of the stage.
-        mode, options: As `optimizers.tf.convert.convert` takes them.
+        mode, io, recurrent: As `optimizers.tf.convert.convert` takes them.
         samples: Calibration examples; all there are if the train part has fewer.
+        granularities: To try.
     """
-    from optimizers.tf import build, convert, shapes
+    from optimizers.tf import build, convert, qat, shapes
 
-    context.progress(0, 3)
+    steps = 2 + len(granularities)
+    context.progress(0, steps)
     data = context.data()
     rng = np.random.default_rng(context.seed)
     picks = np.sort(rng.permutation(len(data.train))[:samples])
-    context.progress(1, 3)
+    examples = data.train.x[picks]
+    context.progress(1, steps)
     model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
-    context.progress(2, 3)
+    trained = qat.is_qat(context.source)
+    reference = qat.with_ranges(model, context.source) if trained else None
+    context.progress(2, steps)
     held_out = data.validation if len(data.validation) else data.train
     checked = np.sort(rng.permutation(len(held_out))[:_VERIFIED_EXAMPLES])
-    result = convert.convert(
-        model,
-        mode,
-        representative=data.train.x[picks],
-        examples=held_out.x[checked],
-        seed=context.seed,
-        **options,
-    )
-    return _kept(context, result, 3, calibration_examples=len(picks))
+
+    def run(granularity: Any) -> Any:
+        shared = granularity == "shared" and not trained
+        quantize = qat.calibrated if shared else qat.with_ranges
+        extra: Any = examples if shared else context.source
+        return convert.convert(
+            model, mode, representative=examples, examples=held_out.x[checked], seed=context.seed, io=io,
+            recurrent=recurrent, granularity="per_tensor" if granularity == "shared" else granularity,
+            reference=reference,
+            fake_quantize=(lambda flat: quantize(flat, extra)) if shared or trained else None,
+        )  # fmt: skip
+
+    return _kept(context, model, mode, recurrent, granularities, run, 2, calibration_examples=len(picks))
 
 
-def _kept(context: StageContext, result: Any, steps: int, **figures: Any) -> StageReport:
+def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()) -> Rehearsal:
+    """What a conversion stores in how many bits.
+
+    Raises:
+        NotApplicable: The model's structure rules the mode out.
+    """
+    from optimizers.tf import convert, stored_bits
+
+    convert.check(model, mode, recurrent)
+    found = stored_bits.stored(model, mode, recurrent)
+    touched = {name: f"{bits:.3g} bits" for name, bits in found.bits.items()}
+    return Rehearsal(model, touched, found.skipped, found.bits, notes=notes)
+
+
+def _kept(
+    context: StageContext,
+    model: Any,
+    mode: Any,
+    recurrent: Any,
+    granularities: Sequence[str],
+    run: Callable[[str], Any],
+    done: int,
+    **figures: Any,
+) -> StageReport:
+    """The report of the candidate whose file compresses best, which is written."""
+    from optimizers.tf import stored_bits
+
+    results: dict[str, Any] = {}
+    refusal: NotApplicable | None = None
+    for number, granularity in enumerate(granularities, start=1):
+        try:
+            results[granularity] = run(granularity)
+        except NotApplicable as error:
+            refusal = refusal or error
+        context.progress(done + number, done + len(granularities))
+    if refusal and not results:
+        raise refusal
+    sizes = {name: len(gzip.compress(result.file, 9, mtime=0)) for name, result in results.items()}
+    best = min(sizes, key=lambda name: sizes[name])
+    result = results[best]
+    notes = (*result.notes, *_compared(best, sizes))
     (context.out / MAIN).write_bytes(result.file)
-    context.progress(steps, steps)
-    for note in result.notes:
+    for note in notes:
         context.log(note)
-    return StageReport(MAIN, notes=result.notes, figures={**result.figures, **figures})
+    told = {"granularity": best, "compressed_bytes": sizes} if len(granularities) > 1 else {}
+    skipped = stored_bits.stored(model, mode, recurrent).skipped
+    return StageReport(MAIN, skipped=skipped, notes=notes, figures={**result.figures, **told, **figures})
+
+
+def _compared(best: str, sizes: dict[str, int]) -> tuple[str, ...]:
+    if len(sizes) < 2:
+        return ()
+    others = ", ".join(f"{size:,} bytes with {_WORDS[name]}" for name, size in sizes.items() if name != best)
+    return (f"Kept the file with {_WORDS[best]}: {sizes[best]:,} bytes compressed, against {others}.",)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from optimizers.declarations import StageContext, StageReport, Technique
-from optimizers.techniques._conversion import FloatParams, convert_stage
+from typing import Any
+
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
+from optimizers.techniques._conversion import FloatParams, convert_stage, rehearsed
 
 
 def apply(context: StageContext, params: FloatParams) -> StageReport:
@@ -16,6 +18,11 @@ def apply(context: StageContext, params: FloatParams) -> StageReport:
     return convert_stage(context, "float32", recurrent=params.recurrent)
 
 
+def rehearse(model: Any, params: FloatParams, held: frozenset[Property]) -> Rehearsal:
+    """The model as it is, and how its kernels are stored."""
+    return rehearsed(model, "float32", params.recurrent)
+
+
 TECHNIQUE = Technique(
     name="float32",
     version="1",
@@ -26,6 +33,7 @@ TECHNIQUE = Technique(
     accepts=frozenset({"keras"}),
     produces="tflite",
     apply=apply,
+    rehearse=rehearse,
     preserves=frozenset({"sparsity", "clusters", "structure"}),
     source="https://ai.google.dev/edge/litert/conversion/tensorflow/overview",
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from optimizers.declarations import StageContext, StageReport, Technique
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
 from optimizers.params import ParamSet, param
-from optimizers.techniques._conversion import calibrated_stage, calibration_param, recurrent_param
+from optimizers.techniques._conversion import calibrated_stage, calibration_param, recurrent_param, rehearsed
 
 
 class Int16x8Params(ParamSet):
@@ -31,6 +31,11 @@ def apply(context: StageContext, params: Int16x8Params) -> StageReport:
     return calibrated_stage(context, "int16x8", params.calibration_samples, io=params.io, recurrent=params.recurrent)
 
 
+def rehearse(model: Any, params: Int16x8Params, held: frozenset[Property]) -> Rehearsal:
+    """The model as it is, and how its kernels are stored."""
+    return rehearsed(model, "int16x8", params.recurrent)
+
+
 TECHNIQUE = Technique(
     name="int16x8",
     version="1",
@@ -41,6 +46,7 @@ TECHNIQUE = Technique(
     accepts=frozenset({"keras"}),
     produces="tflite",
     apply=apply,
+    rehearse=rehearse,
     needs=frozenset({"calibration"}),
     preserves=frozenset({"sparsity", "structure"}),
     source="https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant_16x8",

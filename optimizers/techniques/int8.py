@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from optimizers.declarations import StageContext, StageReport, Technique
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
 from optimizers.params import ParamSet, param
-from optimizers.techniques._conversion import calibrated_stage, calibration_param, granularity_param, recurrent_param
+from optimizers.techniques._conversion import (
+    calibrated_stage,
+    calibration_param,
+    candidates,
+    granularity_param,
+    recurrent_param,
+    rehearsed,
+)
+
+_GRANULARITIES = ("shared", "per_tensor", "per_channel")
 
 
 class Int8Params(ParamSet):
@@ -19,13 +28,15 @@ class Int8Params(ParamSet):
     )
     calibration_samples: int = calibration_param()
     recurrent: Literal["unrolled", "fused"] = recurrent_param("unrolled")
-    granularity: Literal["per_channel", "per_tensor"] = granularity_param()
+    granularity: Literal["auto", "per_channel", "per_tensor", "shared"] = granularity_param(shared=True)
 
 
 def apply(context: StageContext, params: Int8Params) -> StageReport:
     """Writes ``model.tflite`` with int8 weights and activations.
 
-    Operators without an int8 version stay float where inputs and outputs do, and a note names them.
+    Operators without an int8 version stay float where inputs and outputs do, and a note names them. A model out of
+    quantization-aware training gets the ranges that were trained. Where weights were clustered and ``granularity`` is
+    auto, figures tell the compressed size of each file tried.
 
     Raises:
         NotApplicable: An operator has no int8 version and ``io`` is int8, or a recurrent layer would become a loop.
@@ -37,22 +48,28 @@ def apply(context: StageContext, params: Int8Params) -> StageReport:
         params.calibration_samples,
         io=params.io,
         recurrent=params.recurrent,
-        granularity=params.granularity,
+        granularities=candidates(params.granularity, context.held, _GRANULARITIES),
     )
+
+
+def rehearse(model: Any, params: Int8Params, held: frozenset[Property]) -> Rehearsal:
+    """The model as it is, and how its kernels are stored."""
+    return rehearsed(model, "int8", params.recurrent)
 
 
 TECHNIQUE = Technique(
     name="int8",
-    version="1",
+    version="2",
     title="Full int8 (weights and activations)",
     summary="Up to four times smaller and fastest on most CPUs and on integer hardware; "
     "costs some accuracy and needs examples to calibrate.",
     family="quantization",
     params=Int8Params,
-    accepts=frozenset({"keras"}),
+    accepts=frozenset({"keras", "keras_qat"}),
     produces="tflite",
     apply=apply,
+    rehearse=rehearse,
     needs=frozenset({"calibration"}),
-    preserves=frozenset({"sparsity", "structure"}),
+    preserves=frozenset({"sparsity", "clusters", "structure"}),
     source="Jacob et al. (2018), Quantization and Training of Neural Networks for Integer-Arithmetic-Only Inference",
 )

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from optimizers.errors import NotApplicable
@@ -51,6 +52,8 @@ def convert(
     granularity: Granularity = "per_channel",
     examples: np.ndarray | None = None,
     seed: int = 0,
+    fake_quantize: Callable[[Any], Any] | None = None,
+    reference: Any = None,
 ) -> Conversion:
     """A LiteRT file of a model, for one example at a time.
 
@@ -66,6 +69,9 @@ def convert(
         granularity: One scale per output channel, or one per weight tensor, which keeps clustered weights clustered.
         examples: Real examples to verify with, shape (n, *input_shape); random ones in range where there are none.
         seed: For random examples.
+        fake_quantize: Gives a model with fake quantization, whose ranges the file then has, from the model with its
+            recurrent layers as they will be; layers must keep their names. What it leaves float is calibrated.
+        reference: What the file's outputs are compared with; the model unless given.
 
     Raises:
         NotApplicable: The mode cannot be had for this model, or LiteRT cannot run the result.
@@ -75,18 +81,15 @@ def convert(
         raise ValueError(f"No conversion to {mode!r} with {io!r} inputs and outputs.")
     if mode in _CALIBRATED and (representative is None or not len(representative)):
         raise NotApplicable(f"Conversion to {mode} needs calibration examples, and there are none.")
-    original, specs = model, _specs(model)
+    check(model, mode, recurrent)
+    original, specs = model if reference is None else reference, _specs(model)
     if recurrent == "unrolled" and rnn.layers(model):
         model = rnn.unrolled(model, opaque=_OPAQUE.get(mode, ()))
-    if len(specs) > 1 and mode in _CALIBRATED:
-        raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(specs)}.")
     fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)
-    if fused and mode == "int16x8":
-        raise NotApplicable(
-            "A recurrent layer has no int16x8 version unless it is unrolled; set recurrent to 'unrolled'."
-        )
-    if fused and mode == "int8":
-        _refuse_loops(model, specs)
+    if mode in _CALIBRATED and any(isinstance(m, tf_keras.layers.RNN) and not m.unroll for m in model.submodules):
+        _refuse_loops(model, specs, mode, fused)
+    if fake_quantize is not None:
+        model = _with_starts(fake_quantize(model), model)
 
     def run(strict: bool) -> bytes:
         return _run(model, specs, fused, mode, io, granularity, representative, strict)
@@ -110,6 +113,31 @@ def convert(
     if mode in _CALIBRATED:
         figures["float_operators"] = dict(sorted(left.items()))
     return Conversion(content, figures, (*_remarks(content, mode, left, fused), *notes))
+
+
+def check(model: Any, mode: Mode, recurrent: Recurrent) -> None:
+    """Raises `NotApplicable` where the model's structure alone rules a mode out."""
+    if mode not in _CALIBRATED:
+        return
+    if len(model.inputs) > 1:
+        raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(model.inputs)}.")
+    if mode == "int16x8" and recurrent == "fused" and rnn.layers(model) and not rnn.all_unrolled(model):
+        raise NotApplicable(
+            "A recurrent layer has no int16x8 version unless it is unrolled; set recurrent to 'unrolled'."
+        )
+
+
+def _with_starts(model: Any, source: Any) -> Any:
+    """The model with its recurrent layers starting from what those of ``source`` start from; it has copies of them."""
+    starts = {layer.name: vars(layer)["get_initial_state"] for layer in rnn.layers(source) if _own_start(layer)}
+    for layer in rnn.layers(model):
+        if layer.name in starts:
+            layer.get_initial_state = starts[layer.name]
+    return model
+
+
+def _own_start(layer: Any) -> bool:
+    return "get_initial_state" in vars(layer)
 
 
 def _remarks(content: bytes, mode: Mode, left: Mapping[str, int], fused: bool) -> tuple[str, ...]:
@@ -224,17 +252,17 @@ def _refusal(error: Exception, mode: Mode) -> NotApplicable:
     )
 
 
-def _refuse_loops(model: Any, specs: list[tf.TensorSpec]) -> None:
+def _refuse_loops(model: Any, specs: list[tf.TensorSpec], mode: Mode, fused: bool) -> None:
     """Raises where a recurrent layer becomes a loop: calibrating one ends the process without a word."""
     try:
-        content = _run(model, specs, True, "float32", "float32", "per_channel", None, True)
+        content = _run(model, specs, fused, "float32", "float32", "per_channel", None, True)
     except Exception as error:
         raise _refusal(error, "float32") from error
     if operators.operators(content)["WHILE"]:
-        kinds = ", ".join(sorted({type(layer).__name__ for layer in rnn.layers(model)}))
-        raise NotApplicable(
-            f"A recurrent layer ({kinds}) becomes a loop, which int8 cannot have; set recurrent to 'unrolled'."
-        )
+        layers = [module for module in model.submodules if isinstance(module, tf_keras.layers.RNN)]
+        kinds = ", ".join(sorted({type(layer).__name__ for layer in layers if not layer.unroll}))
+        way_out = "; set recurrent to 'unrolled'" if fused else ""
+        raise NotApplicable(f"A recurrent layer ({kinds}) becomes a loop, which {mode} cannot have{way_out}.")
 
 
 def _probes(model: Any, specs: list[tf.TensorSpec], examples: np.ndarray | None, seed: int) -> list[list[np.ndarray]]:

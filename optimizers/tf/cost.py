@@ -96,14 +96,14 @@ def _calls(model: Any, path: str, times: int) -> Iterator[tuple[str, Any, list[S
         if isinstance(layer, tf_keras.Model):
             nested[id(layer)] = (layer, nested.get(id(layer), (layer, 0))[1] + 1)
         elif not node.is_input:
-            given = _attention_inputs(node) if isinstance(layer, _L.MultiHeadAttention) else node.keras_inputs
+            given = attention_inputs(node) if isinstance(layer, _L.MultiHeadAttention) else node.keras_inputs
             yield path + layer.name, layer, _shapes(given), _shapes(node.outputs), times
     for layer, count in nested.values():
         yield from _calls(layer, f"{path}{layer.name}/", times * count)
 
 
-def _attention_inputs(node: Any) -> list[Any]:
-    """Query, value and key of a call, which may be given by position or by name; without a key it is the value."""
+def attention_inputs(node: Any) -> list[Any]:
+    """Query, value and key of a call of multi-head attention, by position or name; without a key it is the value."""
     given = dict(zip(("query", "value", "key"), node.call_args, strict=False)) | dict(node.call_kwargs)
     key = given.get("key")
     return [given["query"], given["value"], given["value"] if key is None else key]

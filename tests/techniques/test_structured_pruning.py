@@ -45,6 +45,13 @@ def test_half_the_products_are_gone_and_accuracy_stays(sources: Sources, apply: 
         assert row["after"] == after.get_layer(name).filters < row["before"]
         assert row["after"] % 2 == 0
     assert done.report.skipped == {"digit": "its channels are outputs of the model"}
+    measured = figures["sensitivity"]
+    assert (measured["part"], measured["examples"]) == ("validation", 300)
+    assert measured["rises"].keys() == {"conv1", "conv2"}
+    for name, rises in measured["rises"].items():
+        counts = sorted(map(int, rises))
+        assert all(0 < count < before.get_layer(name).filters for count in counts)
+        assert rises[str(counts[0])] > rises[str(counts[-1])], "fewer filters do more damage"
     assert [layer.name for layer in after.layers] == [layer.name for layer in before.layers]
     assert accuracy(after) > accuracy(before) - 0.05
 
@@ -57,9 +64,12 @@ def test_the_deployed_file_is_smaller(sources: Sources, apply: Apply) -> None:
 
 @pytest.mark.parametrize(
     ("network", "layers"),
-    [("dense", {"hidden1": "units", "hidden2": "units"}), ("lstm", {"lstm": "units"}), ("gru", {"gru": "units"}),
-     ("depthwise", {"stem": "filters", "depth": "channels", "point": "filters"}), ("attention", {"attention": "heads"})],
-)  # fmt: skip
+    [
+        ("gru", {"gru": "units"}),
+        ("depthwise", {"stem": "filters", "depth": "channels", "point": "filters"}),
+        ("attention", {"attention": "heads"}),
+    ],
+)
 def test_units_channels_and_heads_go_as_well(
     network: str, layers: dict[str, str], sources: Sources, apply: Apply
 ) -> None:
@@ -69,31 +79,10 @@ def test_units_channels_and_heads_go_as_well(
     assert macs["after"] <= 0.7 * macs["before"] or any("can be removed" in note for note in done.report.notes)
 
 
-def test_sensitivity_is_measured_on_the_validation_part(sources: Sources, apply: Apply) -> None:
-    figures = apply("structured_pruning", sources("conv"), epochs=1).report.figures
-    measured = figures["sensitivity"]
-    assert (measured["part"], measured["examples"]) == ("validation", 300)
-    assert measured["rises"].keys() == {"conv1", "conv2"}
-    for name, rises in measured["rises"].items():
-        counts = sorted(map(int, rises))
-        assert all(0 < count < built("conv").get_layer(name).filters for count in counts)
-        assert rises[str(counts[0])] > rises[str(counts[-1])], "fewer filters do more damage"
-    assert (
-        "sensitivity"
-        not in apply("structured_pruning", sources("conv"), epochs=1, distribution="uniform").report.figures
-    )
-
-
-@pytest.mark.parametrize("criterion", ["l1", "bn_scale", "taylor"])
-def test_every_criterion_works(criterion: str, sources: Sources, apply: Apply) -> None:
-    done = apply("structured_pruning", sources("conv"), epochs=1, criterion=criterion)
-    assert done.report.figures["criterion"] == criterion
-    fallen = [note for note in done.report.notes if "No batch normalization" in note]
-    assert fallen == (
-        ["No batch normalization follows conv2; there the l2 norm chose the channels."]
-        if criterion == "bn_scale"
-        else []
-    )
+def test_without_batch_normalization_another_criterion_stands_in(sources: Sources, apply: Apply) -> None:
+    done = apply("structured_pruning", sources("conv"), epochs=1, criterion="bn_scale")
+    assert done.report.figures["criterion"] == "bn_scale"
+    assert "No batch normalization follows conv2; there the l2 norm chose the channels." in done.report.notes
 
 
 def test_taylor_removes_what_the_loss_does_not_feel(tmp_path: Path, sources: Sources, apply: Apply) -> None:
@@ -121,20 +110,21 @@ def test_taylor_removes_what_the_loss_does_not_feel(tmp_path: Path, sources: Sou
 
 
 def test_rounds_remove_a_little_more_each_time(sources: Sources, apply: Apply) -> None:
-    done = apply("structured_pruning", sources("conv"), rounds=3, epochs=2, amount=0.7)
+    done = apply("structured_pruning", sources("conv"), rounds=2, epochs=2, amount=0.7)
     figures = done.report.figures
-    assert figures["rounds"] == 3
-    assert figures["epochs"] == 6
-    assert {len(values) for values in figures["history"].values()} == {6}
+    assert figures["rounds"] == 2
+    assert figures["epochs"] == 4
+    assert {len(values) for values in figures["history"].values()} == {4}
     assert figures["macs"]["after"] <= 0.3 * figures["macs"]["before"]
     assert done.steps == sorted(done.steps)
-    assert done.steps[-1] == (3000, 3000)
+    assert done.steps[-1] == (2000, 2000)
 
 
 def test_channels_can_be_the_measure(sources: Sources, apply: Apply) -> None:
     done = apply("structured_pruning", sources("dense"), of="channels", distribution="uniform", epochs=1)
     rows = done.report.figures["layers"]
     assert {name: row["after"] for name, row in rows.items()} == {"hidden1": 32, "hidden2": 20}
+    assert "sensitivity" not in done.report.figures
 
 
 def test_only_chosen_layers_lose_channels(sources: Sources, apply: Apply) -> None:
@@ -153,8 +143,7 @@ def test_what_cannot_be_reached_is_told(sources: Sources, apply: Apply) -> None:
     assert any(f"No more than {share:.0%} of the multiply-accumulates" in note for note in done.report.notes)
 
 
-@pytest.mark.parametrize("network", ["conv", "depthwise", "lstm", "attention"])
-@pytest.mark.parametrize("amount", [0.3, 0.6])
+@pytest.mark.parametrize(("network", "amount"), [("conv", 0.3), ("depthwise", 0.6), ("attention", 0.3)])
 def test_a_rehearsal_does_what_the_step_does(network: str, amount: float, sources: Sources, apply: Apply) -> None:
     source = sources(network)
     model = load_working(source)
