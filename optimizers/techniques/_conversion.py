@@ -118,6 +118,9 @@ def calibrated_stage(
     """
     from optimizers.tf import build, convert, qat, shapes
 
+    trained = qat.is_qat(context.source)
+    if trained:
+        granularities = _of_rest(granularities, qat.all_quantized(context.source))
     steps = 2 + len(granularities)
     context.progress(0, steps)
     data = context.data()
@@ -126,7 +129,6 @@ def calibrated_stage(
     examples = data.train.x[picks]
     context.progress(1, steps)
     model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
-    trained = qat.is_qat(context.source)
     reference = qat.with_ranges(model, context.source) if trained else None
     context.progress(2, steps)
     held_out = data.validation if len(data.validation) else data.train
@@ -144,6 +146,13 @@ def calibrated_stage(
         )  # fmt: skip
 
     return _kept(context, model, mode, recurrent, granularities, run, 2, calibration_examples=len(picks))
+
+
+def _of_rest(granularities: Sequence[str], nothing_left: bool) -> Sequence[str]:
+    """What there is to try for the kernels that were not quantized in training; the others have their scales."""
+    if nothing_left:
+        return ("per_channel",)
+    return [name for name in granularities if name != "shared"] or ("per_tensor",)
 
 
 def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()) -> Rehearsal:

@@ -37,7 +37,8 @@ def test_declarations_are_complete(name: str) -> None:
     assert resolve(name, technique.params, {}), "defaults are valid"
     for field in fields(technique.params):
         assert field.help.endswith("."), field.name
-        assert field.kind == "choice" or field.kind == "bool" or (field.low is not None and field.high is not None)
+        bounded = field.low is not None and field.high is not None
+        assert bounded or field.kind in ("choice", "bool", "layers", "model"), field.name
 
 
 def test_declarations_load_without_tensorflow() -> None:
@@ -105,11 +106,11 @@ def test_a_rehearsal_foretells_what_happens(
         np.testing.assert_array_equal(one, other)
     if done is None or told is None:
         return
-    assert dict(told.skipped) == dict(done.report.skipped)
+    measured = any("measur" in note for note in told.notes)  # then layers are decided on when there are data
+    assert measured or dict(told.skipped) == dict(done.report.skipped)
     if technique.produces == "keras":
         result = build.load_working(done.main)
-        uniform = any("measur" in note for note in told.notes)
-        assert uniform or told.model.count_params() == result.count_params()
+        assert measured or told.model.count_params() == result.count_params()
         assert told.rounds >= 1
         assert told.touched
 

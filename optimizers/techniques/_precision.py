@@ -1,0 +1,274 @@
+"""The ways to store each layer, what each of them costs and loses, and the choice among them within a size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from optimizers.declarations import StageContext
+from optimizers.errors import NotApplicable
+from optimizers.litert import edge_quantizer
+from optimizers.litert.edge_quantizer import Key, Storage
+from optimizers.litert.interpreter import predict
+from optimizers.techniques import _low_bit
+from optimizers.techniques._allocation import Option, allocate
+from optimizers.techniques._low_bit import FloatFile
+from optimizers.techniques._training import TrainingParams
+
+ENOUGH = "it stays in float32, the target is met without it"
+_FEWEST_EXAMPLES = 64
+_MOST_MACS = 1e12
+_PROBES = 16
+_ROUNDS = 20
+_WORTH_IT = 0.9
+_SMALLEST = 1e-7
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to store a layer, and what this alone does to the file.
+
+    Attributes:
+        plan: How its kernels are stored; none where they stay in float32.
+        bytes: By how much the file grows, below zero if it shrinks.
+        damage: How far the file's answers are from those of the float32 file, as `Probe.divergence` measures it.
+        rise: By how much the loss rises; on a finite sample it may fall by luck.
+    """
+
+    plan: Mapping[Key, Storage]
+    bytes: int = 0
+    damage: float = 0.0
+    rise: float = 0.0
+
+
+Choices = dict[str, list[Choice]]
+"""By layer, the first being float32, from the most to the fewest bytes."""
+
+
+def ways(lowest: int, *, integers: bool) -> list[Storage]:
+    """What is tried with every layer: half precision, then 8, 4 and 2 bits, down to the lowest."""
+    found = [Storage(16)]
+    for width in (8, 4, 2):
+        if width >= lowest:
+            found += [Storage(width, "channel", 0, integers), Storage(width, "tensor", 0, integers)]
+    return found
+
+
+def choices(file: FloatFile, layers: Iterable[str], tried: Sequence[Storage], *, least_in_convolutions: int) -> Choices:
+    """Ways to store each layer that save bytes over the one before; nothing is measured yet.
+
+    One scale per tensor is less precise than one per channel, so it is a choice only where it saves a tenth of the
+    layer's bytes.
+    """
+    found: Choices = {}
+    for name in layers:
+        found[name] = [Choice({})]
+        for way in tried:
+            settled = {
+                (w.subgraph, w.name): edge_quantizer.settled(w, held(w, way, least_in_convolutions))
+                for w in file.kernels[name]
+            }
+            plan = {key: storage for key, storage in settled.items() if isinstance(storage, Storage)}
+            now = _low_bit.planned_bytes(file, name, plan)
+            then = _low_bit.planned_bytes(file, name, found[name][-1].plan)
+            if now < then * (_WORTH_IT if way.per == "tensor" else 1):
+                found[name].append(Choice(plan))
+    return found
+
+
+def held(weight: Any, way: Storage, least_in_convolutions: int) -> Storage:
+    """What is wanted of a kernel, where convolutions may not have too few bits."""
+    few = way.bits < least_in_convolutions and _low_bit.is_convolution(weight)
+    return replace(way, bits=least_in_convolutions) if few else way
+
+
+def without_integers(found: Choices) -> Choices:
+    """The same choices with every kernel unpacked to floating point."""
+    return {
+        name: [Choice({key: replace(s, integers=False) for key, s in choice.plan.items()}) for choice in layer]
+        for name, layer in found.items()
+    }
+
+
+def alike(found: Choices, width: int) -> dict[str, int]:
+    """For each layer the number of its smallest choice with at least so many bits."""
+    return {
+        name: max(n for n, choice in enumerate(layer) if all(s.bits >= width for s in choice.plan.values()))
+        for name, layer in found.items()
+    }
+
+
+def together(found: Choices, taken: Mapping[str, int]) -> dict[Key, Storage]:
+    """The plan of the whole file, with the number of the choice for each layer."""
+    return {key: storage for name, layer in found.items() for key, storage in layer[taken[name]].plan.items()}
+
+
+def smallest(file: FloatFile, found: Choices, most: int, usual: int) -> dict[Key, Storage]:
+    """The plan with every layer at its fewest bytes.
+
+    Args:
+        file, found: The float32 file, and the choices.
+        most: Largest size that is allowed, in bytes.
+        usual: Size of the float32 file that people compare with.
+
+    Raises:
+        NotApplicable: Even so the file is larger than allowed.
+    """
+    plan = together(found, {name: len(layer) - 1 for name, layer in found.items()})
+    size = len(edge_quantizer.quantized(file.content, file.weights, plan))
+    if size > most:
+        raise _out_of_reach(file, found, size, most, usual)
+    return plan
+
+
+def _out_of_reach(file: FloatFile, found: Choices, size: int, most: int, usual: int) -> NotApplicable:
+    least = ceil(100 * size / usual)
+    advice = f"set target to at least {least / 100:.2f}" if least <= 100 else "convert it to float32"
+    left = [name for name in file.kernels if name not in found]
+    which = f"all layers but {', '.join(left)}" if left else "all layers"
+    return NotApplicable(
+        f"No file of this model can be as small as {most:,} bytes: with {which} at the fewest bits it has {size:,}, "
+        f"{least}% of the float32 file; {advice}, or allow fewer bits."
+    )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Measures files on held-out examples.
+
+    Attributes:
+        x: Examples, shape (n, *input_shape).
+        rows: Some of them one by one, as a file with one input takes them.
+        part: Which part of the data they are from.
+        loss: From a file's answers, shape (n, outputs), to their mean loss on the labels.
+        output: What the answers mean: ``probabilities``, ``logits`` or ``values``.
+        notes: Sentences.
+    """
+
+    x: np.ndarray
+    rows: list[list[np.ndarray]]
+    part: str
+    loss: Callable[[np.ndarray], float]
+    output: str
+    notes: tuple[str, ...] = ()
+
+    def answers(self, content: bytes) -> np.ndarray:
+        """What a file answers in LiteRT, shape (n, outputs)."""
+        return predict(content, self.x).reshape(len(self.x), -1)
+
+    def divergence(self, answers: np.ndarray, wanted: np.ndarray) -> float:
+        """How far answers are from others: the mean Kullback-Leibler divergence, or squared difference of values.
+
+        It is by how much the loss is expected to rise where the wanted answers tell the truth about the labels, without
+        the luck of the few labels that there are.
+        """
+        if self.output == "values":
+            return float(np.square(answers - wanted, dtype=np.float64).sum(axis=1).mean())
+        got, want = self._probabilities(answers), self._probabilities(wanted)
+        return float((want * np.log(want / got) - want + got).sum(axis=1).mean())
+
+    def _probabilities(self, answers: np.ndarray) -> np.ndarray:
+        """Shape (n, classes), two where there is one answer, none of them zero."""
+        values = answers.astype(np.float64)
+        if self.output == "logits":
+            values = np.concatenate([np.zeros_like(values), values], axis=1) if values.shape[1] == 1 else values
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+        elif values.shape[1] == 1:
+            values = np.concatenate([1 - values, values], axis=1)
+        return np.maximum(values, _SMALLEST)
+
+
+def probe(context: StageContext, model: Any, examples: int, measurements: int) -> Probe:
+    """A probe on the validation part, or on the train part where that is empty.
+
+    Args:
+        context: Of the stage: data, and the seed that draws the examples.
+        model: A tf_keras model; it decides which loss suits the task.
+        examples: How many, unless the model is so large that measuring would take hours.
+        measurements: How many files will be measured.
+
+    Raises:
+        NotApplicable: The model's output does not suit the task.
+    """
+    from optimizers.tf import cost
+    from optimizers.tf.objective import objective, output_of
+
+    data = context.data()
+    goal, output = objective(model, context, TrainingParams(learn_from="labels")), output_of(model, data)
+    part = "validation" if len(data.validation) else "train"
+    pool = data.validation if part == "validation" else data.train
+    affordable = int(_MOST_MACS / max(1, cost.macs(model) * measurements))
+    wanted = min(examples, len(pool))
+    count = min(wanted, max(_FEWEST_EXAMPLES, affordable))
+    picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
+    x, y = pool.x[picks], pool.y[picks].reshape(-1, 1)
+    typed = x[:_PROBES].astype(model.inputs[0].dtype.as_numpy_dtype)
+    large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."
+
+    def loss(answers: np.ndarray) -> float:
+        return float(goal.loss(y, answers)) if np.isfinite(answers).all() else inf
+
+    return Probe(x, [[row[None]] for row in typed], part, loss, output, (large,) if count < wanted else ())
+
+
+def measured(file: FloatFile, found: Choices, of: Probe, tick: Callable[[], None]) -> Choices:
+    """The choices with what each of them alone does to the size of the file and to its answers.
+
+    Choices with which the loss is no finite number are left out.
+
+    Args:
+        file, found: The float32 file, and the choices.
+        of: What is measured on.
+        tick: Called after each measurement.
+
+    Raises:
+        NotApplicable: The float32 file's loss is no finite number.
+    """
+    wanted = of.answers(file.content)
+    before = of.loss(wanted)
+    if not isfinite(before):
+        raise NotApplicable(f"The model's loss on the {of.part} part is no finite number, so none can rise.")
+    # written anew by the quantizer a file changes its size a little, once however many layers are changed
+    plain = edge_quantizer.rewritten_bytes(file.content)
+    told: Choices = {}
+    for name, layer in found.items():
+        told[name] = layer[:1]
+        for choice in layer[1:]:
+            content = edge_quantizer.quantized(file.content, file.weights, choice.plan)
+            answers = of.answers(content)
+            rise = of.loss(answers) - before
+            if isfinite(rise):
+                damage = of.divergence(answers, wanted)
+                told[name].append(Choice(choice.plan, len(content) - plain, damage, rise))
+            tick()
+    return told
+
+
+def best(file: FloatFile, found: Choices, most: int, usual: int) -> tuple[dict[str, int], int]:
+    """For each layer the number of its choice with which the file loses least, and the size predicted for that file.
+
+    Sizes add up but for how the file is padded, so the budget is lowered by what a file exceeds it.
+
+    Args:
+        file, found: The float32 file, and the measured choices.
+        most: Largest size that is allowed, in bytes.
+        usual: Size of the float32 file that people compare with.
+
+    Raises:
+        NotApplicable: No file is small enough.
+    """
+    options = {name: [Option(c.bytes, c.damage) for c in layer] for name, layer in found.items()}
+    plain = edge_quantizer.rewritten_bytes(file.content)
+    budget, size = most - plain, 0
+    for _ in range(_ROUNDS):
+        taken = allocate(options, budget)
+        size = len(edge_quantizer.quantized(file.content, file.weights, together(found, taken)))
+        if size <= most:
+            return taken, plain + sum(found[name][number].bytes for name, number in taken.items())
+        budget -= size - most
+    raise _out_of_reach(file, found, size, most, usual)

@@ -1,0 +1,167 @@
+"""The model trains with the rounding errors that 8 bits will bring, and learns to live with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
+from optimizers.errors import NotApplicable, Unexpected
+from optimizers.params import param
+from optimizers.selection import unknown
+from optimizers.techniques._training import TrainingParams, layers_param
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_CALIBRATION_EXAMPLES = 256
+_SHOWN_NAMES = 6
+_SCALES = {"toolkit": "as usual", "per_tensor": "one per kernel", "shared": "one per kernel, norm factors apart"}
+_SCHEMES = {
+    frozenset(): "QAT",
+    frozenset({"sparsity"}): "PQAT",
+    frozenset({"clusters"}): "CQAT",
+    frozenset({"sparsity", "clusters"}): "PCQAT",
+}
+
+
+class QuantizationAwareTrainingParams(TrainingParams):
+    """Of quantization-aware training."""
+
+    keep_earlier: Literal["auto", "nothing"] = param(
+        "auto",
+        label="Keep what earlier steps achieved",
+        help="Zeros of an earlier pruning stay zeros and clustered weights stay clustered unless this says nothing, "
+        "which is there to compare with.",
+        advanced=True,
+    )
+    layers: str = layers_param()
+
+
+def apply(context: StageContext, params: QuantizationAwareTrainingParams) -> StageReport:
+    """Trains with fake quantization and writes ``model.keras`` with the ranges of all quantizers beside it.
+
+    Figures: ``scheme`` (QAT, PQAT, CQAT or PCQAT: which of sparsity and clusters is kept), ``layers`` with ``scales``,
+    ``unique``, ``sparsity`` and ``weights`` of each fake-quantized kernel, and those of the training.
+
+    Raises:
+        NotApplicable: No layer with a kernel is known to the 8-bit scheme, or training diverged.
+        Unexpected: Zeros or clusters that were to be kept were lost.
+    """
+    from optimizers.tf import build, graph, kernels, masks, qat, train
+
+    data = context.data()
+    kept = _kept(params, context.held)
+    model, plan = _planned(build.load_working(context.source), params, kept)
+    before = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(model).items()}
+    clean = graph.rebuilt(model)
+    train.seed_everything(context.seed)
+    trained = qat.quantized(model, plan)
+    qat.calibrate(trained, data.train.x[_picks(len(data.train), context.seed)])
+    frozen = qat.freeze_clusters(trained, plan) if "clusters" in kept else ()
+    callbacks = [masks.KeepZeros(trained)] if "sparsity" in kept else []
+    training = train.tune(trained, context, params, callbacks=callbacks)
+    scheme = _SCHEMES[kept]
+    main = qat.save_qat(trained, clean, plan, scheme, context.out)
+    quantized = qat.quantized_kernels(trained)
+    after = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(clean).items()}
+    _verify(before, after | {name: [kernel] for name, kernel in quantized.items()}, kept)
+    figures: dict[str, Any] = {
+        "scheme": scheme,
+        "layers": {
+            name: {
+                "scales": _SCALES[plan.kernels[name].scales],
+                "unique": _unique(kernel),
+                "sparsity": float((kernel == 0).mean()),
+                "weights": int(kernel.size),
+            }
+            for name, kernel in quantized.items()
+        },
+        **training.figures,
+    }
+    notes = (*training.notes, *_notes(kept, frozen))
+    return StageReport(main, skipped=plan.skipped, notes=notes, figures=figures)
+
+
+def rehearse(model: Any, params: QuantizationAwareTrainingParams, held: frozenset[Property]) -> Rehearsal:
+    """The model as it is, with separable convolutions split, without the training that changes its weights."""
+    kept = _kept(params, held)
+    flat, plan = _planned(model, params, kept)
+    touched = dict.fromkeys(plan.kernels, "trained in 8 bits")
+    return Rehearsal(flat, touched, plan.skipped, rounds=1, notes=_notes(kept, ()))
+
+
+def _kept(params: QuantizationAwareTrainingParams, held: frozenset[Property]) -> frozenset[Property]:
+    return held & {"sparsity", "clusters"} if params.keep_earlier == "auto" else frozenset()
+
+
+def _planned(model: Any, params: QuantizationAwareTrainingParams, kept: frozenset[Property]) -> tuple[Any, Any]:
+    """A flat copy of the model, and which of its layers are quantized how."""
+    from optimizers.tf import qat
+
+    flat = qat.prepared(model)
+    keeps = {"keep_clusters": "clusters" in kept, "keep_zeros": "sparsity" in kept}
+    plan = qat.plan(flat, params.layers, **keeps)
+    names = [*plan.kernels, *plan.skipped]
+    mistyped = unknown(names, params.layers)
+    if mistyped:
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (" …" if len(names) > _SHOWN_NAMES else "")
+        raise NotApplicable(f"No layer with a kernel is called {', '.join(mistyped)}; there are: {shown}.")
+    if not plan.kernels:
+        told = "; ".join(f"{name}: {reason}" for name, reason in plan.skipped.items()) or "no layer has a kernel"
+        raise NotApplicable(f"No layer of this model can be trained in 8 bits ({told}).")
+    return flat, plan
+
+
+def _picks(count: int, seed: int) -> np.ndarray:
+    import numpy as np
+
+    return np.sort(np.random.default_rng(seed).permutation(count)[:_CALIBRATION_EXAMPLES])
+
+
+def _notes(kept: frozenset[Property], frozen: tuple[str, ...]) -> tuple[str, ...]:
+    found = []
+    if "sparsity" in kept:
+        found.append("Weights that were zero stay zero.")
+    if "clusters" in kept:
+        found.append("Clustered kernels keep their number of values.")
+    if frozen:
+        found.append(f"To keep their clusters these layers were not trained: {', '.join(frozen)}.")
+    return tuple(found)
+
+
+def _unique(kernel: np.ndarray) -> int:
+    import numpy as np
+
+    return len(np.unique(kernel))
+
+
+def _verify(before: dict[str, list[np.ndarray]], after: dict[str, list[np.ndarray]], kept: frozenset[Property]) -> None:
+    """Raises `Unexpected` where what was to be kept was lost."""
+    from optimizers.tf import qat
+
+    for name, old_kernels in before.items():
+        for old, new in zip(old_kernels, after[name], strict=True):
+            if "sparsity" in kept and (new[old == 0] != 0).any():
+                lost = int((new[old == 0] != 0).sum())
+                raise Unexpected(f"{lost} weights of layer {name} were zero before and are not any more.")
+            if "clusters" in kept and qat.few(old) and _unique(new) > _unique(old):
+                raise Unexpected(f"Layer {name} had {_unique(old)} values before and has {_unique(new)} now.")
+
+
+TECHNIQUE = Technique(
+    name="quantization_aware_training",
+    version="1",
+    title="Quantization-aware training",
+    summary="Trains on with the rounding of 8 bits in every step, so that the int8 file loses less accuracy; "
+    "it costs a training and is followed by int8.",
+    family="quantization",
+    params=QuantizationAwareTrainingParams,
+    accepts=frozenset({"keras"}),
+    produces="keras_qat",
+    apply=apply,
+    rehearse=rehearse,
+    needs=frozenset({"train"}),
+    preserves=frozenset({"sparsity", "clusters", "structure"}),
+    source="Jacob et al. (2018), Quantization and Training of Neural Networks for Integer-Arithmetic-Only Inference, "
+    "section 3; https://www.tensorflow.org/model_optimization/guide/combine/collaborative_optimization",
+)

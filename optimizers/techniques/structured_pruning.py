@@ -1,0 +1,134 @@
+"""Whole filters, units and attention heads are removed, a few more in every round, and the rest is trained on."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
+from optimizers.params import param
+from optimizers.techniques._training import TrainingParams, layers_param
+
+MAIN = "model.keras"
+
+
+class StructuredPruningParams(TrainingParams):
+    """Of the removal of channels."""
+
+    amount: float = param(
+        0.5,
+        label="Amount",
+        help="Share of the model's multiply-accumulates, or of its channels, that is removed; more is smaller and "
+        "faster and costs accuracy.",
+        low=0.05,
+        high=0.95,
+        step=0.05,
+        percent=True,
+    )
+    of: Literal["macs", "channels"] = param(
+        "macs",
+        label="Amount of what",
+        help="Multiply-accumulates decide about speed; channels count the same in every layer, whatever they cost.",
+    )
+    distribution: Literal["sensitivity", "uniform"] = param(
+        "sensitivity",
+        label="Distribution over layers",
+        help="By sensitivity, layers lose more where it raises the loss least, as measured on validation examples; "
+        "uniform takes about the same share from each.",
+    )
+    criterion: Literal["l2", "l1", "bn_scale", "taylor"] = param(
+        "l2",
+        label="Which channels go",
+        help="Those with the smallest weights (l2 or l1 norm), the smallest scale in batch normalization, or the least "
+        "influence on the loss (taylor).",
+        advanced=True,
+    )
+    round_to: int = param(
+        8,
+        label="Round channels to",
+        help="Layers keep a multiple of this many channels, which processors compute fastest; small layers and "
+        "fine amounts take a half or a quarter of it.",
+        low=1,
+        high=64,
+        step=1,
+        advanced=True,
+    )
+    rounds: int = param(
+        1,
+        label="Rounds",
+        help="Channels are removed in so many steps with a full training after each; more keep more accuracy and take "
+        "proportionally longer.",
+        low=1,
+        high=10,
+        step=1,
+        advanced=True,
+    )
+    layers: str = layers_param()
+
+
+def apply(context: StageContext, params: StructuredPruningParams) -> StageReport:
+    """Writes ``model.keras``: the same model with fewer channels, trained on.
+
+    Figures: ``layers`` with what each layer had ``before`` and ``after``; ``macs`` and ``parameters`` before and after;
+    ``criterion``, ``rounds``, ``sensitivity`` where it was measured, and those of the training.
+
+    Raises:
+        NotApplicable: No layer can lose channels, or training diverged.
+    """
+    from optimizers.tf import build, train
+    from optimizers.tf.channels import pruning
+
+    context.data()
+    train.seed_everything(context.seed)
+    whole = build.load_working(context.source)
+    work = pruning.Pruning(whole, params, context.input_shape)
+    history: dict[str, list[float]] = {}
+    notes: list[str] = []
+    figures: dict[str, Any] = {}
+    for number in range(params.rounds):
+        portion = context.portion(number, params.rounds)
+        work.cut((number + 1) / params.rounds, portion)
+        training = train.tune(work.model, portion, params)
+        for name, values in training.history.items():
+            history.setdefault(name, []).extend(values)
+        notes += [note for note in training.notes if note not in notes]
+        figures |= training.figures
+    build.save_working(work.model, context.out / MAIN)
+    done = work.done()
+    figures |= {**done.figures, "history": history, "epochs": len(history["loss"]), "rounds": params.rounds}
+    return StageReport(MAIN, skipped=done.skipped, notes=(*notes, *done.notes), figures=figures)
+
+
+def rehearse(model: Any, params: StructuredPruningParams, held: frozenset[Property]) -> Rehearsal:
+    """The same model with fewer channels, every layer having lost about the same share, before training."""
+    from optimizers.tf.channels import pruning
+
+    work = pruning.Pruning(model, params)
+    work.cut(1.0)
+    done = work.done()
+    notes = list(done.notes)
+    if params.distribution == "sensitivity":
+        notes.append(
+            "How much each layer loses is decided by measured sensitivity; here all lose about the same share."
+        )
+    return Rehearsal(work.model, done.touched, done.skipped, rounds=params.rounds, notes=tuple(notes))
+
+
+TECHNIQUE = Technique(
+    name="structured_pruning",
+    version="1",
+    title="Structured pruning",
+    summary="Removes whole filters, units and attention heads: the model becomes smaller and faster everywhere; "
+    "accuracy has to be won back by training.",
+    family="pruning",
+    params=StructuredPruningParams,
+    accepts=frozenset({"keras"}),
+    produces="keras",
+    apply=apply,
+    needs=frozenset({"train"}),
+    rehearse=rehearse,
+    provides=frozenset({"structure"}),
+    # what stays keeps its zeros and clusters when channels go, but the training that follows moves every weight
+    preserves=frozenset(),
+    source="Li et al. (2017), Pruning filters for efficient ConvNets; Molchanov et al. (2017), Pruning convolutional "
+    "neural networks for resource efficient inference",
+)

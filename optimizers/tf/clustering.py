@@ -1,0 +1,209 @@
+"""Weight clustering of a tf_keras model with the TensorFlow Model Optimization Toolkit, layer by layer where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from tensorflow_model_optimization.python.core.clustering.keras import cluster_wrapper
+
+from optimizers.selection import NOT_CHOSEN, chosen
+from optimizers.tf import kernels
+
+Initialization = Literal["linear", "density_based", "random", "kmeans_plus_plus"]
+_INITIALIZATIONS = tfmot.clustering.keras.CentroidInitialization
+_L = tf_keras.layers
+_SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
+_LEAST_WITH_ZERO = 3
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What is asked for.
+
+    Attributes:
+        number: Distinct values of a kernel. Where zeros are kept, zero is one of them.
+        initialization: Where the values start.
+        per_channel: For Conv2D layers, that many values for each output channel.
+        keep_zeros: Weights that are zero stay zero.
+        layers: Choice of layers as `optimizers.selection` reads it.
+    """
+
+    number: int
+    initialization: Initialization
+    per_channel: bool = False
+    keep_zeros: bool = False
+    layers: str = ""
+
+    @property
+    def values(self) -> int:
+        """Distinct values that a kernel gets: the toolkit needs one on either side of a zero that it keeps."""
+        return max(self.number, _LEAST_WITH_ZERO) if self.keep_zeros else self.number
+
+
+def targets(model: Any, clusters: Clusters) -> tuple[dict[str, str], dict[str, str]]:
+    """Layers that are clustered, with a few words on it, and the other layers with kernels, with the reason.
+
+    Args:
+        model: A flat functional tf_keras model.
+        clusters: What is asked for.
+    """
+    found, skipped = {}, {}
+    for layer in model.layers:
+        if not kernels.kernels(layer):
+            continue
+        reason = _reason(layer, clusters)
+        if reason:
+            skipped[layer.name] = reason
+            continue
+        each = " per output channel" if _per_channel(layer, clusters) else ""
+        found[layer.name] = f"{clusters.values} values{each}"
+        if isinstance(layer, _SEPARABLE):
+            skipped[layer.name] = "only its pointwise kernel is clustered; the depthwise one is small and left alone"
+    return found, skipped
+
+
+def _reason(layer: Any, clusters: Clusters) -> str:
+    if not chosen(layer.name, clusters.layers):
+        return NOT_CHOSEN
+    if not layer.trainable:
+        return "the layer is frozen, so it could not adapt to shared weights"
+    names = _clustered_weights(layer)
+    if names is None:
+        return f"the clustering toolkit does not support {type(layer).__name__}"
+    if not names:
+        return "depthwise kernels are left alone: few weights, and each of them serves a whole channel"
+    groups = [group for kernel in names for group in _groups(layer, np.asarray(kernel), clusters)]
+    fewest = min(len(group) for group in groups)
+    if fewest <= clusters.values:
+        each = " in an output channel" if _per_channel(layer, clusters) else ""
+        return f"{fewest} weights{each} are too few for {clusters.values} clusters"
+    if clusters.keep_zeros:
+        other = min(np.count_nonzero(group) for group in groups)
+        if other < clusters.values:
+            each = " of an output channel" if _per_channel(layer, clusters) else ""
+            return f"only {other} weights{each} are not zero, too few for {clusters.values} clusters"
+    return ""
+
+
+def _clustered_weights(layer: Any) -> list[Any] | None:
+    """The variables that the toolkit would cluster; None where it does not support the layer."""
+    try:
+        wrapper = _wrapper(layer, Clusters(_LEAST_WITH_ZERO, "linear"))
+    except ValueError:
+        return None
+    return [variable for _, variable in wrapper.layer.get_clusterable_weights()]
+
+
+def _per_channel(layer: Any, clusters: Clusters) -> bool:
+    return clusters.per_channel and isinstance(layer, _L.Conv2D)
+
+
+def _groups(layer: Any, kernel: np.ndarray, clusters: Clusters) -> Iterable[np.ndarray]:
+    """Weights that share one set of values: flat arrays."""
+    if not _per_channel(layer, clusters):
+        return [kernel.reshape(-1)]
+    return list(np.moveaxis(kernel, -1, 0).reshape(kernel.shape[-1], -1))
+
+
+def wrapped(model: Any, layers: Iterable[str], clusters: Clusters) -> Any:
+    """A model that clusters some of its layers while it trains.
+
+    It shares layers and weights with ``model``, which must not be used any more.
+
+    Args:
+        model: A flat functional tf_keras model.
+        layers: Names out of `targets`.
+        clusters: What is asked for.
+    """
+    names = set(layers)
+
+    def replace(layer: Any) -> Any:
+        return _wrapper(layer, clusters) if layer.name in names else layer
+
+    return tf_keras.models.clone_model(model, clone_function=replace)
+
+
+def _wrapper(layer: Any, clusters: Clusters) -> Any:
+    options: dict[str, Any] = {
+        "number_of_clusters": clusters.values,
+        "cluster_centroids_init": _INITIALIZATIONS[clusters.initialization.upper()],
+        "preserve_sparsity": clusters.keep_zeros,
+    }
+    if isinstance(layer, _L.RNN | _L.Bidirectional):
+        return cluster_wrapper.ClusterWeightsRNN(layer, **options)
+    if isinstance(layer, _L.MultiHeadAttention):
+        return cluster_wrapper.ClusterWeightsMHA(layer, **options)
+    return cluster_wrapper.ClusterWeights(layer, cluster_per_channel=_per_channel(layer, clusters), **options)
+
+
+def stripped(wrapped_model: Any, clean: Any) -> tuple[Any, dict[str, list[np.ndarray]]]:
+    """The trained weights in a model without wrappers, and the clustered kernels by layer.
+
+    Args:
+        wrapped_model: Out of `wrapped`, trained.
+        clean: A model of the same layers without wrappers; its weights are replaced.
+    """
+    found = {}
+    for layer in wrapped_model.layers:
+        if not isinstance(layer, cluster_wrapper.ClusterWeights):
+            if layer.weights:
+                clean.get_layer(layer.name).set_weights(layer.get_weights())
+            continue
+        layer.update_clustered_weights_associations()
+        weights = [variable.numpy() for variable in layer.layer.weights]
+        clustered = {
+            position: np.asarray(layer.get_weight_from_layer(name))
+            for position, name in layer.position_original_weights.items()
+        }
+        for position in sorted(clustered):
+            weights.insert(position, clustered[position])
+        clean.get_layer(layer.layer.name).set_weights(weights)
+        found[layer.layer.name] = list(clustered.values())
+    return clean, found
+
+
+def one_shot(model: Any, layers: Iterable[str], clusters: Clusters) -> None:
+    """Moves every weight of some layers to the nearest of evenly spaced values, in place.
+
+    Args:
+        model: A flat functional tf_keras model.
+        layers: Names out of `targets`.
+        clusters: What is asked for.
+    """
+    for name in layers:
+        layer = model.get_layer(name)
+        for variable in _clustered_weights(layer) or []:
+            groups = np.array(list(_groups(layer, variable.numpy(), clusters)))
+            nearest = np.stack([_spaced(group, clusters) for group in groups])
+            shape = tuple(variable.shape)
+            if len(nearest) > 1:
+                variable.assign(np.moveaxis(nearest.reshape(shape[-1], *shape[:-1]), 0, -1))
+            else:
+                variable.assign(nearest.reshape(shape))
+
+
+def _spaced(weights: np.ndarray, clusters: Clusters) -> np.ndarray:
+    values = np.linspace(weights.min(), weights.max(), clusters.values, dtype=weights.dtype)
+    if clusters.keep_zeros:
+        values[np.abs(values).argmin()] = 0.0
+    nearest = np.searchsorted((values[1:] + values[:-1]) / 2, weights)
+    return np.where(weights == 0, 0.0, values[nearest]) if clusters.keep_zeros else values[nearest]
+
+
+def described(layer: Any, values: list[np.ndarray], clusters: Clusters) -> dict[str, Any]:
+    """What became of a layer: most distinct values in one set, share of zeros, and number of weights.
+
+    Args:
+        layer: That the kernels belong to.
+        values: Its clustered kernels.
+        clusters: What was asked for.
+    """
+    total = sum(kernel.size for kernel in values)
+    zeros = sum(int((kernel == 0).sum()) for kernel in values)
+    unique = max(len(np.unique(group)) for kernel in values for group in _groups(layer, kernel, clusters))
+    return {"unique": unique, "sparsity": zeros / total, "weights": total}
