@@ -147,7 +147,7 @@ def rewritten_bytes(file: bytes) -> int:
 
 
 def _written(file: bytes, recipe: list[dict[str, Any]]) -> bytes:
-    from ai_edge_quantizer import quantizer  # type: ignore[import-untyped]
+    from ai_edge_quantizer import quantizer
 
     try:
         work = quantizer.Quantizer(bytearray(file), recipe)

@@ -62,6 +62,12 @@ class StructuredPruningParams(TrainingParams):
         step=1,
         advanced=True,
     )
+    start: Literal["kept", "fresh"] = param(
+        "kept",
+        label="Start from",
+        help="The weights that were kept, or fresh ones: the same small network trained from nothing, to compare with.",
+        advanced=True,
+    )
     layers: str = layers_param()
 
 
@@ -74,7 +80,7 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
     Raises:
         NotApplicable: No layer can lose channels, or training diverged.
     """
-    from optimizers.tf import build, train
+    from optimizers.tf import build, masks, students, train
     from optimizers.tf.channels import pruning
 
     context.data()
@@ -87,7 +93,10 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
     for number in range(params.rounds):
         portion = context.portion(number, params.rounds)
         work.cut((number + 1) / params.rounds, portion)
-        training = train.tune(work.model, portion, params)
+        if params.start == "fresh":
+            work.model = students.untrained(work.model)
+        keep = [masks.KeepZeros(work.model)] if "sparsity" in context.held and params.start == "kept" else []
+        training = train.tune(work.model, portion, params, callbacks=keep)
         for name, values in training.history.items():
             history.setdefault(name, []).extend(values)
         notes += [note for note in training.notes if note not in notes]
@@ -127,8 +136,8 @@ TECHNIQUE = Technique(
     needs=frozenset({"train"}),
     rehearse=rehearse,
     provides=frozenset({"structure"}),
-    # what stays keeps its zeros and clusters when channels go, but the training that follows moves every weight
-    preserves=frozenset(),
+    # training moves shared values apart; zeros of earlier pruning are kept at zero
+    preserves=frozenset({"sparsity", "structure"}),
     source="Li et al. (2017), Pruning filters for efficient ConvNets; Molchanov et al. (2017), Pruning convolutional "
     "neural networks for resource efficient inference",
 )

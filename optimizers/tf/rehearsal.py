@@ -108,6 +108,8 @@ def _stored(values: np.ndarray, width: float) -> bytes:
     numbers = np.rint(flat / np.where(scale > 0, scale, 1)).astype(np.int8)
     if width > 4:
         return numbers.tobytes()
-    nibbles = numbers.reshape(-1).astype(np.uint8) & 15
-    nibbles = np.append(nibbles, np.zeros(len(nibbles) % 2, np.uint8))
-    return ((nibbles[::2] | (nibbles[1::2] << 4)).astype(np.uint8)).tobytes()
+    per_byte = 8 // (4 if width > 2 else 2)
+    codes = numbers.reshape(-1).astype(np.uint8) & (2 ** (8 // per_byte) - 1)
+    codes = np.append(codes, np.zeros(-len(codes) % per_byte, np.uint8)).reshape(-1, per_byte)
+    shifts = np.arange(per_byte, dtype=np.uint8) * (8 // per_byte)
+    return bytes(np.bitwise_or.reduce(codes << shifts, axis=1).astype(np.uint8).tobytes())

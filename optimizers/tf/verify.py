@@ -12,7 +12,7 @@ from optimizers.errors import ConversionWrong
 from optimizers.litert import interpreter as litert
 
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
-_BYTES = {"float32": 4, "float16": 2}
+_BYTES = {"float32": 4, "float16": 2, "low_bit": 0.25, "mixed_precision": 0.25}
 _POOR_DB = 15.0
 _EXAMPLES = 16
 _VARIES = 0.05
@@ -109,7 +109,7 @@ def _refuse_missing_weights(model: Any, content: bytes, mode: str) -> None:
             if len(weight.shape) >= 2:
                 value = weight.numpy()
                 kernels[value.tobytes()] = value.size
-    needed = sum(kernels.values()) * _BYTES.get(mode, 1)
+    needed = round(sum(kernels.values()) * _BYTES.get(mode, 1))
     if len(content) < 0.9 * needed:
         raise ConversionWrong(
             f"The {mode} file has {len(content):,} bytes, its kernels alone need {needed:,}: weights are missing."

@@ -15,7 +15,7 @@ from optimizers.tf import cost, graph, kernels, sensitivity, shapes
 from optimizers.tf.channels.criteria import Scores, products_with_gradients, scores
 from optimizers.tf.channels.plan import Cost, Counter, Damages, choices, plan, step, weakest
 from optimizers.tf.channels.surgery import without, zeroed
-from optimizers.tf.channels.trace import Group, trace
+from optimizers.tf.channels.trace import Group, has_kernel, trace
 from optimizers.tf.pruning import chosen_only
 
 if TYPE_CHECKING:
