@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from optimizers import registry
+from optimizers.engine.plan import predictions_key
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as shown
 from optimizers.history.frames import comparison, headline, measurements_of
@@ -77,6 +78,34 @@ def _cells(row: dict[str, Any], lead: str) -> tuple[str, ...]:
 
     speedup = "" if row["is_baseline"] else f"{value('speedup')} ({interval('speedup')})"
     return value("size_bytes"), value("compressed_bytes"), value(lead), interval(lead), value("latency_ms"), speedup
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Test examples that only one of two files gets right, and the exact McNemar test of the difference (two-sided)."""
+
+    only_one: int
+    only_other: int
+    p: float
+
+    @property
+    def words(self) -> str:
+        """``-0.22 points (3 gained, 7 lost, p = 0.34)``; what is gained is right in the other file only."""
+        proven = "a proven loss" if self.p < 0.05 and self.only_one > self.only_other else f"p = {self.p:.2g}"
+        return f"{self.only_other} gained, {self.only_one} lost: {proven}"
+
+
+def disagreement(queue: JobQueue, one: Run, other: Run) -> Disagreement:
+    """How two files of the same classification test part differ, example by example."""
+    right = []
+    for run in (one, other):
+        kept = queue.store.get(predictions_key(run.artifact_digest, run.dataset, run.scope))
+        assert kept is not None, "what was measured keeps its outputs"
+        with np.load(queue.store.path(kept), allow_pickle=False) as arrays:
+            right.append(arrays["scores"].argmax(axis=1) == arrays["y"])
+    lost, gained = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
+    p = float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    return Disagreement(lost, gained, p)
 
 
 @dataclass(frozen=True)
