@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ _GRANULARITY_HELP = (
     "the former, or where weights were clustered tries all and takes the file that compresses best."
 )
 _SHARED_HELP = " Shared is one for all channels of a kernel, with the factors of batch normalization apart."
+_RANGES_LOST = "The converter cannot take the trained ranges of this model, so they were set from examples instead."
 _WORDS = {
     "per_channel": "one scale per channel",
     "per_tensor": "one scale per tensor",
@@ -134,16 +136,22 @@ def calibrated_stage(
     held_out = data.validation if len(data.validation) else data.train
     checked = np.sort(rng.permutation(len(held_out))[:_VERIFIED_EXAMPLES])
 
-    def run(granularity: Any) -> Any:
-        shared = granularity == "shared" and not trained
-        quantize = qat.calibrated if shared else qat.with_ranges
-        extra: Any = examples if shared else context.source
+    def converted(granularity: Any, fake_quantize: Callable[[Any], Any] | None) -> Any:
         return convert.convert(
             model, mode, representative=examples, examples=held_out.x[checked], seed=context.seed, io=io,
             recurrent=recurrent, granularity="per_tensor" if granularity == "shared" else granularity,
-            reference=reference,
-            fake_quantize=(lambda flat: quantize(flat, extra)) if shared or trained else None,
+            fake_quantize=fake_quantize, reference=reference,
         )  # fmt: skip
+
+    def run(granularity: Any) -> Any:
+        if not trained:
+            shared = granularity == "shared"
+            return converted(granularity, (lambda flat: qat.calibrated(flat, examples)) if shared else None)
+        try:
+            return converted(granularity, lambda flat: qat.with_ranges(flat, context.source))
+        except NotApplicable:
+            result = converted(granularity, None)
+            return replace(result, notes=(_RANGES_LOST, *result.notes))
 
     return _kept(context, model, mode, recurrent, granularities, run, 2, calibration_examples=len(picks))
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
-from optimizers.errors import NotApplicable, Unexpected
+from optimizers.errors import Unexpected
 from optimizers.params import param
-from optimizers.selection import unknown
 from optimizers.techniques._training import TrainingParams, layers_param
 
 if TYPE_CHECKING:
     import numpy as np
 
 _CALIBRATION_EXAMPLES = 256
-_SHOWN_NAMES = 6
 _SCALES = {"toolkit": "as usual", "per_tensor": "one per kernel", "shared": "one per kernel, norm factors apart"}
 _SCHEMES = {
     frozenset(): "QAT",
@@ -47,7 +45,7 @@ def apply(context: StageContext, params: QuantizationAwareTrainingParams) -> Sta
         NotApplicable: No layer with a kernel is known to the 8-bit scheme, or training diverged.
         Unexpected: Zeros or clusters that were to be kept were lost.
     """
-    from optimizers.tf import build, graph, kernels, masks, qat, train
+    from optimizers.tf import build, graph, kernels, masks, qat, qat_plan, train
 
     data = context.data()
     kept = _kept(params, context.held)
@@ -64,13 +62,13 @@ def apply(context: StageContext, params: QuantizationAwareTrainingParams) -> Sta
     main = qat.save_qat(trained, clean, plan, scheme, context.out)
     quantized = qat.quantized_kernels(trained)
     after = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(clean).items()}
-    _verify(before, after | {name: [kernel] for name, kernel in quantized.items()}, kept)
+    _verify(before, after | {name: [kernel] for name, kernel in quantized.items()}, kept, plan)
     figures: dict[str, Any] = {
         "scheme": scheme,
         "layers": {
             name: {
                 "scales": _SCALES[plan.kernels[name].scales],
-                "unique": _unique(kernel),
+                "unique": qat_plan.count_values(kernel, plan.kernels[name].clusters),
                 "sparsity": float((kernel == 0).mean()),
                 "weights": int(kernel.size),
             }
@@ -96,20 +94,10 @@ def _kept(params: QuantizationAwareTrainingParams, held: frozenset[Property]) ->
 
 def _planned(model: Any, params: QuantizationAwareTrainingParams, kept: frozenset[Property]) -> tuple[Any, Any]:
     """A flat copy of the model, and which of its layers are quantized how."""
-    from optimizers.tf import qat
+    from optimizers.tf import qat_plan
 
-    flat = qat.prepared(model)
-    keeps = {"keep_clusters": "clusters" in kept, "keep_zeros": "sparsity" in kept}
-    plan = qat.plan(flat, params.layers, **keeps)
-    names = [*plan.kernels, *plan.skipped]
-    mistyped = unknown(names, params.layers)
-    if mistyped:
-        shown = ", ".join(names[:_SHOWN_NAMES]) + (" …" if len(names) > _SHOWN_NAMES else "")
-        raise NotApplicable(f"No layer with a kernel is called {', '.join(mistyped)}; there are: {shown}.")
-    if not plan.kernels:
-        told = "; ".join(f"{name}: {reason}" for name, reason in plan.skipped.items()) or "no layer has a kernel"
-        raise NotApplicable(f"No layer of this model can be trained in 8 bits ({told}).")
-    return flat, plan
+    flat = qat_plan.prepared(model)
+    return flat, qat_plan.plan(flat, params.layers, keep_clusters="clusters" in kept, keep_zeros="sparsity" in kept)
 
 
 def _picks(count: int, seed: int) -> np.ndarray:
@@ -129,23 +117,24 @@ def _notes(kept: frozenset[Property], frozen: tuple[str, ...]) -> tuple[str, ...
     return tuple(found)
 
 
-def _unique(kernel: np.ndarray) -> int:
-    import numpy as np
-
-    return len(np.unique(kernel))
-
-
-def _verify(before: dict[str, list[np.ndarray]], after: dict[str, list[np.ndarray]], kept: frozenset[Property]) -> None:
+def _verify(
+    before: dict[str, list[np.ndarray]],
+    after: dict[str, list[np.ndarray]],
+    kept: frozenset[Property],
+    plan: Any,
+) -> None:
     """Raises `Unexpected` where what was to be kept was lost."""
-    from optimizers.tf import qat
+    from optimizers.tf import qat_plan
 
     for name, old_kernels in before.items():
+        groups: Any = plan.kernels[name].clusters if name in plan.kernels else "none"
         for old, new in zip(old_kernels, after[name], strict=True):
-            if "sparsity" in kept and (new[old == 0] != 0).any():
-                lost = int((new[old == 0] != 0).sum())
+            lost = int((new[old == 0] != 0).sum())
+            if "sparsity" in kept and lost:
                 raise Unexpected(f"{lost} weights of layer {name} were zero before and are not any more.")
-            if "clusters" in kept and qat.few(old) and _unique(new) > _unique(old):
-                raise Unexpected(f"Layer {name} had {_unique(old)} values before and has {_unique(new)} now.")
+            had, has = qat_plan.count_values(old, groups), qat_plan.count_values(new, groups)
+            if "clusters" in kept and (groups != "none" or qat_plan.few(old)) and has > had:
+                raise Unexpected(f"Layer {name} had {had} values before and has {has} now.")
 
 
 TECHNIQUE = Technique(

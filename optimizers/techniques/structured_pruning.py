@@ -65,10 +65,16 @@ class StructuredPruningParams(TrainingParams):
     start: Literal["kept", "fresh"] = param(
         "kept",
         label="Start from",
-        help="The weights that were kept, or fresh ones: the same small network trained from nothing, to compare with.",
+        help="The weights that were kept, or fresh ones: the same small network trained from nothing, in one round, to "
+        "compare with.",
         advanced=True,
     )
     layers: str = layers_param()
+
+    @property
+    def trainings(self) -> int:
+        """How many rounds there are: one where nothing that is learned before the last cut would be kept."""
+        return 1 if self.start == "fresh" else self.rounds
 
 
 def apply(context: StageContext, params: StructuredPruningParams) -> StageReport:
@@ -80,7 +86,7 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
     Raises:
         NotApplicable: No layer can lose channels, or training diverged.
     """
-    from optimizers.tf import build, masks, students, train
+    from optimizers.tf import build, masks, train
     from optimizers.tf.channels import pruning
 
     context.data()
@@ -90,20 +96,24 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
     history: dict[str, list[float]] = {}
     notes: list[str] = []
     figures: dict[str, Any] = {}
-    for number in range(params.rounds):
-        portion = context.portion(number, params.rounds)
-        work.cut((number + 1) / params.rounds, portion)
+    for number in range(params.trainings):
+        portion = context.portion(number, params.trainings)
+        work.cut((number + 1) / params.trainings, portion)
+        keep: list[Any] = []
         if params.start == "fresh":
-            work.model = students.untrained(work.model)
-        keep = [masks.KeepZeros(work.model)] if "sparsity" in context.held and params.start == "kept" else []
+            work.start_afresh()
+        elif "sparsity" in context.held:
+            keep = [masks.KeepZeros(work.model)]
         training = train.tune(work.model, portion, params, callbacks=keep)
         for name, values in training.history.items():
             history.setdefault(name, []).extend(values)
         notes += [note for note in training.notes if note not in notes]
         figures |= training.figures
     build.save_working(work.model, context.out / MAIN)
+    if params.start == "fresh" and "sparsity" in context.held:
+        notes.append("The zeros of earlier steps are gone, because training started from fresh weights.")
     done = work.done()
-    figures |= {**done.figures, "history": history, "epochs": len(history["loss"]), "rounds": params.rounds}
+    figures |= {**done.figures, "history": history, "epochs": len(history["loss"]), "rounds": params.trainings}
     return StageReport(MAIN, skipped=done.skipped, notes=(*notes, *done.notes), figures=figures)
 
 
@@ -119,7 +129,7 @@ def rehearse(model: Any, params: StructuredPruningParams, held: frozenset[Proper
         notes.append(
             "How much each layer loses is decided by measured sensitivity; here all lose about the same share."
         )
-    return Rehearsal(work.model, done.touched, done.skipped, rounds=params.rounds, notes=tuple(notes))
+    return Rehearsal(work.model, done.touched, done.skipped, rounds=params.trainings, notes=tuple(notes))
 
 
 TECHNIQUE = Technique(

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
-from optimizers.errors import NotApplicable, Unexpected
+from optimizers.errors import Unexpected
 from optimizers.params import param
-from optimizers.selection import unknown
 from optimizers.techniques._training import TrainingParams, layers_param
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAIN = "model.keras"
-_SHOWN_NAMES = 6
 
 
 class WeightClusteringParams(TrainingParams):
@@ -115,21 +113,13 @@ def _prepared(
     model: Any, params: WeightClusteringParams, wanted: Any
 ) -> tuple[Any, dict[str, str], dict[str, str], int]:
     """A flat copy, folded if asked for; what is clustered in it; what is not and why; how many norms were folded."""
-    from optimizers.tf import clustering, folding, graph, qat
+    from optimizers.tf import clustering, folding, graph, qat_plan
 
     flat = graph.rebuilt(model)
     found, skipped = clustering.targets(flat, wanted)
-    mistyped = unknown([*found, *skipped], params.layers)
-    if mistyped:
-        names = [*found, *skipped]
-        shown = ", ".join(names[:_SHOWN_NAMES]) + (" …" if len(names) > _SHOWN_NAMES else "")
-        raise NotApplicable(f"No layer with a kernel is called {', '.join(mistyped)}; there are: {shown}.")
-    if not found:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no layer has a kernel"
-        raise NotApplicable(f"No layer of this model can be clustered ({reasons}).")
     pairs = [name for name in folding.foldable(flat) if name in found and params.fold_batch_norm != "never"]
     if params.fold_batch_norm == "where_needed":
-        pairs = [name for name in pairs if not qat.keeps_factors_apart(flat.get_layer(name))]
+        pairs = [name for name in pairs if not qat_plan.keeps_factors_apart(flat.get_layer(name))]
     flat = folding.folded(flat, pairs) if pairs else flat
     folding.with_positive_factors(flat, [name for name in folding.followers(flat) if name in found])
     return flat, found, skipped, len(pairs)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 from tensorflow_model_optimization.python.core.clustering.keras import cluster_wrapper
 
+from optimizers.errors import NotApplicable
 from optimizers.selection import NOT_CHOSEN, chosen
 from optimizers.tf import kernels
+from optimizers.tf.nearest import nearest_values
+from optimizers.tf.pruning import chosen_only
 
 Initialization = Literal["linear", "density_based", "random", "kmeans_plus_plus"]
 _INITIALIZATIONS = tfmot.clustering.keras.CentroidInitialization
@@ -51,8 +55,13 @@ def targets(model: Any, clusters: Clusters) -> tuple[dict[str, str], dict[str, s
     Args:
         model: A flat functional tf_keras model.
         clusters: What is asked for.
+
+    Raises:
+        NotApplicable: No layer can be clustered, or the choice names a layer that does not exist.
     """
-    found, skipped = {}, {}
+    found: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    chosen_only(kernels.by_layer(model), clusters.layers)
     for layer in model.layers:
         if not kernels.kernels(layer):
             continue
@@ -64,6 +73,9 @@ def targets(model: Any, clusters: Clusters) -> tuple[dict[str, str], dict[str, s
         found[layer.name] = f"{clusters.values} values{each}"
         if isinstance(layer, _SEPARABLE):
             skipped[layer.name] = "only its pointwise kernel is clustered; the depthwise one is small and left alone"
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no layer has a kernel"
+        raise NotApplicable(f"No layer of this model can be clustered ({reasons}).")
     return found, skipped
 
 
@@ -135,10 +147,30 @@ def _wrapper(layer: Any, clusters: Clusters) -> Any:
         "preserve_sparsity": clusters.keep_zeros,
     }
     if isinstance(layer, _L.RNN | _L.Bidirectional):
-        return cluster_wrapper.ClusterWeightsRNN(layer, **options)
+        return _OfRecurrent(layer, **options)
     if isinstance(layer, _L.MultiHeadAttention):
-        return cluster_wrapper.ClusterWeightsMHA(layer, **options)
-    return cluster_wrapper.ClusterWeights(layer, cluster_per_channel=_per_channel(layer, clusters), **options)
+        return _OfAttention(layer, **options)
+    return _Fast(layer, cluster_per_channel=_per_channel(layer, clusters), **options)
+
+
+class _Fast(cluster_wrapper.ClusterWeights):  # type: ignore[misc]
+    """Does in a few operations what the toolkit does for every value and every channel on its own."""
+
+    def update_clustered_weights_associations(self) -> None:
+        for name, original in self.original_clusterable_weights.items():
+            values = self.cluster_centroids[name]
+            if self.preserve_sparsity:
+                values.assign(values * (1.0 - tf.one_hot(self.zero_idx[name], values.shape[-1])))
+                original = original * self.sparsity_masks[name]
+            self.set_weight_to_layer(name, nearest_values(original, values))
+
+
+class _OfRecurrent(_Fast, cluster_wrapper.ClusterWeightsRNN):  # type: ignore[misc]
+    pass
+
+
+class _OfAttention(_Fast, cluster_wrapper.ClusterWeightsMHA):  # type: ignore[misc]
+    pass
 
 
 def stripped(wrapped_model: Any, clean: Any) -> tuple[Any, dict[str, list[np.ndarray]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, prod
+from math import isfinite, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -20,8 +20,8 @@ _L = tf_keras.layers
 _CONVOLUTIONS = (_L.Conv1D, _L.Conv2D)
 _SHARES = (0.75, 0.6, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.1)
 """Shares of a layer's cost at which its sensitivity is measured; no layer is cut to less than the last."""
-_GRID = 32
-"""Most ranks that are tried along one side of a kernel."""
+_TRACE = 1e-3
+"""Part of the largest rise of the loss that a kernel of no resemblance counts for where no rise is measured."""
 _GAIN = 1.1
 """How many times faster the factors of a layer have to be; what is closer is within the error of the forecast."""
 
@@ -91,10 +91,10 @@ def candidates(
         reason = selection.NOT_CHOSEN if not selection.chosen(name, layers) else _unfit(layer, id(layer) in places)
         if not reason:
             candidate = _candidate(layer, np.asarray(variables[0]), places[id(layer)], method, round_to, sweeps)
-            if candidate.choices:
+            if isinstance(candidate, Candidate):
                 found[name] = candidate
             else:
-                reason = "it is so small that the operators of its factors would cost more time than they save"
+                reason = candidate
         if reason:
             skipped[name] = reason
     return found, skipped
@@ -165,17 +165,24 @@ def _window(layer: Any, tensor: Any) -> tuple[int, ...]:
 
 def _candidate(
     layer: Any, kernel: np.ndarray, places: factors.Places, method: Wanted, round_to: int, sweeps: int
-) -> Candidate:
+) -> Candidate | str:
+    """The layer with all ways that pay, or why there are none."""
     decompositions = {m: factors.decomposed(kernel, m, sweeps) for m in _methods(kernel.shape[:-2], method)}
     whole = factors.Work(((places.after, kernel.shape),))
-    choices = []
+    smaller, choices = False, []
     for name, decomposition in decompositions.items():
-        for rank in decomposition.ranks(_grid(max(kernel.shape) * max(kernel.shape[:-2], default=1), round_to)):
+        for rank in decomposition.ranks(round_to):
             work = factors.work(name, rank, kernel.shape, places)
             # a rank of 1 makes convolutions of one input, for which LiteRT takes longer than for two
-            if min(rank) > 1 and _pays(work, whole):
-                choices.append(Choice(name, rank, work.macs, work.parameters, decomposition.error(rank)))
-    return Candidate(layer.name, layer, whole.macs, whole.parameters, tuple(choices), decompositions)
+            if min(rank) > 1 and _is_smaller(work, whole):
+                smaller = True
+                if _GAIN * work.time <= whole.time:
+                    choices.append(Choice(name, rank, work.macs, work.parameters, decomposition.error(rank)))
+    if choices:
+        return Candidate(layer.name, layer, whole.macs, whole.parameters, tuple(choices), decompositions)
+    if smaller:
+        return "it is so small that the operators of its factors would cost more time than they save"
+    return "no factors of its kernel are smaller than the kernel itself"
 
 
 def _methods(window: tuple[int, ...], wanted: Wanted) -> tuple[factors.Method, ...]:
@@ -190,24 +197,10 @@ def _methods(window: tuple[int, ...], wanted: Wanted) -> tuple[factors.Method, .
     return (wanted,) if wanted in possible else ("channel",)
 
 
-def _grid(most: int, round_to: int) -> list[int]:
-    """Ranks to try: multiples of ``round_to``, and below it halves of it down to 2."""
-    count = ceil(most / round_to)
-    multiples = {round_to * number for number in range(1, count + 1, max(1, ceil(count / _GRID)))}
-    half = round_to
-    while half >= 4 and half % 2 == 0:
-        half //= 2
-        multiples.add(half)
-    return sorted(multiples)
-
-
-def _pays(work: factors.Work, whole: factors.Work) -> bool:
-    """Whether factors are smaller, compute less and are faster enough to notice, but for the smallest of them."""
-    least = _SHARES[-1]
-    smaller = all(
-        least * old <= new < old for new, old in ((work.macs, whole.macs), (work.parameters, whole.parameters))
-    )
-    return smaller and _GAIN * work.time <= whole.time
+def _is_smaller(work: factors.Work, whole: factors.Work) -> bool:
+    """Whether factors hold less and compute less, but not less than the least share."""
+    pairs = (work.macs, whole.macs), (work.parameters, whole.parameters)
+    return all(_SHARES[-1] * old <= new < old for new, old in pairs)
 
 
 # which way each layer goes ------------------------------------------------------------------------------------------
@@ -251,20 +244,31 @@ def by_sensitivity(
         budget: What they may cost together.
         of: What costs are counted in.
     """
+    damages = _damages(rises)
     ways: dict[str, list[Choice | None]] = {name: [None] for name in found}
-    for name, choice in rises:
-        ways[name].append(choice)
-    options = {
-        name: [
-            _allocation.Option(found[name].cost(of), 0.0) if way is None
-            else _allocation.Option(way.cost(of), rises[name, way])
-            for way in ways[name]
-        ]
-        for name in found
-    }  # fmt: skip
+    options = {name: [_allocation.Option(candidate.cost(of), 0.0)] for name, candidate in found.items()}
+    for name, way in rises:
+        ways[name].append(way)
+        options[name].append(_allocation.Option(way.cost(of), damages[name, way]))
     taken = _filled(options, _allocation.allocate(options, budget), budget)
     chosen = {name: ways[name][number] for name, number in taken.items()}
     return {name: way for name, way in chosen.items() if way is not None}
+
+
+def _damages(rises: Mapping[tuple[str, Choice], float]) -> dict[tuple[str, Choice], float]:
+    """Rises of the loss without what is chance in them.
+
+    A layer that is further from its kernel does not do less harm, and none does good. A trace of the error decides
+    where no rise was measured, so that a budget is not left unused for nothing.
+    """
+    largest = max([1e-6, *(rise for rise in rises.values() if isfinite(rise))])
+    found: dict[tuple[str, Choice], float] = {}
+    before: dict[str, float] = {}
+    for name, way in sorted(rises, key=lambda key: (key[1].error, -key[1].macs)):
+        rise = min(rises[name, way], 10 * largest)  # a model that breaks down altogether
+        before[name] = max(before.get(name, 0.0), rise)
+        found[name, way] = before[name] + _TRACE * largest * way.error**2
+    return found
 
 
 def _filled(

@@ -31,8 +31,8 @@ class Decomposition(Protocol):
 
     method: Method
 
-    def ranks(self, grid: Sequence[int]) -> list[Rank]:
-        """Ranks of which every part is in the grid or, where it cannot be higher, at its largest."""
+    def ranks(self, round_to: int) -> list[Rank]:
+        """Ranks to choose from, see `steps`; each of two goes its own way."""
 
     def error(self, rank: Rank) -> float:
         """How far the product of the parts is from the kernel: Frobenius norm of the difference over the kernel's."""
@@ -54,6 +54,22 @@ def decomposed(kernel: np.ndarray, method: Method, sweeps: int = 0) -> Decomposi
     if method == "tucker2":
         return Tucker2(kernel, sweeps)
     return Pair(kernel, method)
+
+
+def steps(most: int, round_to: int) -> list[int]:
+    """Ranks from low to high: ``round_to``, its halves that are whole, its multiples, and the highest there is.
+
+    Above ten times ``round_to`` each is at least a tenth more than the one before, so that there are never many.
+
+    Example:
+        ``steps(40, 12)`` gives ``[3, 6, 12, 24, 36, 40]``.
+    """
+    found = [round_to]
+    while found[0] % 2 == 0:
+        found.insert(0, found[0] // 2)
+    while found[-1] < most:
+        found.append(round_to * max(found[-1] // round_to + 1, ceil(1.1 * found[-1] / round_to)))
+    return sorted({min(rank, most) for rank in found})
 
 
 def product(method: Method, parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -102,9 +118,8 @@ class Pair:
         height, width, inputs, outputs = kernel.shape
         return kernel.transpose(0, 2, 1, 3).reshape(height * inputs, width * outputs)
 
-    def ranks(self, grid: Sequence[int]) -> list[Rank]:
-        full = self._left.shape[1]
-        return [(rank,) for rank in sorted({min(rank, full) for rank in grid})]
+    def ranks(self, round_to: int) -> list[Rank]:
+        return [(rank,) for rank in steps(self._left.shape[1], round_to)]
 
     def error(self, rank: Rank) -> float:
         return _root_share(self._tails[rank[0]], self._tails[0])
@@ -140,10 +155,9 @@ class Tucker2:
         self._held = np.pad(energies.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
         self._inputs, self._outputs = inputs.astype(np.float32), outputs.astype(np.float32)
 
-    def ranks(self, grid: Sequence[int]) -> list[Rank]:
+    def ranks(self, round_to: int) -> list[Rank]:
         window = prod(self._kernel.shape[:-2])
-        limits = self._inputs.shape[1], self._outputs.shape[1]
-        inside, outside = (sorted({min(rank, most) for rank in grid}) for most in limits)
+        inside, outside = (steps(basis.shape[1], round_to) for basis in (self._inputs, self._outputs))
         # the window takes all outputs of the core from each input and the other way round: more cannot be told apart
         return [(a, b) for a in inside for b in outside if a <= window * b and b <= window * a]
 

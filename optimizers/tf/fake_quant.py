@@ -20,9 +20,15 @@ from tensorflow_model_optimization.python.core.quantization.keras import quant_o
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit.default_8bit_quantize_configs import (
     NoOpQuantizeConfig,
 )
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware_activation import NoOpActivation
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware_activation import (
+    NoOpActivation,
+    QuantizeAwareActivation,
+)
+
+from optimizers.tf.nearest import nearest_values
 
 _default = tfmot.quantization.keras.default_8bit
+_ACTIVATIONS = QuantizeAwareActivation._PRE_QUANT_ACTIVATIONS | QuantizeAwareActivation._POST_QUANT_ACTIVATIONS
 Scales = Literal["toolkit", "per_tensor", "shared"]
 Groups = Literal["none", "tensor", "channel"]
 
@@ -47,11 +53,7 @@ class KernelPlan:
 class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):  # type: ignore[misc]
     """Signed 8 bits with zero at zero; before that, every weight becomes the nearest of its kernel's values.
 
-    The values and the weights behind them are both trained: gradients reach a value from all weights that have it, and
-    each weight as if it were not clustered, so that weights may change over to another value.
-
-    Source: tfmot's cluster-preserving quantization-aware training; Cho et al. (2022), "DKM", section 2, for the
-    straight-through estimate.
+    The values and the weights behind them are both trained, see `nearest_values`.
     """
 
     def __init__(self, plan: KernelPlan, per_axis: bool) -> None:
@@ -87,16 +89,7 @@ class KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):  
         """The kernel with every weight at the nearest of its values; the kernel itself where it has no clusters."""
         if self._plan.clusters == "none":
             return kernel
-        values = tf.sort(weights["centroids"] * weights["mask"], axis=-1)
-        between = (values[..., 1:] + values[..., :-1]) / 2
-        if self._plan.clusters == "tensor":
-            nearest = tf.searchsorted(between, tf.reshape(kernel, [-1]))
-            found = tf.reshape(tf.gather(values, nearest), kernel.shape)
-        else:
-            rows = tf.reshape(tf.transpose(kernel, (3, 0, 1, 2)), (kernel.shape[-1], -1))
-            found = tf.gather(values, tf.searchsorted(between, rows), batch_dims=1)
-            found = tf.transpose(tf.reshape(found, (kernel.shape[-1], *kernel.shape[:-1])), (1, 2, 3, 0))
-        return found + (kernel - tf.stop_gradient(kernel))
+        return nearest_values(kernel, weights["centroids"] * weights["mask"])
 
 
 def centroids(kernel: np.ndarray, groups: Groups) -> np.ndarray:
@@ -124,6 +117,29 @@ class Scheme(_default.Default8BitQuantizeScheme):  # type: ignore[misc, name-def
 
     def get_layout_transformer(self) -> Any:
         return _Layout(self._kernels)
+
+    def get_quantize_registry(self) -> Any:
+        return _Registry()
+
+
+class _Registry(_default.Default8BitQuantizeRegistry):  # type: ignore[misc, name-defined]
+    """The toolkit's registry without layers whose activation it does not know: it quantizes the output of any layer
+    before a quantized one, and would end at such an activation."""
+
+    def supports(self, layer: Any) -> bool:
+        return bool(super().supports(layer)) and (
+            isinstance(layer, tf_keras.layers.Activation) or knows_activation(layer)
+        )
+
+
+def knows_activation(layer: Any) -> bool:
+    """Whether the scheme knows the activation inside a layer, if it has one."""
+    return getattr(layer, "activation", None) is None or activation_name(layer) in _ACTIVATIONS
+
+
+def activation_name(layer: Any) -> str:
+    """Name of the activation inside a layer, such as ``relu``."""
+    return str(getattr(layer.activation, "__name__", type(layer.activation).__name__))
 
 
 class _Layout(_default.Default8BitQuantizeLayoutTransform):  # type: ignore[misc, name-defined]

@@ -13,174 +13,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
-from tensorflow_model_optimization.python.core.quantization.keras.quantize_aware_activation import (
-    QuantizeAwareActivation,
-)
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
 from optimizers.errors import NotApplicable
-from optimizers.selection import NOT_CHOSEN, chosen
-from optimizers.tf import build, folding, graph, kernels
-from optimizers.tf.fake_quant import Groups, KernelPlan, Scales, Scheme
+from optimizers.tf import build, graph, kernels
+from optimizers.tf.fake_quant import KernelPlan, Scheme
+from optimizers.tf.qat_plan import Plan, few, plan, prepared
 
 MODEL, RECORD, RANGES = "model.keras", "quantization.json", "ranges.npz"
-_L = tf_keras.layers
-_registry = tfmot.quantization.keras.default_8bit.Default8BitQuantizeRegistry
-_ACTIVATIONS = QuantizeAwareActivation._PRE_QUANT_ACTIVATIONS | QuantizeAwareActivation._POST_QUANT_ACTIVATIONS
-_BEFORE_NORM = (_L.Conv2D, _L.DepthwiseConv2D, _L.Dense)
-_CLUSTERABLE = (_L.Conv2D, _L.Dense)
-_MOST_VALUES = 257
 _BATCH = 128
-_LATER = "it stays float while training and is quantized from examples when the file is made"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which layers are quantized while training.
-
-    Attributes:
-        layers: Names, those of layers without weights included.
-        kernels: For those with a kernel, how it is quantized.
-        skipped: Other layers with kernels, and why.
-    """
-
-    layers: frozenset[str]
-    kernels: dict[str, KernelPlan]
-    skipped: dict[str, str] = field(default_factory=dict)
-
-
-def prepared(model: Any) -> Any:
-    """A flat copy of a model in which separable convolutions are the two that they consist of.
-
-    The depthwise part is called ``<name>_depthwise``; the other keeps the name.
-    """
-    flat = graph.rebuilt(model)
-    separable = {layer.name: layer for layer in flat.layers if type(layer) is _L.SeparableConv2D}
-    if not separable:
-        return flat
-    result = graph.rebuilt(flat, dict.fromkeys(separable, _split))
-    for name, layer in separable.items():
-        depthwise, *rest = layer.get_weights()
-        result.get_layer(f"{name}_depthwise").set_weights([depthwise])
-        result.get_layer(name).set_weights(rest)
-    return result
-
-
-def _split(layer: Any) -> Callable[..., Any]:
-    config = layer.get_config()
-    shared = {key: config[key] for key in ("data_format", "trainable", "dtype")}
-    moves = {key: config[key] for key in ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")}
-    first = _L.DepthwiseConv2D(**shared, **moves, use_bias=False, name=f"{layer.name}_depthwise")
-    ends = {key: config[key] for key in ("filters", "use_bias", "activation")}
-    second = _L.Conv2D(**shared, **ends, kernel_size=1, name=layer.name)
-    return lambda x, *_, **__: second(first(x))
-
-
-def plan(model: Any, choice: str, *, keep_clusters: bool, keep_zeros: bool, frozen: bool = False) -> Plan:
-    """What the scheme supports, and why it does not support the rest.
-
-    Args:
-        model: Out of `prepared`.
-        choice: Of layers with kernels, as `optimizers.selection` reads it.
-        keep_clusters, keep_zeros: What earlier steps achieved and is to last.
-        frozen: Frozen layers are quantized as well, for a model that is not trained.
-    """
-    reasons = {layer.name: _reason(layer, choice, frozen) for layer in model.layers}
-    normed = folding.followers(model)
-    for first, norm in normed.items():
-        if not reasons[first] and isinstance(model.get_layer(first), _BEFORE_NORM):
-            reasons[norm] = ""
-    names = {layer.name for layer in model.layers if not reasons[layer.name]}
-    with_kernels = {layer.name: layer for layer in model.layers if kernels.kernels(layer)}
-    plans = {}
-    for name, layer in with_kernels.items():
-        if name not in names:
-            continue
-        groups = clusters(layer) if keep_clusters and isinstance(layer, _CLUSTERABLE) else "none"
-        scales = _scales(groups, normed=name in normed)
-        plans[name] = KernelPlan(scales, groups, keep_zeros and groups != "none")
-    return Plan(frozenset(names), plans, {name: reasons[name] for name in with_kernels if name not in names})
-
-
-def _scales(groups: Groups, *, normed: bool) -> Scales:
-    """Scales under which a clustered kernel stays clustered in the file."""
-    if groups != "tensor":
-        return "toolkit"
-    return "shared" if normed else "per_tensor"
-
-
-def _reason(layer: Any, choice: str, frozen: bool) -> str:
-    """Why a layer stays float; empty where the scheme takes it."""
-    kind = type(layer).__name__
-    if kernels.kernels(layer):
-        if not chosen(layer.name, choice):
-            return NOT_CHOSEN
-        if not layer.trainable and not frozen:
-            return f"the layer is frozen; {_LATER}"
-    if isinstance(layer, _L.InputLayer) or not _registry().supports(layer):
-        return f"the 8-bit scheme has no {kind}; {_LATER}"
-    tensors = [tensor for node in layer.inbound_nodes for tensor in node.keras_inputs]
-    if not all(tensor.dtype.is_floating for tensor in tensors):
-        return f"it takes whole numbers; {_LATER}"
-    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
-        return f"its input carries a mask; {_LATER}"
-    activation = getattr(layer, "activation", None)
-    if isinstance(layer, _L.Activation):
-        try:
-            _registry().get_quantize_config(layer).get_output_quantizers(layer)
-        except ValueError:
-            return f"the 8-bit scheme has no activation {_called(activation)}; {_LATER}"
-    elif activation is not None and _called(activation) not in _ACTIVATIONS:
-        return f"the 8-bit scheme has no activation {_called(activation)}; {_LATER}"
-    return ""
-
-
-def keeps_factors_apart(layer: Any) -> bool:
-    """Whether an int8 file has the factors of a following batch normalization in the scales of the layer's channels, so
-    that the kernel keeps its values: where it has a scale for every channel, and fake quantization can say which."""
-    return type(layer) in (_L.Conv2D, _L.SeparableConv2D)
-
-
-def _called(activation: Any) -> str:
-    return str(getattr(activation, "__name__", type(activation).__name__))
-
-
-def clusters(layer: Any) -> Groups:
-    """Whether a layer's kernel has few values for its size, as a whole or in every output channel."""
-    kernel = np.asarray(kernels.kernels(layer)[0])
-    if few(kernel):
-        return "tensor"
-    if isinstance(layer, _L.Conv2D) and all(few(row) for row in np.moveaxis(kernel, -1, 0)):
-        return "channel"
-    return "none"
-
-
-def few(weights: np.ndarray) -> bool:
-    """Whether weights repeat so much that they must have been clustered."""
-    return len(np.unique(weights)) <= min(_MOST_VALUES, weights.size // 2)
 
 
 def quantized(model: Any, what: Plan) -> Any:
     """A model with fake quantization, with copies of all weights.
 
     Args:
-        model: Out of `prepared`. It is not changed.
-        what: Out of `plan` for this model.
+        model: Out of `qat_plan.prepared`. It is not changed.
+        what: Out of `qat_plan.plan` for this model.
 
     Raises:
-        NotApplicable: Nothing with a kernel can be quantized, or the toolkit cannot copy the model.
+        NotApplicable: The toolkit cannot copy the model.
     """
-    if not what.kernels:
-        told = "; ".join(f"{name}: {reason}" for name, reason in what.skipped.items()) or "no layer has a kernel"
-        raise NotApplicable(f"No layer of this model can be trained in 8 bits ({told}).")
 
     def annotate(layer: Any) -> Any:
         named = layer.name in what.layers
@@ -211,7 +71,7 @@ def wrappers(model: Any) -> Iterator[tuple[str, Any]]:
 def calibrate(model: Any, examples: np.ndarray) -> None:
     """Sets the ranges of all quantizers to what kernels and examples, shape (n, *input_shape), show.
 
-    The model computes in float meanwhile. Without this the ranges of activations start from -6 and 6.
+    Activations are not rounded meanwhile. Without this the ranges of activations start from -6 and 6.
     """
     recorder = _Recorder()
     undo: list[tuple[Any, str, Any]] = []
@@ -242,7 +102,7 @@ def calibrated(model: Any, examples: np.ndarray) -> Any:
         examples: Shape (n, *input_shape).
 
     Raises:
-        NotApplicable: As `quantized`.
+        NotApplicable: As `qat_plan.plan` and `quantized`.
     """
     flat = prepared(model)
     result = quantized(flat, plan(flat, "", keep_clusters=True, keep_zeros=False, frozen=True))

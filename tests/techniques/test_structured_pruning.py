@@ -120,6 +120,28 @@ def test_rounds_remove_a_little_more_each_time(sources: Sources, apply: Apply) -
     assert done.steps[-1] == (2000, 2000)
 
 
+def test_a_fresh_start_keeps_the_structure_only(sources: Sources, apply: Apply) -> None:
+    kept, fresh = (
+        apply("structured_pruning", sources("conv"), start=start, rounds=rounds, learning_rate=1e-6, epochs=1)
+        for start, rounds in (("kept", 1), ("fresh", 3))
+    )
+    assert kept.report.figures["layers"] == fresh.report.figures["layers"]
+    assert fresh.report.figures["rounds"] == fresh.report.figures["epochs"] == 1
+    one, other = (load_working(done.main).get_layer("conv2").kernel.numpy() for done in (kept, fresh))
+    assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.2
+    assert rehearse(load_working(sources("conv")), params(start="fresh", rounds=3), frozenset()).rounds == 1
+
+
+def test_zeros_of_earlier_steps_stay(sources: Sources, apply: Apply) -> None:
+    sparse = apply("magnitude_pruning", sources("dense"), target_sparsity=0.6, epochs=1)
+    done = apply("structured_pruning", sparse.main, held=frozenset({"sparsity"}), epochs=1)
+    before, after = load_working(sparse.main), load_working(done.main)
+    for name in ("hidden1", "hidden2", "digit"):
+        kernels = [model.get_layer(name).kernel.numpy() for model in (before, after)]
+        assert kernels[1].size < kernels[0].size
+        assert (kernels[1] == 0).mean() > 0.4, "channels with many zeros go first"
+
+
 def test_channels_can_be_the_measure(sources: Sources, apply: Apply) -> None:
     done = apply("structured_pruning", sources("dense"), of="channels", distribution="uniform", epochs=1)
     rows = done.report.figures["layers"]
@@ -184,6 +206,14 @@ def test_nested_models_are_opened(tmp_path: Path, apply: Apply) -> None:
     done = apply("structured_pruning", tmp_path / "model.keras", epochs=1)
     assert done.report.figures["layers"] == {"inner": {"before": 16, "after": 8, "what": "filters"}}
     assert load_working(done.main).get_layer("inner").filters == 8
+
+
+def test_sequential_models_need_no_rewriting() -> None:
+    layers = tf_keras.layers
+    model = tf_keras.Sequential([tf_keras.Input((16,)), layers.Dense(32, name="hidden"), layers.Dense(4, name="out")])
+    told = rehearse(model, params(), frozenset())
+    assert told.touched == {"hidden": "32 to 16 units"}
+    assert told.model.count_params() == 16 * 16 + 16 + 16 * 4 + 4
 
 
 def test_a_cancel_stops_the_measuring(sources: Sources, tmp_path: Path) -> None:

@@ -395,6 +395,16 @@ def test_layers_of_other_kinds_keep_their_channels() -> None:
     assert_equal_to_masked(randomized(model))
 
 
+def test_wrapped_layers_that_cannot_lose_channels_stay() -> None:
+    x = inputs = tf_keras.Input((4, 3))
+    inner = L.Dense(4, trainable=False)
+    x = L.TimeDistributed(inner, name="each")(x)
+    x = L.Bidirectional(L.SimpleRNN(4, activation="softmax"), name="both")(x)
+    found = reasons(tf_keras.Model(inputs, L.Dense(2, name="out")(x)))
+    assert found["each"] == "the layer is frozen, so it could not adapt to lost channels"
+    assert found["both"] == "the layer is one through which channels cannot be followed (Bidirectional)"
+
+
 def test_channels_first_stays() -> None:
     inputs = tf_keras.Input((3, 8, 8))
     x = L.Conv2D(4, 3, data_format="channels_first", name="first")(inputs)

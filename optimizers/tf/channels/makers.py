@@ -146,6 +146,8 @@ def _bidirectional(atoms: Atoms, layer: Any, call: Call) -> Layout:
     width, states = (int(parts[0].units),), len(call.returned) - (2 if layer.merge_mode is None else 1)
     inner = Call(call.inputs, call.given, (width,) * (1 + max(0, states // 2)))
     layouts = [_recurrent(atoms, part, inner) for part in parts]
+    if not all(layout.made for layout in layouts):
+        return unknown(atoms, layer, call)
     forward, backward = (layout.outputs[0] for layout in layouts)
     atoms.tie(forward, backward)
     first: tuple[Labels, ...] = (forward,)
@@ -165,7 +167,7 @@ def _over_time(atoms: Atoms, layer: Any, call: Call) -> Layout:
     """The wrapped layer, applied to every step."""
     inner = Call(call.inputs, (call.given[0][1:],), tuple(shape[1:] for shape in call.returned))
     found = RULES.get(type(layer.layer))
-    if found is None or len(call.inputs) != 1 or isinstance(layer.layer, _L.RNN):
+    if found is None or len(call.inputs) != 1 or isinstance(layer.layer, _L.RNN | _L.MultiHeadAttention):
         return unknown(atoms, layer, call)
     return found(atoms, layer.layer, inner).inside("layer", "config")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizers.declarations import StageContext
 from optimizers.errors import NotApplicable
-from optimizers.tf import cost, graph, kernels, sensitivity, shapes
+from optimizers.tf import cost, graph, kernels, sensitivity, shapes, students
 from optimizers.tf.channels.criteria import Scores, products_with_gradients, scores
 from optimizers.tf.channels.plan import Cost, Counter, Damages, choices, plan, step, weakest
 from optimizers.tf.channels.surgery import without, zeroed
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LEVELS = (0.25, 0.5, 0.75)
 _MEASURING_MACS = 1e12
 _FEWEST_EXAMPLES = 64
+_HOPELESS = 1e9
+"""Damage where the answers are no longer finite numbers."""
 _SMALL = "it has too few channels"
 
 
@@ -91,6 +93,11 @@ class Pruning:
         self._reached = decided.reached
         self.model = without(self._trace, decided.dead(groups, found))
         self._trace = trace(self.model, params.layers)
+
+    def start_afresh(self) -> None:
+        """Gives the model fresh weights."""
+        self.model = students.untrained(self.model)
+        self._trace = trace(self.model, self._params.layers)
 
     def done(self) -> Done:
         """What became of each layer so far."""
@@ -171,13 +178,15 @@ class Pruning:
         measured = sensitivity.rises(self.model, context, changes(), examples)
         damages: dict[str, dict[int, float]] = {group.name: {} for group in self._trace.groups}
         for (name, count), rise in measured.rises.items():
-            if isfinite(rise):
-                damages[name][count] = rise
+            damages[name][count] = rise if isfinite(rise) else _HOPELESS
         if not self._sensitivity:
             self._sensitivity = {
                 "part": measured.part,
                 "examples": measured.examples,
                 "loss": measured.loss,
-                "rises": {name: {str(count): rise for count, rise in rises.items()} for name, rises in damages.items()},
+                "rises": {
+                    name: {str(count): rise for count, rise in rises.items() if rise < _HOPELESS}
+                    for name, rises in damages.items()
+                },
             }
         return damages

@@ -98,6 +98,11 @@ def has_kernel(layer: Any) -> bool:
     return any(len(weight.shape) > 1 for weight in layer.weights)
 
 
+def is_frozen(layer: Any) -> bool:
+    """Whether a layer, or a part of it, has weights that must not change."""
+    return any(part.weights and not part.trainable for part in layer._flatten_layers())
+
+
 def trace(model: Any, layers: str = "") -> Trace:
     """The channels of a model.
 
@@ -150,7 +155,7 @@ def _layer(atoms: Atoms, layouts: dict[str, Layout], layer: Any, call: Call) -> 
 
 
 def _laid_out(atoms: Atoms, layer: Any, call: Call) -> Layout:
-    if layer.weights and not layer.trainable:
+    if is_frozen(layer):
         return stuck(atoms, layer, call, "which is frozen")
     named = [value for value in tf.nest.flatten(call.node.call_kwargs) if tf_keras.backend.is_keras_tensor(value)]
     if named and not isinstance(layer, _L.MultiHeadAttention):
@@ -175,7 +180,7 @@ def _skipped(model: Any, layouts: Mapping[str, Layout], atoms: Atoms, layers: st
         layout = layouts.get(layer.name)
         if not selection.chosen(layer.name, layers):
             found[layer.name] = selection.NOT_CHOSEN
-        elif not layer.trainable:
+        elif is_frozen(layer):
             found[layer.name] = "the layer is frozen, so it could not adapt to lost channels"
         elif layout is None:
             found[layer.name] = "it is inside a model that cannot be looked into"
