@@ -1,6 +1,6 @@
 """Every sample model through every technique and their combinations, measured on the deployable files.
 
-    python -m benchmarks.techniques [--only MODEL] [--sections samples,sizes,…] [--write]
+    python -m benchmarks.techniques [--only MODEL,…] [--sections samples,sizes,…] [--write]
 
 With --write the tables go into docs/results.md, else to standard output. Results are kept in the usual store, so a
 second call is quick, and a call that was interrupted goes on.
@@ -61,7 +61,7 @@ line says why.
 
 
 def main() -> None:
-    only = sys.argv[sys.argv.index("--only") + 1 :][:1] if "--only" in sys.argv else []
+    only = sys.argv[sys.argv.index("--only") + 1].split(",") if "--only" in sys.argv else []
     asked = sys.argv[sys.argv.index("--sections") + 1].split(",") if "--sections" in sys.argv else list(SECTIONS)
     queue = JobQueue(Settings())
     versions = ", ".join(f"{name} {version}" for name, version in {**work_versions(), **measuring_versions()}.items())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAIN = "model.keras"
 _SHOWN = 8
 _SLACK = 0.02
+_NEARLY_ALL = 0.95
 
 
 # The training keeps its own defaults. Loss on the validation parts after 8 epochs at rates of 1e-3, 3e-4 and 1e-4:
@@ -64,8 +65,10 @@ class LowRankParams(TrainingParams):
         step=1,
         advanced=True,
     )
+    # Mean relative error of the 3x3 kernels of digits_resnet at half of both ranks: 0.688, with one sweep 0.673, with
+    # three 0.671.
     sweeps: int = param(
-        3,
+        2,
         label="Sweeps of Tucker-2",
         help="Rounds of fitting its bases to one another (HOOI); the first few bring the factors closer to the kernel.",
         low=0,
@@ -200,7 +203,7 @@ def _notes(plan: _Plan, totals: dict[str, list[int]], params: LowRankParams) -> 
             f"Removed {removed:.0%} of the {what} of the layers that can be factored instead of {params.amount:.0%}: "
             "they are cut as far as they can be."
         )
-    if whole < (1 - _SLACK) * before:
+    if whole < _NEARLY_ALL * before:
         notes.append(
             f"The layers that can be factored have {whole / before:.0%} of the model's {what}; the whole model loses "
             f"{1 - after / before:.0%}."
@@ -210,7 +213,7 @@ def _notes(plan: _Plan, totals: dict[str, list[int]], params: LowRankParams) -> 
 
 TECHNIQUE = Technique(
     name="low_rank",
-    version="1",
+    version="2",
     title="Low-rank decomposition",
     summary="Replaces large kernels by products of smaller ones: fewer parameters and less work in the same "
     "architecture; accuracy has to be won back by training.",

@@ -7,14 +7,18 @@ The parts of a kernel are kernels themselves, in the order in which they are app
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 Method = Literal["svd", "channel", "spatial", "tucker2"]
 Rank = tuple[int, ...]
+_TINY = 1e-9
+"""Singular values below this part of the largest are rounding errors."""
 
 # LiteRT 2.3 (XNNPACK, float32, one thread, AVX2), 151 pairs of a layer and its factors. Time goes up in steps of 16
 # outputs, those up to 8 cost half a step, and each output costs as much as 10 inputs more than there are. With that,
@@ -51,9 +55,8 @@ def decomposed(kernel: np.ndarray, method: Method, sweeps: int = 0) -> Decomposi
             window between few channels, and a 1x1 window.
         sweeps: Of higher-order orthogonal iteration, for ``tucker2`` only.
     """
-    if method == "tucker2":
-        return Tucker2(kernel, sweeps)
-    return Pair(kernel, method)
+    with _one_thread():
+        return Tucker2(kernel, sweeps) if method == "tucker2" else Pair(kernel, method)
 
 
 def steps(most: int, round_to: int) -> list[int]:
@@ -82,13 +85,14 @@ def product(method: Method, parts: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         Shape (*window, inputs, outputs).
     """
-    if method == "spatial":
-        column, row = parts
-        return np.asarray(np.einsum("hir,wro->hwio", column[:, 0], row[0]))
-    first, last = parts[0], parts[-1].reshape(parts[-1].shape[-2:])
-    if method != "tucker2":
+    first, last = parts[0], parts[-1]
+    with _one_thread():
+        if method == "spatial":
+            return np.asarray(np.tensordot(first[:, 0], last[0], (2, 1)).transpose(0, 2, 1, 3))
+        last = last.reshape(last.shape[-2:])
+        if method == "tucker2":
+            return np.asarray(first.reshape(first.shape[-2:]) @ parts[1] @ last)
         return np.asarray(first @ last)
-    return np.asarray(first.reshape(first.shape[-2:]) @ parts[1] @ last)
 
 
 class Pair:
@@ -105,10 +109,8 @@ class Pair:
     def __init__(self, kernel: np.ndarray, method: Method) -> None:
         self.method = method
         self._shape = kernel.shape
-        left, values, right = np.linalg.svd(self._unfolded(kernel.astype(np.float64)), full_matrices=False)
-        roots = np.sqrt(values)
-        self._left, self._right = (left * roots).astype(np.float32), (roots[:, None] * right).astype(np.float32)
-        squares = np.square(values)
+        left, squares, right = _split(self._unfolded(kernel.astype(np.float64)))
+        self._left, self._right = left.astype(np.float32), right.astype(np.float32)
         self._tails = np.append(np.cumsum(squares[::-1])[::-1], 0.0)
 
     def _unfolded(self, kernel: np.ndarray) -> np.ndarray:
@@ -166,19 +168,45 @@ class Tucker2:
 
     def parts(self, rank: Rank) -> list[np.ndarray]:
         inputs, outputs = self._inputs[:, : rank[0]], self._outputs[:, : rank[1]]
-        for _ in range(self._sweeps):
-            inputs = _basis(np.moveaxis(self._kernel @ outputs, -2, 0))[:, : rank[0]]
-            outputs = _basis(np.moveaxis(inputs.T @ self._kernel, -1, 0))[:, : rank[1]]
+        with _one_thread():
+            for _ in range(self._sweeps):
+                inputs = _basis(np.moveaxis(self._kernel @ outputs, -2, 0))[:, : rank[0]]
+                outputs = _basis(np.moveaxis(inputs.T @ self._kernel, -1, 0))[:, : rank[1]]
+            core = inputs.T.astype(np.float64) @ self._kernel @ outputs
         one = (1,) * (self._kernel.ndim - 2)
-        core = inputs.T.astype(np.float64) @ self._kernel @ outputs
         made = inputs.reshape(*one, *inputs.shape), core, outputs.T.reshape(*one, *outputs.T.shape)
         return [part.astype(np.float32) for part in made]
+
+
+_BLAS = ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Linear algebra on one thread: where other work keeps the cores busy, two waited 20 times longer than one took."""
+    limited: AbstractContextManager[Any] = _BLAS.limit(limits=1, user_api="blas")
+    return limited
+
+
+def _split(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors (m, k) and (k, n) of a matrix (m, n), k the smaller side, and the squares of its k singular values.
+
+    Singular vectors of the smaller side are eigenvectors of a matrix of that size, found several times faster than a
+    decomposition of the whole; the other factor is the matrix seen from them, so that the product is exact.
+    """
+    tall = matrix.shape[0] >= matrix.shape[1]
+    squares, vectors = np.linalg.eigh(matrix.T @ matrix if tall else matrix @ matrix.T)
+    squares, vectors = np.maximum(squares[::-1], 0.0), vectors[:, ::-1]
+    values = np.sqrt(squares)
+    roots = np.sqrt(np.maximum(values, _TINY * values[0])) if values[0] > 0 else np.ones_like(values)
+    if tall:
+        return matrix @ vectors / roots, squares, roots[:, None] * vectors.T
+    return vectors * roots, squares, vectors.T @ matrix / roots[:, None]
 
 
 def _basis(unfolding: np.ndarray) -> np.ndarray:
     """Left singular vectors of (n, …) as columns, the strongest first; at most as many as there are columns."""
     matrix = unfolding.reshape(len(unfolding), -1).astype(np.float64)
-    vectors = np.linalg.eigh(matrix @ matrix.T)[1][:, ::-1]  # far cheaper than a decomposition of the wide matrix
+    vectors = np.linalg.eigh(matrix @ matrix.T)[1][:, ::-1]
     return np.asarray(vectors[:, : min(matrix.shape)])
 
 

@@ -16,6 +16,8 @@ from optimizers.tf import build, cost, kernels, shapes
 
 # Fitted to the float32 and int8 files of the sample models: what a file holds beside its weights.
 _FILE_BYTES = 2_000
+_VANISHING = frozenset({"InputLayer", "Dropout", "BatchNormalization", "ReLU", "Activation"})
+"""Layers that the converter drops or merges into the one before."""
 _LAYER_BYTES = 420
 _CHANNEL_BYTES = 24
 """Scale and zero point of an output channel and of its bias, in files with quantized weights."""
@@ -89,7 +91,7 @@ def predicted_sizes(model: Any, bits: Mapping[str, float]) -> tuple[int, int]:
             else:
                 stored += 4 * values.size
                 packed.append(values.astype(np.float32).tobytes())
-        stored += _LAYER_BYTES
+        stored += 0 if type(layer).__name__ in _VANISHING else _LAYER_BYTES
     kept = sum(len(data) for data in packed)
     squeezed = len(gzip.compress(b"".join(packed), compresslevel=9, mtime=0))
     rest = stored - kept

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tf_keras
+from ai_edge_litert import schema_py_generated as schema
 
+from optimizers import registry
 from optimizers.errors import ConversionWrong, NotApplicable
 from optimizers.litert.interpreter import load, predict
 from optimizers.litert.operators import float_operators, operators, tensor_types
+from optimizers.params import resolve
 from optimizers.tf import verify
 from optimizers.tf.convert import convert
+from optimizers.tf.stored_bits import stored
 from tests.techniques.conftest import Applied
 from tests.techniques.networks import built, digits, held_out
 
@@ -88,6 +92,14 @@ def test_unrolled_cells_are_quantized_the_same_every_time(network: str) -> None:
 def test_a_loop_is_refused_for_int8_instead_of_crashing(sources: Sources, apply: Apply) -> None:
     with pytest.raises(NotApplicable, match=r"\(GRU\) becomes a loop.*'unrolled'"):
         apply("int8", sources("gru"), recurrent="fused")
+
+
+def test_other_loops_are_refused_as_well() -> None:
+    inputs = tf_keras.Input((3, 6, 6, 2))
+    model = tf_keras.Model(inputs, tf_keras.layers.ConvLSTM2D(2, 3)(inputs))
+    examples = np.random.default_rng(0).standard_normal((4, 3, 6, 6, 2)).astype(np.float32)
+    with pytest.raises(NotApplicable, match=r"\(ConvLSTM2D\) becomes a loop, which int8 cannot have\.$"):
+        convert(model, "int8", representative=examples)
 
 
 def test_a_file_that_aborts_its_process_is_refused() -> None:
@@ -215,3 +227,102 @@ def test_one_scale_per_tensor_keeps_clusters() -> None:
         weights = [d for d in loaded.get_tensor_details() if d["dtype"] == np.int8 and d["shape"].tolist() == [64, 16]]
         values[granularity] = len(np.unique(loaded.get_tensor(weights[0]["index"])))
     assert values["per_tensor"] == 8 < values["per_channel"]
+
+
+# what is stored in how many bits ------------------------------------------------------------------------------------
+
+L = tf_keras.layers
+KINDS: dict[str, tuple[tuple[int, ...], Callable[[], Any]]] = {
+    "dense": ((32,), lambda: L.Dense(32, name="layer")),
+    "small_dense": ((31,), lambda: L.Dense(33, name="layer")),
+    "convolution": ((8, 8, 4), lambda: L.Conv2D(32, (2, 4), name="layer")),
+    "depthwise": ((6, 6, 128), lambda: L.DepthwiseConv2D(3, name="layer")),
+    "small_depthwise": ((6, 6, 64), lambda: L.DepthwiseConv2D(3, name="layer")),
+    "separable": ((6, 6, 64), lambda: L.SeparableConv2D(64, 3, name="layer")),
+    "transposed": ((4, 4, 16), lambda: L.Conv2DTranspose(16, 3, use_bias=False, name="layer")),
+    "volume": ((5, 5, 5, 4), lambda: L.Conv3D(16, 3, name="layer")),
+    "embedding": ((8,), lambda: L.Embedding(64, 32, name="layer")),
+    "attention": ((8, 32), lambda: Attention(name="layer")),
+    "lstm": ((4, 32), lambda: L.LSTM(32, name="layer")),
+    "small_lstm": ((4, 16), lambda: L.LSTM(32, name="layer")),
+    "both_ways": ((4, 32), lambda: L.Bidirectional(L.LSTM(32), name="layer")),
+    "gru": ((4, 32), lambda: L.GRU(32, name="layer")),
+}
+MODES: list[tuple[str, Any, Any]] = [
+    *((kind, "dynamic_range", "fused") for kind in KINDS),
+    *((kind, "dynamic_range", "unrolled") for kind in ("small_lstm", "gru")),
+    *((kind, "int8", "fused") for kind in ("small_dense", "separable", "volume", "embedding")),
+    *((kind, "int16x8", "fused") for kind in ("convolution", "embedding")),
+    *((kind, "float16", "fused") for kind in ("small_dense", "small_lstm", "volume")),
+]
+
+
+class Attention(L.MultiHeadAttention):
+    """A layer of one input that attends to itself."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(2, 16, **options)
+
+    def call(self, x: Any) -> Any:
+        return super().call(x, x)
+
+
+def kernel_bits(content: bytes) -> float:
+    """Mean bits of a value in the larger constants of a file, biases left out."""
+    model = schema.Model.GetRootAs(content, 0)
+    width = {schema.TensorType.FLOAT32: 32, schema.TensorType.FLOAT16: 16, schema.TensorType.INT16: 16}
+    width[schema.TensorType.INT8] = 8
+    sizes, bits = [], []
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        for place in range(graph.TensorsLength()):
+            tensor = graph.Tensors(place)
+            shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() > 1 else np.array([0])
+            if model.Buffers(tensor.Buffer()).DataLength() and tensor.Type() in width and shape.prod() > 256:
+                sizes.append(int(shape.prod()))
+                bits.append(width[tensor.Type()])
+    return float(np.average(bits, weights=sizes))
+
+
+@pytest.mark.parametrize(("kind", "mode", "recurrent"), MODES)
+def test_the_bits_that_are_foretold_are_those_of_the_file(kind: str, mode: Any, recurrent: Any) -> None:
+    shape, make = KINDS[kind]
+    inputs = tf_keras.Input(shape)
+    model = tf_keras.Model(inputs, make()(inputs))
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 64, (8, *shape)) if kind == "embedding" else rng.standard_normal((8, *shape))
+    done = convert(model, mode, representative=drawn.astype(np.float32), recurrent=recurrent)
+    told = stored(model, mode, recurrent)
+    assert told.bits.get("layer", 32.0) == pytest.approx(kernel_bits(done.file))
+    partly = kind == "separable" and mode == "dynamic_range"
+    assert ("layer" in told.skipped) == ("layer" not in told.bits or partly)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "reason"),
+    [
+        ("small_dense", "dynamic_range", "1,023 weights, fewer than 1,024, stay in float32"),
+        ("separable", "dynamic_range", "depthwise_kernel: 576 weights, fewer than 1,024, stay in float32"),
+        ("small_lstm", "dynamic_range", "a matrix of its fused cell has 512 weights, fewer than 1,024, so the cell"),
+        ("volume", "int8", "3-D convolutions have only a floating point version"),
+    ],
+)
+def test_what_stays_in_float_is_told_with_the_reason(kind: str, mode: Any, reason: str) -> None:
+    shape, make = KINDS[kind]
+    inputs = tf_keras.Input(shape)
+    told = stored(tf_keras.Model(inputs, make()(inputs)), mode, "fused")
+    assert told.skipped["layer"].startswith(reason)
+
+
+def test_reports_and_rehearsals_tell_the_same(sources: Sources, apply: Apply) -> None:
+    done = apply("dynamic_range", sources("conv"))
+    technique = registry.technique("dynamic_range")
+    assert technique.rehearse is not None
+    model = built("conv")
+    told = technique.rehearse(model, resolve("dynamic_range", technique.params, {}), frozenset())
+    assert told.model is model
+    assert told.bits == {"conv2": 8.0, "digit": 8.0}
+    assert told.touched == {"conv2": "8 bits", "digit": "8 bits"}
+    assert dict(told.skipped) == dict(done.report.skipped) == {
+        "conv1": "144 weights, fewer than 1,024, stay in float32"
+    }  # fmt: skip

@@ -37,7 +37,7 @@ def test_half_the_products_are_gone_and_accuracy_stays(sources: Sources, apply: 
     figures = done.report.figures
     assert figures["macs"] == {"before": cost.macs(before), "after": cost.macs(after)}
     assert figures["parameters"] == {"before": before.count_params(), "after": after.count_params()}
-    assert 0.45 * cost.macs(before) <= cost.macs(after) <= 0.5 * cost.macs(before)
+    assert 0.42 * cost.macs(before) <= cost.macs(after) <= 0.5 * cost.macs(before)
     assert figures["layers"].keys() == {"conv1", "conv2"}
     for name, row in figures["layers"].items():
         assert row["what"] == "filters"
@@ -134,7 +134,7 @@ def test_a_fresh_start_keeps_the_structure_only(sources: Sources, apply: Apply) 
 
 def test_zeros_of_earlier_steps_stay(sources: Sources, apply: Apply) -> None:
     sparse = apply("magnitude_pruning", sources("dense"), target_sparsity=0.6, epochs=1)
-    done = apply("structured_pruning", sparse.main, held=frozenset({"sparsity"}), epochs=1)
+    done = apply("structured_pruning", sparse.main, held=frozenset({"sparsity"}), distribution="uniform", epochs=1)
     before, after = load_working(sparse.main), load_working(done.main)
     for name in ("hidden1", "hidden2", "digit"):
         kernels = [model.get_layer(name).kernel.numpy() for model in (before, after)]
@@ -145,7 +145,7 @@ def test_zeros_of_earlier_steps_stay(sources: Sources, apply: Apply) -> None:
 def test_channels_can_be_the_measure(sources: Sources, apply: Apply) -> None:
     done = apply("structured_pruning", sources("dense"), of="channels", distribution="uniform", epochs=1)
     rows = done.report.figures["layers"]
-    assert {name: row["after"] for name, row in rows.items()} == {"hidden1": 32, "hidden2": 20}
+    assert {name: row["after"] for name, row in rows.items()} == {"hidden1": 32, "hidden2": 16}, "multiples of 8"
     assert "sensitivity" not in done.report.figures
 
 

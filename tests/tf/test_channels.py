@@ -518,10 +518,10 @@ def test_a_plan_costs_at_most_the_target_and_hardly_less(amount: float, measured
     decided = plan(found.groups, price, (1 - amount) * whole, steps, damages if measured else None)
     assert decided.reached
     kept = np.array([float(decided.kept[group.name]) for group in found.groups])
-    assert 0.95 * (1 - amount) * whole <= price(kept) <= (1 - amount) * whole
+    assert 0.85 * (1 - amount) * whole <= price(kept) <= (1 - amount) * whole
     for group in found.groups:
         assert 2 <= decided.kept[group.name] <= len(group.roots)
-        assert decided.kept[group.name] % 2 == 0
+        assert decided.kept[group.name] % 4 == 0
 
 
 def test_measured_damage_decides_who_loses() -> None:

@@ -24,8 +24,12 @@ Damages = Mapping[str, Mapping[int, float]]
 _STEPS_PER_GROUP = 4
 _BISECTIONS = 40
 _PARTS = (1, 2, 4)
-_CLOSE = 0.03
-_LEAST = 0.6
+# Whole steps are worth missing the target for: digits_cnn with multiples of 8, and 10% fewer products than asked for,
+# runs 1.87 times as fast as the original, but with multiples of 2 that come within 3% of the target only 1.24 times.
+_CLOSE = 0.15
+# On five sample models, two amounts and two seeds the validation loss after training lies 6% below that of the uniform
+# distribution with 0.5 and 4% with 0.75; without a limit single layers became bottlenecks (fashion_cnn: 37% above).
+_LEAST = 0.5
 
 
 def step(channels: int, round_to: int, heads: bool = False) -> int:
@@ -117,7 +121,7 @@ def plan(
 ) -> Plan:
     """How many channels to keep for a cost of at most the target, and as close to it as the steps allow.
 
-    Where whole steps end up more than 3% below the target, halves and then quarters of them are tried.
+    Where whole steps end up more than 15% below the target, halves and then quarters of them are tried.
 
     Args:
         groups: Of the model.
