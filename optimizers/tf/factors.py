@@ -13,7 +13,7 @@ from math import ceil, prod
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController
 
 Method = Literal["svd", "channel", "spatial", "tucker2"]
 Rank = tuple[int, ...]
