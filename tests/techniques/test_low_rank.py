@@ -111,11 +111,27 @@ def test_the_rehearsal_says_that_it_does_not_measure() -> None:
     assert any("measured sensitivity" in note for note in rehearse(wide(), params(), frozenset()).notes)
 
 
+@pytest.mark.parametrize("round_to", [4, 24])
+@pytest.mark.parametrize("amount", [0.3, 0.9])
+def test_an_amount_is_reached_or_a_note_says_so(amount: float, round_to: int) -> None:
+    found = rehearse(wide(), params(amount=amount, round_to=round_to, layers="conv, hidden"), frozenset())
+    costs = cost.layer_costs(wide())
+    removed = cost.macs(wide()) - cost.macs(found.model)
+    share = removed / (costs["conv"].macs + costs["hidden"].macs)
+    told = [note for note in found.notes if "instead of" in note]
+    assert told == [] if share >= amount - 0.02 else f"Removed {share:.0%}" in told[0]
+    assert share <= 0.9
+
+
 def test_chosen_layers_alone_are_touched(wide_file: Path, apply: Apply) -> None:
     done = apply("low_rank", wide_file, layers="hid*", epochs=1)
     assert set(done.report.figures["layers"]) == {"hidden"}
     assert "chosen" in done.report.skipped["conv"]
-    assert any("instead of 50%" in note for note in done.report.notes), "the convolution has most of the work"
+    costs = cost.layer_costs(wide())
+    share = costs["hidden"].macs / sum(each.macs for each in costs.values())
+    assert f"have {share:.0%} of the model's multiply-accumulates" in done.report.notes[0]
+    before, after = done.report.figures["macs"]
+    assert 0.45 * share < 1 - after / before < 0.6 * share
     with pytest.raises(NotApplicable, match=r"called hiden; there are stem, conv, hidden, digit\.$"):
         apply("low_rank", wide_file, layers="hiden")
 
