@@ -122,7 +122,7 @@ _LEFT_ALONE: tuple[tuple[Any, str], ...] = (
     ((_L.DepthwiseConv1D, _L.DepthwiseConv2D), "each channel has a small kernel of its own, with nothing to factor"),
     ((_L.SeparableConv1D, _L.SeparableConv2D), "it is factored already, into a depthwise and a pointwise kernel"),
     ((_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose), "transposed convolutions are left whole"),
-    (_L.RNN, "recurrent kernels are left whole: the runtime has fast cells for whole kernels only"),
+    (_L.RNN, "recurrent kernels are left whole: a recurrent cell has no place for factors"),
     (_L.MultiHeadAttention, "attention is left whole: its heads are products of small matrices already"),
     (_L.Embedding, "it is looked up, not multiplied, so factors would only add work"),
     (_L.Wrapper, "layers inside a wrapper are left whole"),

@@ -11,6 +11,7 @@ import numpy as np
 
 from optimizers.declarations import Rehearsal
 from optimizers.forecast import Forecast, StepForecast
+from optimizers.params import fields
 from optimizers.recipe import Recipe
 from optimizers.tf import build, cost, kernels, shapes
 
@@ -42,7 +43,8 @@ def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, 
         technique = step.technique
         if technique.rehearse is None:
             continue
-        more = (models,) if models else ()
+        named = any(f.kind == "model" for f in fields(technique.params))
+        more = (models,) if named else ()
         found: Rehearsal = technique.rehearse(model, step.params, held, *more)
         model, bits = found.model, {**bits, **found.bits}
         steps.append(

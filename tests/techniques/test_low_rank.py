@@ -152,5 +152,5 @@ def test_the_deployed_file_does_the_same_and_is_smaller(wide_file: Path, apply: 
 
 
 def test_an_impossible_amount_is_refused() -> None:
-    with pytest.raises(InvalidParameter, match=r"amount must be a number in \[0.05, 0.95\]"):
+    with pytest.raises(InvalidParameter, match=r"amount must be a number in \[0.05, 0.9\]"):
         params(amount=1.0)
