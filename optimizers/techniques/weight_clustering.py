@@ -27,12 +27,18 @@ class WeightClusteringParams(TrainingParams):
         high=256,
         step=1,
     )
+    # On validation with 16 clusters (two seeds, int8) linear against k-means++: digits_cnn 0.995 and 0.988, digits_lstm
+    # 0.984 and 0.987, fashion_cnn 0.847 and 0.860; level within what 300 to 600 examples can tell. The compressed files
+    # are 13, 16 and 23% smaller, because evenly spaced values are used unevenly.
     initialization: Literal["linear", "density_based", "random", "kmeans_plus_plus"] = param(
         "linear",
         label="Initial values",
         help="Evenly spaced, denser where weights are, drawn at random, or by k-means++; training moves them anyway.",
         advanced=True,
     )
+    # On validation with 16 clusters, folding after 2-D convolutions as well costs digits_cnn 0.7 points (two seeds) and
+    # fashion_cnn 2.7 (one seed, the float model). It makes their compressed int8 files 6 and 8% smaller, float32 files
+    # 24 and 21%.
     fold_batch_norm: Literal["where_needed", "always", "never"] = param(
         "where_needed",
         label="Fold batch normalization first",

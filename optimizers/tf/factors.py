@@ -20,7 +20,7 @@ Rank = tuple[int, ...]
 _TINY = 1e-9
 """Singular values below this part of the largest are rounding errors."""
 
-# LiteRT 2.3 (XNNPACK, float32, one thread, AVX2), 151 pairs of a layer and its factors. Time goes up in steps of 16
+# LiteRT 2.3 (XNNPACK, float32, one thread, AVX2), 179 pairs of a layer and its factors. Time goes up in steps of 16
 # outputs, those up to 8 cost half a step, and each output costs as much as 10 inputs more than there are. With that,
 # and an operator at the price of 2,000 multiply-accumulates in a layer that runs once and 7,500 in one that runs at
 # many places, the ratio of times is predicted within 17% (one standard deviation). The smallest Dense that gained
