@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from optimizers import registry
+from optimizers.datasets import drawn
 from optimizers.engine import origins
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Recipes = Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")]
+Data = Annotated[str, typer.Option("--data", help="sample:NAME or a file; random inputs where there are no data.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the store and the history.")]
 
 
@@ -160,15 +163,16 @@ def inspect(
 @app.command()
 def forecast(
     model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
-    data: Annotated[str, typer.Option("--data", help="sample:NAME or a file (.npz, .csv).")],
-    recipe: Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")],
+    recipe: Recipes,
+    data: Data = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Tell what recipes would do, without training: layers touched and left alone, size, time."""
     recipes = [parse(text) for text in recipe]
     with _Opened(home) as queue:
-        found = [(r.text, queue.driver.forecast(model, data, r)) for r in recipes]
+        uri = _data_for(queue, model, data)
+        found = [(r.text, queue.driver.forecast(model, uri, r)) for r in recipes]
     if as_json:
         _print([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])
         return
@@ -188,8 +192,8 @@ def forecast(
 @app.command()
 def run(
     model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
-    data: Annotated[str, typer.Option("--data", help="sample:NAME or a file (.npz, .csv).")],
-    recipe: Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")],
+    recipe: Recipes,
+    data: Data = "",
     as_json: Json = False,
     home: Home = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="For everything random.")] = 0,
@@ -201,10 +205,11 @@ def run(
             _say(f"Warning: {checked.text}: {warning}")
     with _Opened(home) as queue:
         origins.resolve_model(model)  # a wrong name is told before anything is read
-        reference, dataset = queue.driver.inspect_dataset(data)
+        uri = _data_for(queue, model, data)
+        reference, dataset = queue.driver.inspect_dataset(uri)
         _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
-        runs = queue.submit(model, data, recipes, seed=seed)
+        runs = queue.submit(model, uri, recipes, seed=seed)
         _follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]
         results = [_result(queue, r) for r in finished]
@@ -213,6 +218,15 @@ def run(
     else:
         _table(results)
     sys.exit(0 if all(r.state == "done" for r in finished) else 1)
+
+
+def _data_for(queue: JobQueue, model: str, data: str) -> str:
+    """The data named, or random inputs for the model where none are."""
+    if data:
+        return data
+    uri = drawn.for_model(queue.driver.inspect_model(model)[1])
+    _say(f"No data were named, so variants are compared with the original on random inputs: {uri}")
+    return uri
 
 
 class _Opened:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from optimizers.params import ParamSet
 from optimizers.records import DatasetRef, DatasetSummary, Direction, Kind, ModelRef, Task
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Need = Literal["train", "calibration", "teacher"]
 Property = Literal["sparsity", "clusters", "structure"]
+ALL_TASKS: frozenset[Task] = frozenset(get_args(Task))
 _FINE = 1000
 """Progress steps in one portion of a stage."""
 
@@ -36,7 +37,8 @@ class Part:
     """Examples of one part of a data set.
 
     ``x`` has shape (n, *input_shape). ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
-    regression.
+    regression. Where a model is to give several numbers per example, ``y`` has shape (n, numbers), and where there are
+    no labels (n, 0).
     """
 
     x: np.ndarray
@@ -199,7 +201,8 @@ class Evidence:
     """What metrics are computed from: the deployable file and, where asked for, its outputs on the test part.
 
     ``scores`` has shape (n, classes) for classification, (n,) for binary (probability of class 1) and regression;
-    ``y`` has shape (n,). ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline,
+    ``y`` has shape (n,). For reconstruction ``y`` are the inputs and for fidelity the baseline's outputs, in the shape
+    of ``scores``. ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline,
     taken in turn; both have shape (runs,).
     """
 
@@ -230,7 +233,7 @@ class Metric:
     direction: Direction
     needs: Literal["file", "predictions", "timing"]
     measure: Callable[[Evidence], Value]
-    tasks: frozenset[Task] = frozenset({"classification", "binary", "regression"})
+    tasks: frozenset[Task] = ALL_TASKS
     rank: int = 100
     percent: bool = False
     device_bound: bool = False

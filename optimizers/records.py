@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Task = Literal["classification", "binary", "regression"]
+Task = Literal["classification", "binary", "regression", "reconstruction", "fidelity"]
+"""What a model does with data. Without labels: ``reconstruction`` where its output is to be like its input, else
+``fidelity``, which is how close a variant's answers are to the original's."""
+
 Kind = Literal["keras", "keras_qat", "tflite"]
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Direction = Literal["lower", "higher"]
@@ -55,6 +58,14 @@ class TensorSpec(Record):
     dtype: str
 
 
+class InputRange(Record):
+    """Numbers that an input takes: from ``low`` to ``high``, only whole ones where ``whole``."""
+
+    low: float
+    high: float
+    whole: bool = False
+
+
 class ModelRef(Record):
     """Which model, exactly: where it came from and the digest of its file."""
 
@@ -79,6 +90,7 @@ class ModelSummary(Record):
 
     ``bridge_error`` is the largest absolute difference between the model as Keras 3 builds it and as tf_keras does, on
     random inputs. ``activation`` is that of the output layer, as far as it has one: it tells probabilities from logits.
+    ``input_ranges`` has what the model itself tells of the numbers that it expects.
     """
 
     format: str
@@ -90,6 +102,7 @@ class ModelSummary(Record):
     trainable_parameters: int
     bridge_error: float | None = None
     activation: str = ""
+    input_ranges: tuple[InputRange | None, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -103,7 +116,10 @@ class DatasetRef(Record):
 
 
 class DatasetSummary(Record):
-    """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty for regression."""
+    """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty where there are none.
+
+    Data without labels have the task ``fidelity``; ``drawn`` ones are random numbers and nobody's examples.
+    """
 
     task: Task
     input_shape: tuple[int, ...]
@@ -111,6 +127,7 @@ class DatasetSummary(Record):
     n_train: int
     n_validation: int
     n_test: int
+    drawn: bool = False
     classes: tuple[str, ...] = ()
     target_unit: str = ""
     features: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """Loads a data file, ``.npz`` or ``.csv``, from wherever it came: a path, or an upload.
 
 ``.npz``: arrays ``x_train``, ``y_train`` and, if there are any, ``x_validation`` (or ``x_val``), ``x_test`` with their
-``y_…``; or just ``x`` and ``y``. Capitals do not matter. ``.csv``: see `csv_tables`. Which task the labels mean: see
-`targets`. A missing part is split off from the training part, every class in proportion, always alike.
+``y_…``; or just ``x`` and ``y``. Without any ``y`` the examples have no labels. Capitals do not matter. ``.csv``: see
+`csv_tables`. Which task the labels mean: see `targets`. A missing part is split off from the training part, every class
+in proportion, always alike.
 
 Numbers are used as they are, not scaled: whatever scaling a model was trained with, the file must already have.
 """
@@ -82,6 +83,8 @@ def _from_arrays(arrays: dict[str, np.ndarray], name: str, task: Task | None) ->
     if len(shapes) > 1:
         told = ", ".join(f"{given[part][0]} {x.shape[1:]}" for part, x in xs.items())
         raise DataRefused(f"The examples in {name} differ in shape: {told}; make them alike.", code="shapes-differ")
+    if not _labelled(arrays):
+        return _without_labels(xs, name)
     labels = [_labels(y, title.replace("x", "y", 1), name) for title, _, y in given.values()]
     kinds = {"words" if y.dtype.kind in "SU" else "numbers" for y in labels}
     if len(kinds) > 1 or len({y.shape[1:] for y in labels}) > 1:
@@ -92,6 +95,22 @@ def _from_arrays(arrays: dict[str, np.ndarray], name: str, task: Task | None) ->
     ends = np.cumsum([len(x) for x in xs.values()])
     ys = dict(zip(xs, np.split(targets.y, ends[:-1]), strict=True))
     return _with_all_parts({part: Part(xs[part], ys[part]) for part in xs}, targets, name, ())
+
+
+def _labelled(arrays: dict[str, np.ndarray]) -> bool:
+    return any(title.startswith("y") for title in arrays)
+
+
+def _without_labels(xs: dict[str, np.ndarray], name: str) -> Dataset:
+    import numpy as np
+
+    parts = {part: Part(x, np.zeros((len(x), 0), np.float32)) for part, x in xs.items()}
+    targets = Targets(np.concatenate([part.y for part in parts.values()]), "fidelity")
+    note = (
+        f"{name} has no labels: steps that train learn what the original answers, and what is measured is how close a "
+        "variant's answers are to it, or, where a model gives back its input, how well it does."
+    )
+    return _with_all_parts(parts, targets, name, (note,))
 
 
 def _from_table(table: CsvTable, name: str, task: Task | None) -> Dataset:
@@ -119,7 +138,10 @@ def _from_table(table: CsvTable, name: str, task: Task | None) -> Dataset:
 
 def _pairs(arrays: dict[str, np.ndarray], name: str) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
     """The arrays by part: name of the examples' array, examples, labels."""
+    import numpy as np
+
     found: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
+    wanted = (("x", "y", "labels"), ("y", "x", "examples")) if _labelled(arrays) else ()
     endings = {part: [f"_{ending}" for ending in spellings] for part, spellings in _SPELLINGS.items()}
     if "x_train" not in arrays:
         endings["train"].append("")
@@ -129,13 +151,14 @@ def _pairs(arrays: dict[str, np.ndarray], name: str) -> dict[str, tuple[str, np.
             told = " and ".join(f"x{ending}" for ending in present)
             raise DataRefused(f"{name} has both {told}; keep one of them.", code="ambiguous-arrays")
         for ending in present:
-            for there, absent, what in (("x", "y", "labels"), ("y", "x", "examples")):
+            for there, absent, what in wanted:
                 if f"{absent}{ending}" not in arrays:
                     raise DataRefused(
                         f"{name} has {there}{ending} but no {what}; add an array {absent}{ending}.",
                         code="no-labels" if what == "labels" else "no-examples",
                     )
-            found[part] = (f"x{ending}", arrays[f"x{ending}"], arrays[f"y{ending}"])
+            x = arrays[f"x{ending}"]
+            found[part] = (f"x{ending}", x, arrays.get(f"y{ending}", np.zeros(x.shape[:1])))
     if "train" not in found:
         raise DataRefused(f"{name} has no examples to train on; name its arrays x_train and y_train, or x and y.",
                           code="no-examples")  # fmt: skip
@@ -214,7 +237,7 @@ def _with_all_parts(
         whole = given["train"]
         validation = splits.VALIDATION_SHARE if "validation" in missing else 0
         test = splits.TEST_SHARE if "test" in missing else 0
-        strata = whole.y if targets.classes else splits.target_bands(whole.y)
+        strata = whole.y if targets.classes else splits.target_bands(whole.y) if whole.y.ndim == 1 else whole.y.sum(1)
         split = splits.stratified(strata, validation=validation, test=test)
         pieces = zip(("train", "validation", "test"), split, strict=True)
         parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
@@ -272,6 +295,10 @@ def _preview(train: Part, classes: tuple[str, ...]) -> dict[str, object]:
     shape = train.x.shape[1:]
     if max(shape) > 1024:
         return {"kind": "none"}
+    if train.y.ndim == 2:  # no labels to show
+        unlabelled = _preview(Part(train.x, train.y.sum(axis=1)), classes)
+        labels = unlabelled.get("labels")
+        return {**unlabelled, "labels": [""] * len(labels)} if isinstance(labels, list) else unlabelled
     if len(shape) == 3 and shape[-1] in (1, 3, 4):
         return previews.images(train.x, train.y, classes)
     if len(shape) == 2 and min(shape) >= 8 and max(shape) <= 2 * min(shape):

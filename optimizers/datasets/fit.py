@@ -23,7 +23,8 @@ def check_fit(
 
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
     Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
-    one linear output unit.
+    one linear output unit. Without labels it is ``reconstruction`` where the output has the input's shape, else
+    ``fidelity`` to the original.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
@@ -53,6 +54,8 @@ def check_fit(
             "save them as integers.",
             code="dtype-differs",
         )
+    if data.task == "fidelity":
+        return "fidelity" if data.drawn or outputs[0].shape != inputs[0].shape else "reconstruction"
     return _task(outputs[0], data, called, activation)
 
 
@@ -124,6 +127,8 @@ def adapt_dataset(
         values = np.asarray(_numbers(data.summary.classes), np.float32)
         parts = [Part(part.x, values[part.y]) for part in parts]
         summary = summary.model_copy(update={"classes": ()})
+    if task == "reconstruction":
+        parts = [Part(part.x, part.x.astype(np.float32)) for part in parts]
     train, validation, test = parts
     return Dataset(train, validation, test, summary)
 

@@ -17,7 +17,7 @@ from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import Pool, Task
-from optimizers.errors import Cancelled, DataRefused, ModelRefused, Unexpected, WorkerDied
+from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
 from optimizers.recipe import Recipe, Step
@@ -31,6 +31,7 @@ from optimizers.records import (
     Run,
     StageRecord,
 )
+from optimizers.records import Task as TaskName
 from optimizers.settings import Settings
 
 _TASKS = "optimizers.engine.tasks"
@@ -86,6 +87,7 @@ class Driver:
         ref, summary = self.inspect_model(model, cancelled)
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
         check_fit(summary, data, dataset_ref.name)
+        check_examples(recipe, data)
         shape, whole = _open_shape(summary, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
         expected = forecasts.seconds(found, whole, data.n_train, self._trainings())
@@ -128,6 +130,7 @@ class Driver:
         dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
+        check_examples(recipe, data)
         shape = _open_shape(summary, data)
         self._look_ahead(run, recipe, cancelled)
         named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
@@ -177,7 +180,7 @@ class _Work:
             self.driver.history.update(self.run.id, stages=tuple(told))
         self.progress.stage(len(chain.stages) + 2, "Measuring the file")
         for file in (baseline, artifact):
-            self._evaluate(file)
+            self._evaluate(file, baseline)
         for file in (baseline, artifact):
             self._time(file, baseline)
         return {
@@ -221,7 +224,7 @@ class _Work:
         seconds = time.monotonic() - started
         return known, StageRecord(key=stage.key, technique=name, origin="store", seconds=seconds)
 
-    def _evaluate(self, artifact: Artifact) -> None:
+    def _evaluate(self, artifact: Artifact, baseline: Artifact) -> None:
         dataset = self.run.dataset
         key = predictions_key(artifact.digest, dataset, self.scope)
         with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
@@ -233,6 +236,7 @@ class _Work:
                 "work",
                 artifact=artifact.key,
                 predictions=key,
+                of_baseline=predictions_key(baseline.digest, dataset, self.scope),
                 dataset=dataset.uri,
                 summary=self.summary,
                 scope=self.scope,
@@ -281,11 +285,23 @@ class _Work:
         self.progress.waiting("Another run is computing the same step; its result will be shared.")
 
 
-def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> None:
-    """Raises `DataRefused` when the data set of that name does not fit the model."""
+def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:
+    """What the model does with the data. Raises `DataRefused` when the data set of that name does not fit it."""
     from optimizers.datasets import fit
 
-    fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
+    return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
+
+
+def check_examples(recipe: Recipe, data: DatasetSummary) -> None:
+    """Raises `NotApplicable` when a recipe trains and there are no examples to train on."""
+    if not data.drawn:
+        return
+    for step in recipe.complete().steps:
+        if "train" in step.technique.needs:
+            raise NotApplicable(
+                f"{step.technique.title} trains, and from random inputs nothing can be learned; bring data, or choose "
+                "steps that do not train."
+            )
 
 
 def _open_shape(model: ModelSummary, data: DatasetSummary) -> tuple[int, ...] | None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_CALIBRATED_ON_NOISE = (
+    "Calibrated on random inputs, since there are no data: the ranges of real ones may differ, and accuracy with them."
+)
+
+
 class Reporter(Protocol):
     """Where a task tells what it is doing."""
 
@@ -62,7 +67,7 @@ def run_stage(
     The report in the store tells, beside what the technique told, what its kernels hold (``survey``), those of the
     original model if this is the first step (``before``), and what a training took (``trained``).
     """
-    from optimizers.tf import survey
+    from optimizers.tf import survey, unlabelled
 
     declared = registry.technique(technique)
     store = Store(Settings().store)
@@ -73,10 +78,16 @@ def run_stage(
         assert artifact is not None, "the stage before this one is stored"
         source = store.path(artifact)
     resolved = resolve(technique, declared.params, params)
-    steps_taken = 0
+    steps_taken, drawn = 0, False
 
     def data() -> TrainingData:
-        return _adapted(dataset, ModelSummary.model_validate(summary)).for_training()
+        told = ModelSummary.model_validate(summary)
+        found = _adapted(dataset, told)
+        nonlocal drawn
+        drawn = found.summary.drawn
+        if found.summary.task == "fidelity":
+            return unlabelled.labelled_by(original, found, told.activation, remember)
+        return found.for_training()
 
     def progress(step: int, of: int, **metrics: float) -> None:
         nonlocal steps_taken
@@ -96,12 +107,13 @@ def run_stage(
             frozenset(held), {uri: origins.resolve_model(uri)[0] for uri in models}, remember,
         )  # fmt: skip
         told = declared.apply(context, resolved)
+        notes = [*told.notes, *([_CALIBRATED_ON_NOISE] if drawn and "calibration" in declared.needs else [])]
         seconds = time.monotonic() - started
         found = survey.of_stage(out / told.main, source, declared.produces, first=not parent)
         content = {
             "technique": technique,
             "skipped": dict(told.skipped),
-            "notes": list(told.notes),
+            "notes": notes,
             "figures": _plain(dict(told.figures)),
             "survey": [row.model_dump() for row in found.rows],
             "before": [row.model_dump() for row in found.before],
@@ -148,9 +160,19 @@ def _remembered(store: Store, key: str, compute: Callable[[], np.ndarray]) -> np
 
 
 def evaluate(
-    report: Reporter, *, artifact: str, predictions: str, dataset: str, summary: dict[str, Any], scope: str
+    report: Reporter,
+    *,
+    artifact: str,
+    predictions: str,
+    of_baseline: str,
+    dataset: str,
+    summary: dict[str, Any],
+    scope: str,
 ) -> list[dict[str, Any]]:
-    """Runs a deployable file on the test part and measures size and quality; its outputs stay in the store."""
+    """Runs a deployable file on the test part and measures size and quality; its outputs stay in the store.
+
+    Where there are no labels, the baseline's outputs, stored under ``of_baseline``, are what it is held against.
+    """
     import numpy as np
 
     from optimizers.litert import interpreter
@@ -166,8 +188,11 @@ def evaluate(
     if kept is None:
         report.emit("progress", step=0, of=len(data.test), metrics={})
         scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
+        y = data.test.y
+        if data.summary.task == "fidelity":
+            y = scores if predictions == of_baseline else _kept_scores(store, of_baseline)
         with store.draft() as out:
-            np.savez_compressed(out / "predictions.npz", scores=scores, y=data.test.y)
+            np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
     with np.load(store.path(kept), allow_pickle=False) as arrays:
         evidence = Evidence(file, data.summary.task, arrays["scores"], arrays["y"])
@@ -175,6 +200,16 @@ def evaluate(
         *_measure(evidence, "file", record.digest, scope),
         *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
     ]
+
+
+def _kept_scores(store: Store, key: str) -> np.ndarray:
+    """Outputs of a file that was evaluated before."""
+    import numpy as np
+
+    record = store.get(key)
+    assert record is not None, "the baseline is evaluated before its variants"
+    with np.load(store.path(record), allow_pickle=False) as arrays:
+        return np.asarray(arrays["scores"])
 
 
 def time_latency(

@@ -178,7 +178,7 @@ def _labelled(data: TrainingData, share: float, seed: int) -> np.ndarray | None:
         return None
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(data.train), bool)
-    groups = data.train.y if data.task != "regression" else np.zeros(len(data.train))
+    groups = data.train.y if data.classes else np.zeros(len(data.train))
     for label in np.unique(groups):
         members = random.permutation(np.flatnonzero(groups == label))
         chosen[members[: round(share * len(members))]] = True

@@ -48,8 +48,8 @@ def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | 
     """
     if params.class_weights == "none":
         return None
-    if data.task == "regression":
-        raise NotApplicable("Class weights need classes; this is a regression task. Set class_weights to 'none'.")
+    if not data.classes:
+        raise NotApplicable("Class weights need classes, and there are none here; set class_weights to 'none'.")
     counts = np.bincount(data.train.y)
     present = int((counts > 0).sum())
     return np.asarray(len(data.train) / (present * counts[data.train.y]), np.float32)

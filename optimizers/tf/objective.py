@@ -1,7 +1,7 @@
 """What a training minimizes: the task's own loss, the distance to a teacher's outputs, or a mixture of both.
 
-A teacher's outputs are computed once and travel beside the labels in one array: column 0 is the label, column 1 tells
-whether it may be used, the rest are the teacher's outputs.
+A teacher's outputs are computed once and travel beside the labels in one array: first the label (one column, or one for
+each number that the model is to give), then a column that tells whether it may be used, then the teacher's outputs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from optimizers.tf.outputs import output_activation
 _PROBES = 64
 _BATCH = 512
 _SMALLEST = 1e-7
+_OF_NUMBERS = ("regression", "reconstruction")
 Output = Literal["probabilities", "logits", "values"]
 
 
@@ -34,8 +35,8 @@ class Objective:
     Attributes:
         loss, metrics: For ``compile``.
         metric, metric_direction: Name of the task's own metric, and which direction is better.
-        train_targets: Shape (n, 1), or (n, 2 + outputs) where there is a teacher.
-        validation_targets: Of the validation part, shape (n, 1): labels only, or None without examples.
+        train_targets: Shape (n, labels), or (n, labels + 1 + outputs) where there is a teacher.
+        validation_targets: Of the validation part, shape (n, labels): labels only, or None without examples.
         targets_of: Targets of varied examples: (examples of shape (k, *example), their numbers in the train part).
         notes, figures: For the report.
     """
@@ -62,7 +63,8 @@ def objective(
     """What to minimize, as ``params.learn_from`` asks for it.
 
     Args:
-        model: A tf_keras model with one output of shape (n, classes) or (n, 1).
+        model: A tf_keras model with one output: of shape (n, classes) or (n, 1), or of any shape where the labels have
+            as many numbers.
         context: Data, and the original to learn from.
         params: All training settings.
         teacher: Instead of the original, a tf_keras model.
@@ -74,8 +76,8 @@ def objective(
     data = context.data()
     output = output_of(model, data)
     own, metric, direction = _own(output, model, data.task)
-    labels = data.train.y.reshape(-1, 1)
-    validation = data.validation.y.reshape(-1, 1) if len(data.validation) else None
+    labels = data.train.y.reshape(len(data.train), -1)
+    validation = data.validation.y.reshape(len(data.validation), -1) if len(data.validation) else None
     if params.learn_from == "labels" and labelled is None:
         return Objective(own, [metric], metric.name, direction, labels, validation, lambda x, picks: labels[picks])
     allowed = np.ones(len(labels), bool) if labelled is None else labelled
@@ -87,14 +89,14 @@ def objective(
     def targets_of(x: np.ndarray, picks: np.ndarray) -> np.ndarray:
         rows: np.ndarray = packed[picks]
         if guide:
-            rows[:, 2:] = guide.answers(x)
+            rows[:, labels.shape[1] + 1 :] = guide.answers(x)
         return rows
 
     kind = guide.output if guide else output
-    loss = _mixed_loss(own, output, kind, data.task, alpha, params.temperature)
+    loss = _mixed_loss(own, output, kind, labels.shape[1], alpha, params.temperature)
     figures = {"learned_from": params.learn_from, "teacher": guide.name} if guide else {}
     return Objective(
-        _Packed(loss), [_on_labels(metric)], metric.name, direction, packed, validation, targets_of,
+        _Packed(loss), [_on_labels(metric, labels.shape[1])], metric.name, direction, packed, validation, targets_of,
         figures=figures,
     )  # fmt: skip
 
@@ -110,9 +112,12 @@ def output_of(model: Any, data: TrainingData) -> Output:
     width = _width(model)
     if data.task == "classification" and width < max(2, len(data.classes)):
         raise NotApplicable(f"The data have {len(data.classes)} classes; the model tells only {width} apart.")
-    if data.task != "classification" and width > (2 if data.task == "binary" else 1):
-        raise NotApplicable(f"A {data.task} task needs one output value; the model gives {width}.")
-    if data.task == "regression":
+    if data.task == "binary" and width > 2:
+        raise NotApplicable(f"A binary task needs one output value or two; the model gives {width}.")
+    if data.task in _OF_NUMBERS:
+        wanted = int(np.prod(data.train.y.shape[1:]))
+        if width != wanted:
+            raise NotApplicable(f"The data have {wanted} numbers to estimate for an example; the model gives {width}.")
         return "values"
     activation = output_activation(model)
     if activation in ("softmax", "sigmoid"):
@@ -131,8 +136,8 @@ def _width(model: Any) -> int:
 
 def _own(output: Output, model: Any, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
     losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
-    if task == "regression":
-        return losses.MeanSquaredError(), metrics.MeanAbsoluteError(name="mae"), "lower"
+    if task in _OF_NUMBERS:
+        return _FlatSquaredError(), _FlatAbsoluteError(name="mae"), "lower"
     if _width(model) == 1:
         threshold = 0.0 if logits else 0.5
         metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
@@ -174,8 +179,8 @@ class _Guide:
         return np.concatenate(parts).reshape(len(x), -1).astype(np.float32)
 
 
-def _mixed_loss(own: Any, output: Output, teacher: Output, task: Task, alpha: float, temperature: float) -> Any:
-    """(targets of shape (n, 2 + outputs), predictions) to one loss per example.
+def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: float, temperature: float) -> Any:
+    """(targets of shape (n, labels + 1 + outputs), predictions) to one loss per example.
 
     The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
     temperature; for regression the squared difference.
@@ -186,15 +191,15 @@ def _mixed_loss(own: Any, output: Output, teacher: Output, task: Task, alpha: fl
 
     def loss(targets: Any, predicted: Any) -> Any:
         predicted = tf.reshape(predicted, (tf.shape(targets)[0], -1))
-        if targets.shape[1] == 1:  # validation comes with labels alone, and is measured by them
+        if targets.shape[1] == labels:  # validation comes with labels alone, and is measured by them
             return label_loss(targets, predicted)
-        hard = label_loss(targets[:, :1], predicted) * targets[:, 1] if alpha > 0 else 0.0
+        hard = label_loss(targets[:, :labels], predicted) * targets[:, labels] if alpha > 0 else 0.0
         if alpha >= 1:
             return hard
-        return alpha * hard + (1 - alpha) * soft(targets[:, 2:], predicted)
+        return alpha * hard + (1 - alpha) * soft(targets[:, labels + 1 :], predicted)
 
     def soft(answers: Any, predicted: Any) -> Any:
-        if task == "regression":
+        if output == "values":
             return tf.reduce_mean(tf.square(answers - predicted), axis=1)
         wanted, given = _logits(answers, teacher), _logits(predicted, output)
         wanted = tf.nn.log_softmax(wanted / temperature)
@@ -214,6 +219,20 @@ def _logits(values: Any, kind: Output) -> Any:
     return tf.math.log(tf.maximum(values, _SMALLEST)) if kind == "probabilities" else values
 
 
+class _FlatSquaredError(tf_keras.losses.MeanSquaredError):  # type: ignore[misc]
+    """Mean squared error over all numbers of an example, whatever shape the model gives them in."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return super().call(y_true, tf.reshape(y_pred, tf.shape(y_true)))
+
+
+class _FlatAbsoluteError(tf_keras.metrics.MeanAbsoluteError):  # type: ignore[misc]
+    """Mean absolute error, likewise."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(y_true, tf.reshape(y_pred, tf.shape(y_true)), sample_weight)
+
+
 class _Packed(tf_keras.losses.Loss):  # type: ignore[misc]
     """A loss for packed targets as ``compile`` takes it."""
 
@@ -225,11 +244,11 @@ class _Packed(tf_keras.losses.Loss):  # type: ignore[misc]
         return self._loss(tf.cast(y_true, tf.float32), y_pred)
 
 
-def _on_labels(metric: Any) -> Any:
-    """The metric on the label column of packed targets."""
+def _on_labels(metric: Any, labels: int) -> Any:
+    """The metric on the first columns of packed targets, the labels."""
 
     class OnLabels(type(metric)):  # type: ignore[misc]
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-            return super().update_state(y_true[:, :1], y_pred, sample_weight)
+            return super().update_state(y_true[:, :labels], y_pred, sample_weight)
 
     return OnLabels.from_config(metric.get_config())

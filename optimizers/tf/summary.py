@@ -16,6 +16,7 @@ from optimizers.tf.check import compare
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
 from optimizers.tf.outputs import output_activation
+from optimizers.tf.ranges import input_ranges
 
 
 def summarize(path: Path, name: str = "") -> records.ModelSummary:
@@ -44,6 +45,7 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
         trainable_parameters=_count(keras2.trainable_weights),
         bridge_error=error,
         activation=output_activation(keras2),
+        input_ranges=input_ranges(spec),
         notes=tuple(dict.fromkeys([*spec.notes, *emitter2.notes])),
     )
 

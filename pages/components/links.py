@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from optimizers import uploads
+from optimizers.datasets import drawn
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import UnknownName, UserError
 from optimizers.recipe import Recipe
@@ -67,6 +68,9 @@ def allow(uri: str, kind: str, queue: JobQueue) -> None:
         upload = uploads.find(rest, "model" if kind == "model" else "data", queue.settings)[1]
         if upload.scope != session.scope():
             raise UnknownName("This file was uploaded in another browser; upload it here to work with it.")
+    elif prefix == drawn.PREFIX and kind == "data":
+        if rest:  # without it, the page that shows the model finds out what suits it
+            drawn.parse(rest)
     elif prefix != "sample" or not rest:
         raise UserError(f"The address names no {noun} that can be opened here; choose a sample or upload a file.")
 

@@ -25,15 +25,16 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
         with st.spinner("Reading the model. The first time this takes a few seconds."):
             model, summary = queue.driver.inspect_model(chosen.model)
             dataset, data = queue.driver.inspect_dataset(chosen.data)
-        check_fit(summary, data)
+        task = check_fit(summary, data)
     except ParetoscopeError as error:
         st.error(error.message, icon=":material/block:")
         st.page_link("pages/model.py", label="Choose another model", icon=":material/arrow_back:")
         return False
+    examples = "random inputs" if data.drawn else "test examples"
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(
             f"**{model.name}** with {fmt.count(summary.parameters)} parameters on **{dataset.name}** "
-            f":gray[({TASKS[data.task].lower()}, {fmt.count(data.n_test)} test examples)]",
+            f":gray[({TASKS[task].lower()}, {fmt.count(data.n_test)} {examples})]",
             width="content",
         )
         st.page_link("pages/model.py", label="Change", icon=":material/swap_horiz:", query_params=chosen._asdict())

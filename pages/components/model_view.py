@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from optimizers.datasets import drawn
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
@@ -13,7 +14,8 @@ from optimizers.figures import examples
 from optimizers.figures import format as fmt
 from optimizers.figures.theme import CONFIG
 from optimizers.models import sample
-from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, TensorSpec
+from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Task, TensorSpec
+from pages.components import drawn_inputs, links
 from pages.components.links import Choice
 from pages.components.text import TASKS
 
@@ -31,15 +33,18 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     entry = sample.manifest().get(chosen.model.removeprefix("sample:"))
     _heading(model, entry)
     try:
+        if chosen.data == drawn_inputs.ANY:
+            chosen = chosen._replace(data=drawn.for_model(summary))
+            links.choose(chosen)
         with st.spinner("Reading the data."):
             dataset, data = queue.driver.inspect_dataset(chosen.data)
-        check_fit(summary, data)
+        task = check_fit(summary, data)
     except ParetoscopeError as error:
         _facts(summary, None)
         st.error(error.message, icon=":material/block:")
         _architecture(summary)
         return
-    _facts(summary, data)
+    _facts(summary, task)
     if st.button("Optimize this model", type="primary", icon=":material/arrow_forward:", icon_position="right"):
         st.switch_page("pages/optimize.py", query_params=chosen._asdict())
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
@@ -71,12 +76,12 @@ def _heading(model: ModelRef, entry: sample.SampleModel | None) -> None:
         st.markdown(entry.description)
 
 
-def _facts(summary: ModelSummary, data: DatasetSummary | None) -> None:
+def _facts(summary: ModelSummary, task: Task | None) -> None:
     facts = {
         "Parameters": fmt.count(summary.parameters),
         "Input": ", ".join(shape(spec) for spec in summary.inputs),
         "Output": ", ".join(shape(spec) for spec in summary.outputs),
-        "Task": TASKS[data.task] if data else "Not known yet",
+        "Task": TASKS[task] if task else "Not known yet",
         "Format": summary.format,
     }
     with st.container(horizontal=True, gap="medium"):
@@ -85,6 +90,9 @@ def _facts(summary: ModelSummary, data: DatasetSummary | None) -> None:
 
 
 def _data(dataset: DatasetRef, data: DatasetSummary) -> None:
+    if data.drawn:
+        drawn_inputs.controls(dataset, data)
+        return
     counts = {"train": data.n_train, "validation": data.n_validation, "test": data.n_test}
     st.markdown(
         f"**{dataset.name}**: "

@@ -9,7 +9,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.models import sample
-from pages.components import links, session
+from pages.components import drawn_inputs, links, session
 from pages.components.links import Choice
 from pages.components.text import TASKS
 
@@ -71,7 +71,10 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
         return
     origin = registry.dataset_origins().get("sample")
     data |= {f"sample:{name}": f"{name} (sample data)" for name in (origin.list() if origin else ())}
+    data[drawn_inputs.ANY] = "No data: random inputs"
     now = chosen or Choice("", "")
+    if now.data.startswith(drawn_inputs.ANY):
+        now = now._replace(data=drawn_inputs.ANY)
     for key, fresh, current, options in (
         ("own_model", "fresh_model", now.model, models),
         ("own_data", "fresh_data", now.data, data),

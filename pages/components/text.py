@@ -17,5 +17,11 @@ def code(text: str) -> str:
     return f"`{text.replace('`', chr(39))}`"
 
 
-TASKS = {"classification": "Classification", "binary": "Binary classification", "regression": "Regression"}
+TASKS = {
+    "classification": "Classification",
+    "binary": "Binary classification",
+    "regression": "Regression",
+    "reconstruction": "Reconstruction",
+    "fidelity": "Fidelity to the original",
+}
 """Tasks as people read them."""

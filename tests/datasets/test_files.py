@@ -123,7 +123,7 @@ def nan_at(*where):
         ({"x": X * np.inf, "y": Y}, "not-finite", "x in data.npz has 3200 infinite values; correct or"),
         ({"x": X * 1e300, "y": Y}, "not-finite", "x in data.npz has numbers beyond the range of float32; scale them."),
         ({"x": X, "y": Y * np.nan}, "not-finite", "y in data.npz has 50 NaN values"),
-        ({"x": X}, "no-labels", "data.npz has x but no labels; add an array y."),
+        ({"x": X, "x_test": X, "y_test": Y}, "no-labels", "data.npz has x but no labels; add an array y."),
         ({"y": Y}, "no-examples", "data.npz has y but no examples; add an array x."),
         (
             {"a": X, "b": Y},
@@ -348,3 +348,12 @@ def test_any_change_to_a_good_file_is_loaded_or_refused(npz, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     only_refuses(path)
+
+
+def test_examples_without_labels_are_split_alike_and_claim_no_labels(npz):
+    data = load_file(npz(x=X))
+    assert (data.summary.task, data.summary.classes, data.summary.drawn) == ("fidelity", (), False)
+    assert [part.y.shape for part in (data.train, data.validation, data.test)] == [(30, 0), (10, 0), (10, 0)]
+    assert set(data.summary.preview["labels"]) == {""}
+    assert len(data.summary.preview["labels"]) == len(data.summary.preview["images"])
+    np.testing.assert_array_equal(data.test.x, load_file(npz(x=X)).test.x)

@@ -1,0 +1,39 @@
+"""How often a variant decides as the original does, where nobody knows what is right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizers.declarations import Evidence, Metric, Value
+from optimizers.errors import NotApplicable
+from optimizers.metrics._evidence import predictions
+from optimizers.metrics._intervals import wilson
+
+
+def measure(evidence: Evidence) -> Value:
+    """Fraction in [0, 1] of examples with the same highest output as the baseline, with its Wilson interval.
+
+    Raises:
+        NotApplicable: There are no predictions, or the model does not give one number per class.
+    """
+    scores, original = predictions(evidence)
+    if scores.shape != original.shape or scores.ndim != 2 or scores.shape[1] < 2:
+        raise NotApplicable(f"Agreement needs one score per class, got an output of shape {scores.shape[1:]}.")
+    same = int(np.sum(scores.argmax(axis=1) == original.argmax(axis=1)))
+    low, high = wilson(same, len(scores))
+    return Value(value=same / len(scores), n=len(scores), low=low, high=high)
+
+
+METRIC = Metric(
+    name="agreement",
+    version="1",
+    title="Agreement",
+    unit="fraction",
+    direction="higher",
+    needs="predictions",
+    measure=measure,
+    tasks=frozenset({"fidelity"}),
+    rank=0,
+    percent=True,
+    help="Share of examples on which the file's highest output is the original's. It says nothing about what is right.",
+)

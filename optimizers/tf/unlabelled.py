@@ -1,0 +1,48 @@
+"""What to train towards where data have no labels: the original model's own answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from optimizers.declarations import Dataset, Memory, Part, TrainingData
+from optimizers.records import Task, digest_of_path
+from optimizers.tf.build import load_working
+
+_BATCH = 256
+
+
+def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory) -> TrainingData:
+    """The data with the original model's answers for labels, computed once per model and data set.
+
+    Args:
+        original: The model file.
+        data: Adapted to the model, of the task ``fidelity``.
+        activation: Of the model's output layer: softmax and a single sigmoid tell classes apart, everything else gives
+            numbers.
+        remember: Keeps the answers for other stages.
+    """
+    parts = {"train": data.train, "validation": data.validation}
+
+    def answers() -> np.ndarray:
+        model = load_working(original)
+        x = np.concatenate([part.x for part in parts.values()])
+        rows = [np.asarray(model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
+        return np.concatenate(rows).reshape(len(x), -1).astype(np.float32)
+
+    found = remember({"answers_of": digest_of_path(original), "parts": sorted(parts)}, answers)
+    task, y, classes = _meaning(found, activation)
+    cut = len(data.train)
+    train, validation = Part(data.train.x, y[:cut]), Part(data.validation.x, y[cut:])
+    return TrainingData(train, validation, task, classes)
+
+
+def _meaning(answers: np.ndarray, activation: str) -> tuple[Task, np.ndarray, tuple[str, ...]]:
+    """Task, targets and classes that answers of shape (n, outputs) stand for."""
+    width = answers.shape[1]
+    if width > 1 and activation == "softmax":
+        return "classification", answers.argmax(axis=1), tuple(map(str, range(width)))
+    if width == 1 and activation == "sigmoid":
+        return "binary", (answers[:, 0] > 0.5).astype(np.int64), ("0", "1")
+    return "regression", answers[:, 0] if width == 1 else answers, ()
