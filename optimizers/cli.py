@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -197,6 +198,9 @@ def run(
     as_json: Json = False,
     home: Home = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="For everything random.")] = 0,
+    keras: Annotated[
+        Path | None, typer.Option("--keras", help="Folder for the optimized float models, as Keras 3 files.")
+    ] = None,
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
     recipes = [parse(text) for text in recipe]
@@ -213,6 +217,9 @@ def run(
         _follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]
         results = [_result(queue, r) for r in finished]
+        if keras is not None:
+            for r, result in zip(finished, results, strict=True):
+                result["keras"] = _exported(queue, r, keras)
     if as_json:
         _print(results)
     else:
@@ -292,6 +299,21 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
     }
 
 
+def _exported(queue: JobQueue, run: Run, folder: Path) -> str | None:
+    """Path of a run's optimized model as a Keras 3 file; None, and a sentence on standard error, if there is none."""
+    if run.state != "done":
+        return None
+    try:
+        source = queue.driver.export_keras3(run)
+    except ParetoscopeError as error:
+        _say(f"{run.recipe}: {error.message}")
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{run.id}.keras"
+    shutil.copyfile(source, target)
+    return str(target)
+
+
 def _stage(queue: JobQueue, stage: StageRecord) -> dict[str, Any]:
     """A stage with what its step told and what is in its kernels."""
     artifact = queue.store.get(stage.key)
@@ -313,8 +335,9 @@ def _table(results: Iterable[dict[str, Any]]) -> None:
             print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}")
         for sentence in result["lost"]:
             print(f"    Lost: {sentence}")
-        if result["artifact"]:
-            print(f"    {result['artifact']}")
+        for name in ("artifact", "keras"):
+            if result.get(name):
+                print(f"    {result[name]}")
 
 
 def _print(value: Any) -> None:

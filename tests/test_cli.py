@@ -115,3 +115,19 @@ def test_bad_input_is_one_clear_sentence_and_status_two(tmp_path, changes, words
     assert last.startswith("Error: ")
     assert words in last
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_optimized_model_comes_back_as_a_keras_3_file(tmp_path):
+    import keras
+
+    words = ["run", "--model", "sample:penguins_mlp", "--data", "sample:penguins", "--recipe", "int8", "--recipe",
+             "magnitude_pruning(target_sparsity=0.5, epochs=1)", "--json", "--home", tmp_path / "home",
+             "--keras", tmp_path / "out"]  # fmt: skip
+    done = cli(*words)
+    assert done.returncode == 0, done.stderr
+    plain, pruned = json.loads(done.stdout)
+    assert plain["keras"] is None
+    assert "leaves a Keras model" in done.stderr
+    kernels = [w.numpy() for w in keras.models.load_model(pruned["keras"]).weights if w.ndim == 2]
+    assert sum((k == 0).sum() for k in kernels) > 0.3 * sum(k.size for k in kernels)

@@ -12,7 +12,7 @@ from optimizers import registry
 from optimizers.engine import origins
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
-from optimizers.engine.plan import Plan, Stage, plan, predictions_key, rehearsal_key, scope_of, summary_key
+from optimizers.engine.plan import Plan, Stage, export_key, plan, predictions_key, rehearsal_key, scope_of, summary_key
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device
@@ -113,6 +113,32 @@ class Driver:
         runs = self.history.runs(states=("done", "failed", "cancelled"), limit=_REMEMBERED_RUNS)
         told = [stage.trained for run in runs for stage in run.stages if stage.trained]
         return [Trained.model_validate(trained) for trained in told]
+
+    # giving back --------------------------------------------------------------------------------------------------
+
+    def export_keras3(self, run: Run, cancelled: Callable[[], bool] = lambda: False) -> Path:
+        """The optimized model of a run, before it was converted, as a Keras 3 file. Written once, then remembered.
+
+        Raises:
+            NotApplicable: No step of the run left a Keras model, as when only a conversion was asked for.
+            ModelRefused: ``not-in-keras3``, where Keras 3 cannot hold the model.
+        """
+        kept = [self.store.get(stage.key) for stage in run.stages]
+        models = [artifact for artifact in kept if artifact is not None and artifact.kind == "keras"]
+        if not models:
+            raise NotApplicable(
+                f"No step of {run.recipe!r} leaves a Keras model: converting is all it does to the original. Add a "
+                "step that changes the model, or take the original."
+            )
+        key = export_key(models[-1].key, "keras3")
+        known = self.store.get(key)
+        if known is None:
+            log = str(self.settings.logs / f"{key[:16]}.log")
+            task = Task(
+                f"{_TASKS}:export_keras3", {"source": models[-1].key, "key": key}, "tensorflow", "interactive", log
+            )
+            known = Artifact.model_validate(self.executor.run(task, lambda event: None, cancelled))
+        return self.store.path(known)
 
     # running ------------------------------------------------------------------------------------------------------
 

@@ -106,6 +106,11 @@ def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str
     return digest_of({"format": _FORMAT, "memory": identity, "data": data, "versions": work_versions()})
 
 
+def export_key(stage: str, form: str) -> str:
+    """Key of a stage's model in another file format."""
+    return digest_of({"format": _FORMAT, "export": form, "stage": stage, "versions": work_versions()})
+
+
 def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:
     """Key of what a recipe would do to a model, found without training."""
     steps = [
@@ -114,6 +119,12 @@ def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:
     ]
     versions = work_versions()
     return digest_of({"format": _FORMAT, "rehearsal": steps, "root": root, "scope": scope, "versions": versions})
+
+
+def proposal_key(model: ModelRef, dataset: DatasetRef, scope: str) -> str:
+    """Key of the preparations of a data set that were tried on a model."""
+    tried = {"model": model.digest, "data": dataset.digest, "scope": scope}
+    return digest_of({"format": _FORMAT, "proposal": tried, "versions": work_versions()})
 
 
 def _stage(

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import tf_keras
 
+from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
-from optimizers.models.reader.spec import ArchiveWeights, CheckpointWeights, ModelSpec
+from optimizers.models.reader.spec import ArchiveWeights, CheckpointWeights, LayerSpec, ModelSpec
 from optimizers.tf.checkpoint import fill_from_checkpoint
 from optimizers.tf.dialects import Dialect, Keras2, Keras3
 from optimizers.tf.emit import Emitter
@@ -120,3 +122,56 @@ def _without_training_state(data: bytes) -> bytes:
 def load_working(path: Path) -> tf_keras.Model:
     """The model in any file that the reader accepts, as tf_keras builds it. Raises `ModelRefused`."""
     return build_tf_keras(read(path))
+
+
+def save_keras3(working: Path, out: Path) -> float:
+    """Writes a model as a Keras 3 archive, which ``keras.models.load_model`` reads without this package.
+
+    Args:
+        working: Any file that the reader accepts, above all one that a stage left.
+        out: Must end in ``.keras``. Written only if the file, loaded by Keras itself, does what the model does.
+
+    Returns:
+        The largest absolute difference between the outputs of the two, on two random examples.
+
+    Raises:
+        ModelRefused: ``not-in-keras3`` where Keras 3 has no counterpart or computes something else; also whatever
+            reading and building raise.
+    """
+    from optimizers.tf.check import compare_files
+
+    if out.suffix != ".keras":
+        raise ValueError(f"A Keras file must be called *.keras, got {out.name!r}.")
+    spec = read(working)
+    _refuse_own_activations(spec.root)
+    model = build_keras3(spec)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        draft = Path(folder) / out.name
+        model.save(draft)
+        try:
+            loaded = keras.models.load_model(draft, compile=False)
+        except Exception as error:
+            raise ModelRefused(
+                "Keras 3 cannot load its own file of this model, as happens where several nested models share a layer; "
+                "keep the Keras 2 file.",
+                code="not-in-keras3",
+                detail=str(error),
+            ) from error
+        difference = compare_files(spec, loaded)
+        draft.replace(out)
+    return difference
+
+
+def _refuse_own_activations(model: LayerSpec) -> None:
+    """Keras 2's hard sigmoid has another slope than Keras 3's; a file with it could be read by nobody else."""
+    inner = list(model.graph.layers) if model.graph is not None else []
+    for part in model.parts.values():
+        inner.extend(part if isinstance(part, list) else [part])
+    if "keras2_hard_sigmoid" in (model.options.get("activation"), model.options.get("recurrent_activation")):
+        raise ModelRefused(
+            f"{model.where[0].upper()}{model.where[1:]} uses the hard_sigmoid of Keras 2, which Keras 3 computes "
+            "differently; train the model with sigmoid instead, or keep the Keras 2 file.",
+            code="not-in-keras3",
+        )
+    for layer in inner:
+        _refuse_own_activations(layer)

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizers.errors import ModelRefused
 from optimizers.models.reader.spec import ModelSpec
-from optimizers.tf.build import emit_both
+from optimizers.tf.build import build_tf_keras, emit_both
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
 from optimizers.tf.probes import open_sizes, random_inputs
@@ -55,6 +55,23 @@ def compare(spec: ModelSpec, keras2: Built, keras3: Built) -> float:
         f"(they differ by {difference.absolute:.2g}); replace that layer and save the model again.",
         code="bridge-differs",
     )
+
+
+def compare_files(spec: ModelSpec, exported: Any) -> float:
+    """Largest absolute difference between a model and a Keras 3 file made from it, as Keras itself loaded that.
+
+    Raises:
+        ModelRefused: ``not-in-keras3`` where they differ by more than `TOLERANCE` times the largest output.
+    """
+    _, first, second = _run_both(spec, build_tf_keras(spec), exported)
+    agreement = agreement_of(first, second)
+    if agreement.relative > TOLERANCE:
+        raise ModelRefused(
+            f"As a Keras 3 file the model computes something else (outputs differ by {agreement.absolute:.2g}), so "
+            "none is written; keep the Keras 2 file.",
+            code="not-in-keras3",
+        )
+    return agreement.absolute
 
 
 def agreement_of(first: list[np.ndarray], second: list[np.ndarray]) -> Agreement:

@@ -19,7 +19,6 @@ from optimizers.tf.layers import LAYERS, Operation
 
 _FORMATS = (None, "channels_last")
 _ABSENT_IN_KERAS2: dict[str, dict[str, tuple[Any, ...]]] = {
-    "SimpleRNN": {"zero_output_for_mask": (False,)},
     **{f"ConvLSTM{n}D": {"zero_output_for_mask": (False,)} for n in (1, 2, 3)},
     "BatchNormalization": {"synchronized": (False,)},
     "LayerNormalization": {"rms_scaling": (False,)},

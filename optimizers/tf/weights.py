@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizers.errors import ModelRefused
 from optimizers.models.reader.hdf5 import Hdf5
+from optimizers.models.reader.layouts import stored_path
 from optimizers.models.reader.spec import INPUT, LayerSpec
 from optimizers.models.reader.values import shown
 
@@ -94,7 +95,7 @@ def settle(layer: Any) -> None:
 def fill_from_archive(root: LayerSpec, layers: Layers, file: Hdf5) -> None:
     """Weights of a Keras archive, where layer number ``i`` of a class is at ``layers/<class>_<i>/vars/<n>``."""
     for spec in weighted_layers(root, layers):
-        _fill_path(layers[spec], spec, spec.archive_path, file)
+        _fill_path(layers[spec], spec, stored_path(spec.archive_path, file), file)
 
 
 def _fill_path(layer: Any, spec: LayerSpec | None, path: str, file: Hdf5) -> None:
@@ -117,8 +118,9 @@ def _fill_path(layer: Any, spec: LayerSpec | None, path: str, file: Hdf5) -> Non
 def _inner_path(path: str, name: str, inner: Any, spec: LayerSpec | None, file: Hdf5) -> str:
     """Path of an inner layer; Keras 2 and 3 differ in the leading underscore of attention's parts."""
     if spec is not None and name.startswith("cells/"):
-        return spec.archive_path
-    plain, private = f"{path}/{name}", f"{path}/_{name}"
+        return stored_path(spec.archive_path, file)
+    separator = "\\" if "\\" in path else "/"
+    plain, private = f"{path}{separator}{name}", f"{path}{separator}_{name}"
     return private if file.node(plain) is None and file.node(private) is not None else plain
 
 

@@ -19,6 +19,7 @@ too-large            beyond `LIMITS`
 unsafe-file          links, external storage, bad names, encryption, object types
 unsafe-config        the graph hands an object to a layer
 unsafe-layer         a layer that runs code (Lambda and the like)
+toolkit-wrapper      a layer still wrapped by the TensorFlow Model Optimization Toolkit
 custom-layer         a layer class that is not part of Keras
 custom-function      an activation, regularizer or constraint that is not part of Keras
 subclassed-model     a model class that is not part of Keras
@@ -27,6 +28,7 @@ unsupported-op       an operation that is not supported here
 unsupported-option   an option that is not supported here
 already-quantized    Keras quantized the model before
 weights-mismatch     weights that do not fit the layers (raised when the model is built)
+not-in-keras3        cannot be written as a Keras 3 file (raised when it is exported)
 bridge-differs       Keras 2 and Keras 3 compute different outputs (raised when it is checked)
 ===================  ==================================================================
 """

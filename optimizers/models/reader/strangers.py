@@ -10,6 +10,32 @@ from optimizers.models.reader.values import OURS, shown
 _FIRST_PARTY = ("keras", "tf_keras", "tensorflow")
 _CODE = frozenset({"Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"})
 _LOOKUP = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"})
+_TOOLKIT = {
+    "PruneLowMagnitude": "give the model that tfmot.sparsity.keras.strip_pruning(model) returns.",
+    "ClusterWeights": "give the model that tfmot.clustering.keras.strip_clustering(model) returns.",
+    **dict.fromkeys(
+        ("QuantizeLayer", "QuantizeWrapper", "QuantizeWrapperV2", "QuantizeAnnotate"),
+        "give the float model from before quantization; quantization-aware training can be done here.",
+    ),
+}
+"""Wrappers that the TensorFlow Model Optimization Toolkit leaves in a model, and how to get rid of them."""
+WAYS_OUT = {
+    **dict.fromkeys(("GroupQueryAttention", "GroupedQueryAttention"), "use MultiHeadAttention"),
+    "ReversibleEmbedding": "use Embedding and Dense",
+    **{
+        f"Adaptive{kind}Pooling{n}D": f"use {kind}Pooling{n}D with a fixed window, or Global{kind}Pooling{n}D"
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
+    },
+    **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "compute spectrograms before the model and feed them"),
+    **dict.fromkeys(
+        ("AutoContrast", "Equalization", "ContrastLimitedAdaptiveHistogramEqualization", "Solarization"),
+        "change images before the model",
+    ),
+    "RandomCrop": "use CenterCrop or Resizing, and crop at random in the training data",
+    **dict.fromkeys(("Pipeline", "MaxNumBoundingBoxes"), "do this to the data before the model"),
+}
+"""Built-in layers that cannot be carried between the Kerases, and what to do instead."""
 _APPLICATIONS = ("keras.src.applications.", "tf_keras.src.applications.")
 OUR_CLASSES = frozenset({"Operation", "RMSNormalization", "LayerScale", "StochasticDepth", "CustomScaleLayer"})
 """Layer classes that ``optimizers.tf`` registers in the files it writes."""
@@ -46,6 +72,12 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
             "never done here; replace it by built-in layers and save the model again.",
             code="unsafe-layer",
         )
+    if bare in _TOOLKIT:
+        return ModelRefused(
+            f"Layer {name!r} is a {bare} wrapper of the TensorFlow Model Optimization Toolkit, which was left in the "
+            f"model; {_TOOLKIT[bare]}",
+            code="toolkit-wrapper",
+        )
     if bare in _LOOKUP:
         return ModelRefused(
             f"Layer {name!r} is a {bare} layer, which looks values up in tables; take it out of the model and feed "
@@ -58,9 +90,9 @@ def refuse_layer(description: dict[str, Any], name: str, foreign: bool) -> Model
             "built-in layers and save the model again.",
             code="custom-layer",
         )
+    way_out = WAYS_OUT.get(bare, "replace it by other built-in layers")
     return ModelRefused(
-        f"Layer {name!r} is of class {kind!r}, which is not supported; replace it by other built-in layers and save "
-        "the model again.",
+        f"Layer {name!r} is of class {kind!r}, which is not supported; {way_out}, and save the model again.",
         code="unsupported-layer",
     )
 
