@@ -182,6 +182,16 @@ def test_weights_that_do_not_fit(change: Callable[[h5py.File], None], specimen: 
     assert "'dense" in refusal.value.message
 
 
+def test_a_file_can_be_built_from_again_and_again(specimen: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from optimizers.models.reader import hdf5
+
+    spec = read(specimen("frozen").keras)
+    size = sum(4 * weight.shape.num_elements() for weight in build_tf_keras(spec).weights)
+    monkeypatch.setattr(hdf5, "LIMITS", Limits(weight_bytes=size + 8))
+    for _ in range(3):
+        build_tf_keras(spec)
+
+
 def test_match_names() -> None:
     assert match_names(["d/kernel", "d/bias"], ["d/bias:0", "d/kernel:0"], "x") == [1, 0]
     assert match_names(["m/a/kernel", "m/b/kernel"], ["b/kernel:0", "a/kernel:0"], "x") == [1, 0]

@@ -38,6 +38,7 @@ class Hdf5:
     def __init__(self, data: bytes) -> None:
         """Opens the bytes. Raises `ModelRefused` (``bad-file``) when they are no HDF5 file."""
         self._read_bytes = 0
+        self._counted: set[str] = set()
         try:
             self._file = h5py.File(io.BytesIO(data), "r")
         except Exception as error:
@@ -104,7 +105,9 @@ class Hdf5:
         if not plain and not opaque:
             raise _unsafe(f"has data of type {shown(dataset.dtype)} at {shown(path)!r}")
         declared = math.prod(dataset.shape) * width
-        self._read_bytes += declared
+        if path not in self._counted:  # a model may be built several times from one file
+            self._counted.add(path)
+            self._read_bytes += declared
         too_sparse = declared > 1 << 20 and declared > LIMITS.hdf5_ratio * max(dataset.id.get_storage_size(), 1)
         if self._read_bytes > LIMITS.weight_bytes or too_sparse:
             raise ModelRefused(
