@@ -25,7 +25,12 @@ class Settings(BaseSettings):
     )
     task_minutes: float = Field(default=120, gt=0, description="Longest time one step of a run may take.")
     memory_mib: int = Field(default=8192, ge=512, description="Most memory one worker process may use.")
+    reading_seconds: float = Field(
+        default=60, ge=1, description="Most computing time for reading an uploaded file the first time."
+    )
+    reading_mib: int = Field(default=2048, ge=64, description="Most memory that reading an uploaded file may add.")
     upload_mib: int = Field(default=200, ge=1, le=2048, description="Largest file a visitor may upload.")
+    session_mib: int = Field(default=1000, ge=1, description="Most that the uploads of one visitor may take up.")
 
     @cached_property
     def store(self) -> Path:

@@ -17,6 +17,8 @@ from optimizers.settings import Settings
 
 PREFIX = "upload"
 KEPT_FOR = timedelta(days=7)
+MOST_FILES = 50
+"""Uploads that one visitor may have at the same time."""
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _CONTENT, _RECORD = "content", "upload.json"
@@ -47,8 +49,9 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
         scope: Whose it is.
 
     Raises:
-        UserError: The file is empty or larger than the limit.
+        UserError: The file is empty or larger than the limit, or the visitor has no room left.
     """
+    expire(settings)
     token = secrets.token_hex(16)
     draft = settings.uploads / f".{token}"
     draft.mkdir(parents=True, mode=0o700)
@@ -59,6 +62,7 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
         for known in listed(scope, settings):
             if (known.digest, known.name, known.kind) == (digest, shown, kind):
                 return known.uri
+        _check_room(listed(scope, settings), size, shown, settings)
         upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
         (draft / _RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
         draft.rename(settings.uploads / token)
@@ -73,6 +77,8 @@ def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tupl
     if not _TOKEN.fullmatch(token) or not (folder / _RECORD).exists():
         raise UnknownName("This upload is not here any more; please upload the file again.")
     upload = Upload.model_validate_json((folder / _RECORD).read_text(encoding="utf-8"))
+    if upload.uploaded_at < now() - KEPT_FOR:
+        raise UnknownName(f"The upload {upload.name} has expired; please upload the file again.")
     if upload.kind != kind:
         raise UnknownName(f"The upload {upload.name} is a {upload.kind} file, but a {kind} file is needed here.")
     return folder / _CONTENT, upload
@@ -97,6 +103,18 @@ def expire(settings: Settings, before: datetime | None = None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             gone += 1
     return gone
+
+
+def _check_room(mine: list[Upload], size: int, name: str, settings: Settings) -> None:
+    free = f"every upload is deleted after {KEPT_FOR.days} days, or work with a file that is already here."
+    if len(mine) >= MOST_FILES:
+        raise UserError(f"{name} was not kept because you have {MOST_FILES} uploads, the most there may be; {free}")
+    taken = sum(upload.size_bytes for upload in mine)
+    if taken + size > settings.session_mib * 2**20:
+        raise UserError(
+            f"{name} was not kept because your uploads would take up more than {settings.session_mib} MiB together; "
+            f"{free}"
+        )
 
 
 def _copy(content: BinaryIO, target: Path, most_mib: int, name: str) -> int:

@@ -75,3 +75,30 @@ def test_old_uploads_are_forgotten(settings):
     assert uploads.expire(settings, before=now() + timedelta(seconds=1)) == 1
     with pytest.raises(UnknownName):
         uploads.find(token(uri), "model", settings)
+
+
+def test_expired_uploads_are_not_given_out_and_go_when_the_next_one_comes(settings, monkeypatch):
+    uri = keep(settings)
+    monkeypatch.setattr(uploads, "KEPT_FOR", timedelta(seconds=-1))
+    with pytest.raises(UnknownName, match=r"has expired; please upload the file again\.$"):
+        uploads.find(token(uri), "model", settings)
+    keep(settings, b"other")
+    assert not (settings.uploads / token(uri)).exists()
+
+
+def test_a_visitor_has_room_for_so_many_bytes_and_others_have_their_own(tmp_path):
+    settings = Settings(home=tmp_path, upload_mib=1, session_mib=1)
+    first = keep(settings, b"a" * 600_000)
+    with pytest.raises(UserError, match=r"more than 1 MiB together; .+\.$"):
+        keep(settings, b"b" * 600_000)
+    assert keep(settings, b"a" * 600_000) == first
+    assert keep(settings, b"b" * 600_000, scope="session:b")
+    assert len(list(settings.uploads.iterdir())) == 2
+
+
+def test_a_visitor_may_have_so_many_files(settings, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST_FILES", 2)
+    keep(settings, b"1"), keep(settings, b"2")
+    with pytest.raises(UserError, match="you have 2 uploads"):
+        keep(settings, b"3")
+    assert keep(settings, b"3", scope="session:b")

@@ -2,7 +2,7 @@
 
 Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as
 JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the
-owner is gone and so is this process.
+owner is gone and so is this process, with its scratch folder (``TMPDIR``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import importlib
 import json
 import os
 import queue
-import resource
+import re
+import shutil
 import sys
 import threading
 import traceback
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from optimizers.engine.confinement import no_core_dumps, no_network, reading_limits, too_much_memory
 from optimizers.engine.lanes import lane
 from optimizers.engine.tasks import Reporter
 from optimizers.errors import ParetoscopeError, Unexpected
@@ -48,11 +50,13 @@ def _plain(value: Any) -> Any:
 def main() -> None:
     events = EventStream(int(sys.argv[1]))
     pool = sys.argv[2]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    no_core_dumps()
+    if pool != "light":  # the measuring processes also fetch public data sets
+        no_network()
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
     if pool == "tensorflow":
-        import optimizers.tf  # noqa: F401  (warm before the first task arrives)
+        import optimizers.tf.summary  # noqa: F401  (TensorFlow is loaded before the first task arrives and counts)
     events.emit("ready")
     while True:
         _work(tasks.get(), events)
@@ -61,20 +65,25 @@ def main() -> None:
 def _receive(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         tasks.put(json.loads(line))
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os._exit(0)
 
 
 def _work(task: dict[str, Any], events: EventStream) -> None:
     with _log_to(task["log"]):
         try:
-            locks = Settings().locks
-            with lane(locks, task["lane"], on_wait=lambda: events.emit("waiting", why="host busy")):
+            settings = Settings()
+            strict = reading_limits(settings.reading_seconds, settings.reading_mib)
+            with (
+                lane(settings.locks, task["lane"], on_wait=lambda: events.emit("waiting", why="host busy")),
+                strict if task["reading"] else contextlib.nullcontext(),
+            ):
                 events.emit("started")
                 result = _function(task["function"])(events, **task["params"])
         except ParetoscopeError as error:
             events.emit("failed", error=error.to_dict())
         except Exception as problem:
-            events.emit("failed", error=_in_words(problem).to_dict())
+            events.emit("failed", error=_in_words(problem, task["reading"]).to_dict())
         else:
             events.emit("done", result=result)
 
@@ -85,13 +94,16 @@ def _function(name: str) -> Callable[..., Any]:
     return found
 
 
-def _in_words(problem: Exception) -> Unexpected:
+def _in_words(problem: Exception, reading: bool) -> ParetoscopeError:
     """A fault of ours as one sentence; the traceback goes to the log and into the detail."""
     detail = traceback.format_exc()
     print(detail, file=sys.stderr, flush=True)
+    if reading and (isinstance(problem, MemoryError) or type(problem).__name__ == "ResourceExhaustedError"):
+        return too_much_memory(Settings(), detail)
     if isinstance(problem, MemoryError):
         return Unexpected("The step ran out of memory.", code="memory", detail=detail)
-    words = " ".join(f"{type(problem).__name__}: {problem}".split())[:300]
+    told = re.sub(r"(?:/[\w.+-]+)+/(?=[\w.+-])", "", f"{type(problem).__name__}: {problem}")  # no paths of this machine
+    words = " ".join(told.split())[:300]
     return Unexpected(f"The step failed unexpectedly ({words}); the log has the details.", detail=detail)
 
 

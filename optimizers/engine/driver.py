@@ -22,6 +22,7 @@ from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
 from optimizers.recipe import Recipe, Step
 from optimizers.records import (
+    SHARED,
     Artifact,
     DatasetRef,
     DatasetSummary,
@@ -59,7 +60,8 @@ class Driver:
     ) -> tuple[DatasetRef, DatasetSummary]:
         """What a data set is. Read once; afterwards the store answers. Raises `DataRefused` or `UnknownName`."""
         ref = origins.resolve_dataset(uri)
-        return ref, DatasetSummary.model_validate(self._summary("inspect_dataset", "light", ref, cancelled))
+        pool: Pool = "light" if ref.scope == SHARED else "reader"
+        return ref, DatasetSummary.model_validate(self._summary("inspect_dataset", pool, ref, cancelled))
 
     def _summary(
         self, name: str, pool: Pool, ref: ModelRef | DatasetRef, cancelled: Callable[[], bool]
@@ -69,7 +71,8 @@ class Driver:
         if known is not None:
             return known.report
         log = self.settings.logs / f"{key[:16]}.log"
-        task = Task(f"{_TASKS}:{name}", {"uri": ref.uri, "key": key}, pool, "interactive", str(log))
+        params, reading = {"uri": ref.uri, "key": key}, ref.scope != SHARED
+        task = Task(f"{_TASKS}:{name}", params, pool, "interactive", str(log), reading)
         found: dict[str, Any] = self.executor.run(task, lambda event: None, cancelled)
         return found
 

@@ -34,7 +34,7 @@ class LocalExecutor:
 
     def __init__(self, settings: Settings, *, prewarm: bool = False) -> None:
         self._settings = settings
-        self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": []}
+        self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": [], "reader": []}
         self._slots = {pool: threading.BoundedSemaphore(settings.workers + 1) for pool in self._idle}
         self._lock = threading.Lock()
         self._closed = False
@@ -59,7 +59,7 @@ class LocalExecutor:
         with self._lock:
             self._closed = True
             idle = [worker for workers in self._idle.values() for worker in workers]
-            self._idle = {"tensorflow": [], "light": []}
+            self._idle = {pool: [] for pool in self._idle}
         for worker in idle:
             worker.kill()
 

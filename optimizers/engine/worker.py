@@ -6,10 +6,13 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,15 +21,20 @@ from typing import Any, Literal
 import psutil
 
 from optimizers import errors
+from optimizers.engine.confinement import too_much_memory
 from optimizers.engine.lanes import Lane
 from optimizers.settings import Settings
 
-Pool = Literal["tensorflow", "light"]
+Pool = Literal["tensorflow", "light", "reader"]
+"""With TensorFlow; without it, for measuring; without it and without network, for data of strangers."""
+
 OnEvent = Callable[[dict[str, Any]], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
 _TICK = 0.1
+_START_UP_BYTES = 1 << 30
+"""What importing TensorFlow may add to the memory of a process that has just started."""
 _INTERACTIVE_MINUTES = 5.0
 """Longest time that somebody waits for a page to read a file."""
 
@@ -40,6 +48,8 @@ class Task:
     pool: Pool
     lane: Lane
     log: str
+    reading: bool = False
+    """A stranger's file is read for the first time: stricter limits."""
 
 
 class Worker:
@@ -50,6 +60,9 @@ class Worker:
         self.tasks_done = 0
         self._settings = settings
         self._buffer = b""
+        self._started_with = 0
+        self._scratch = tempfile.mkdtemp(prefix="paretoscope-")
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._events, writing = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "optimizers.engine.child", str(writing), pool],
@@ -57,7 +70,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(writing,),
-            env=_environment(settings),
+            env=_environment(settings) | {"TMPDIR": self._scratch},
             cwd=_ROOT,
             start_new_session=True,
         )
@@ -92,7 +105,7 @@ class Worker:
             self._process.stdin.flush()
         except OSError:
             raise self._death(task) from None
-        started = time.monotonic()
+        started, self._started_with = time.monotonic(), self.resident_bytes()
         while True:
             for event in self._read(task):
                 if event["type"] == "done":
@@ -118,6 +131,7 @@ class Worker:
         if self._events >= 0:
             os.close(self._events)
             self._events = -1
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _read(self, task: Task) -> list[dict[str, Any]]:
         """Events that arrived within a tick; raises when the process is gone."""
@@ -135,12 +149,16 @@ class Worker:
         way_out = " (PARETOSCOPE_TASK_MINUTES raises the limit)"
         if task.lane == "interactive" and minutes > _INTERACTIVE_MINUTES:
             minutes, way_out = _INTERACTIVE_MINUTES, ""
+        held = self.resident_bytes()
+        if task.reading and held > self._started_with + (self._settings.reading_mib << 20) + _START_UP_BYTES:
+            self.kill()
+            raise too_much_memory(self._settings)
         if time.monotonic() - started > minutes * 60:
             self.kill()
             raise errors.WorkerDied(
                 f"The step was stopped because it took longer than {minutes:g} minutes{way_out}.", code="time"
             )
-        if self.resident_bytes() > most * 2**20:
+        if held > most * 2**20:
             self.kill()
             raise errors.WorkerDied(
                 f"The step was stopped because it needed more than {most} MiB of memory "
@@ -150,6 +168,8 @@ class Worker:
 
     def _death(self, task: Task) -> errors.WorkerDied:
         code = self._process.wait()
+        if task.reading:
+            return self._reading_death(-code)
         what = "TensorFlow's process" if self.pool == "tensorflow" else "The measuring process"
         if code < 0:
             name = signal.Signals(-code).name
@@ -164,6 +184,20 @@ class Worker:
                 f"{what} {reason} during this step; other runs are not affected.", code=name.lower()
             )
         return errors.WorkerDied(f"{what} ended with status {code} during this step; see the log.", code="exit")
+
+    def _reading_death(self, number: int) -> errors.WorkerDied:
+        seconds = self._settings.reading_seconds
+        if number == signal.SIGXCPU:
+            return errors.WorkerDied(
+                f"This file was not read because that takes more than {seconds:g} seconds of computing time "
+                "(PARETOSCOPE_READING_SECONDS raises the limit); use a smaller model or fewer examples.",
+                code="time",
+            )
+        return errors.WorkerDied(
+            "This file could not be read: the process reading it crashed, perhaps because the file is damaged or needs "
+            f"more than {self._settings.reading_mib} MiB of memory; save it again, smaller if you can.",
+            code="crash",
+        )
 
 
 def _environment(settings: Settings) -> dict[str, str]:

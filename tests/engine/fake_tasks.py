@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -67,3 +69,39 @@ def appended(report: Any, *, path: str, text: str, seconds: float) -> None:
     time.sleep(seconds)
     with Path(path).open("a") as stream:
         stream.write(f"-{text}")
+
+
+def allocate(report: Any, *, mib: int) -> int:
+    return len(bytearray(mib * 2**20))
+
+
+def compute(report: Any) -> None:
+    while True:
+        pass
+
+
+def write(report: Any, *, mib: int) -> int:
+    with tempfile.TemporaryFile() as stream:
+        return sum(stream.write(bytes(2**20)) for _ in range(mib))
+
+
+def leave_behind(report: Any) -> str:
+    handle, path = tempfile.mkstemp(suffix=".py")
+    os.close(handle)
+    return path
+
+
+def families(report: Any) -> dict[str, str]:
+    """What opening a socket of each family gives."""
+    found = {}
+    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.socket(family).close()
+            found[family.name] = "opened"
+        except OSError as error:
+            found[family.name] = type(error).__name__
+    return found
+
+
+def lost(report: Any, *, path: str) -> None:
+    Path(path).read_bytes()
