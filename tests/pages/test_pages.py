@@ -202,3 +202,19 @@ def test_a_fault_of_ours_is_one_sentence(visit, monkeypatch):
     assert not app.exception
     assert "could not be shown (RuntimeError)" in app.error[0].value
     assert "secret detail" not in shown(app)
+
+
+def test_a_model_without_data_is_compared_on_random_inputs_of_a_chosen_range(visit):
+    app = visit(model=MODEL["model"], data="drawn:8x8x1/0..1")
+    assert healthy(app)
+    assert "no accuracy can be measured" in shown(app)
+    app.number_input[1].set_value(255.0)
+    button(app, "Draw from this range").click().run()
+    assert healthy(app)
+    assert app.query_params["data"] in ("drawn:8x8x1/0..255", ["drawn:8x8x1/0..255"])
+    assert healthy(visit("optimize", model=MODEL["model"], data="drawn:8x8x1/0..255"))
+
+
+@pytest.mark.parametrize("data", ["drawn:8x8x1/9..1", "drawn:999999999x999999999/0..1", "drawn:x"])
+def test_nonsense_about_random_inputs_is_refused(visit, data):
+    assert healthy(visit(model=MODEL["model"], data=data))
