@@ -59,10 +59,11 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
     try:
         size = _copy(content, draft / _CONTENT, settings.upload_mib, shown)
         digest = digest_of_path(draft / _CONTENT)
-        for known in listed(scope, settings):
+        mine = listed(scope, settings)
+        for known in mine:
             if (known.digest, known.name, known.kind) == (digest, shown, kind):
                 return known.uri
-        _check_room(listed(scope, settings), size, shown, settings)
+        _check_room(mine, size, shown, settings)
         upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
         (draft / _RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
         draft.rename(settings.uploads / token)

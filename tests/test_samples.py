@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from optimizers import registry
-from optimizers.engine.queue import JobQueue
 from optimizers.history.frames import measurements_of
 from optimizers.litert import interpreter
 from optimizers.models.sample import manifest
 from optimizers.params import fields
 from optimizers.recipe import parse
-from optimizers.settings import Settings
 
 SAMPLES = manifest()
 FLOAT_SIZE = {"float32": 1.0, "float16": 0.75, "dynamic_range": 0.75, "int8": 0.75, "int16x8": 0.8}
@@ -22,16 +20,6 @@ def short(technique):
     """The technique as a recipe; one that trains does so for one epoch, however few steps that are."""
     trains = any(field.name == "epochs" for field in fields(technique.params))
     return parse(f"{technique.name}(epochs=1, min_steps=0)" if trains else technique.name)
-
-
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PARETOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
-    queue = JobQueue(Settings())
-    yield queue
-    queue.close()
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

@@ -237,8 +237,7 @@ def _with_all_parts(
         whole = given["train"]
         validation = splits.VALIDATION_SHARE if "validation" in missing else 0
         test = splits.TEST_SHARE if "test" in missing else 0
-        strata = whole.y if targets.classes else splits.target_bands(whole.y) if whole.y.ndim == 1 else whole.y.sum(1)
-        split = splits.stratified(strata, validation=validation, test=test)
+        split = splits.stratified(_strata(whole.y, targets), validation=validation, test=test)
         pieces = zip(("train", "validation", "test"), split, strict=True)
         parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
         how = "every class in proportion" if targets.classes else "small and large targets in proportion"
@@ -267,6 +266,15 @@ def _with_all_parts(
         preview=preview or _preview(train, targets.classes),
     )
     return Dataset(train, parts["validation"], parts["test"], summary)
+
+
+def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:
+    """What a division keeps in proportion: classes, bands of numbers, or nothing where there are no labels."""
+    import numpy as np
+
+    if targets.task == "fidelity":
+        return np.zeros(len(y))
+    return y if targets.classes else splits.target_bands(y)
 
 
 def _check_enough(targets: Targets, name: str) -> None:

@@ -121,12 +121,6 @@ def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:
     return digest_of({"format": _FORMAT, "rehearsal": steps, "root": root, "scope": scope, "versions": versions})
 
 
-def proposal_key(model: ModelRef, dataset: DatasetRef, scope: str) -> str:
-    """Key of the preparations of a data set that were tried on a model."""
-    tried = {"model": model.digest, "data": dataset.digest, "scope": scope}
-    return digest_of({"format": _FORMAT, "proposal": tried, "versions": work_versions()})
-
-
 def _stage(
     parent: Stage | None,
     root: dict[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizers import registry
@@ -14,7 +15,7 @@ from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.params import resolve
-from optimizers.records import Measurement, ModelSummary, Task
+from optimizers.records import Artifact, Measurement, ModelSummary, Task
 from optimizers.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def run_stage(
     resolved = resolve(technique, declared.params, params)
     steps_taken, drawn = 0, False
 
+    @cache
     def data() -> TrainingData:
         told = ModelSummary.model_validate(summary)
         found = _adapted(dataset, told)
@@ -155,8 +157,7 @@ def _remembered(store: Store, key: str, compute: Callable[[], np.ndarray]) -> np
             np.savez_compressed(out / "array.npz", values=values)
             store.commit(out, key, "predictions", "array.npz", {})
         return values
-    with np.load(store.path(kept), allow_pickle=False) as arrays:
-        return np.asarray(arrays["values"])
+    return _array(store, kept, "values")
 
 
 def export_keras3(report: Reporter, *, source: str, key: str) -> dict[str, Any]:
@@ -202,26 +203,25 @@ def evaluate(
         scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
         y = data.test.y
         if data.summary.task == "fidelity":
-            y = scores if predictions == of_baseline else _kept_scores(store, of_baseline)
+            first = store.get(of_baseline)
+            assert first is not None or predictions == of_baseline, "the baseline is evaluated before its variants"
+            y = scores if first is None else _array(store, first, "scores")
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
-    with np.load(store.path(kept), allow_pickle=False) as arrays:
-        evidence = Evidence(file, data.summary.task, arrays["scores"], arrays["y"])
+    evidence = Evidence(file, data.summary.task, _array(store, kept, "scores"), _array(store, kept, "y"))
     return [
         *_measure(evidence, "file", record.digest, scope),
         *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
     ]
 
 
-def _kept_scores(store: Store, key: str) -> np.ndarray:
-    """Outputs of a file that was evaluated before."""
+def _array(store: Store, kept: Artifact, name: str) -> np.ndarray:
+    """One array of a file of arrays in the store."""
     import numpy as np
 
-    record = store.get(key)
-    assert record is not None, "the baseline is evaluated before its variants"
-    with np.load(store.path(record), allow_pickle=False) as arrays:
-        return np.asarray(arrays["scores"])
+    with np.load(store.path(kept), allow_pickle=False) as arrays:
+        return np.asarray(arrays[name])
 
 
 def time_latency(

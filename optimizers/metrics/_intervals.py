@@ -7,6 +7,8 @@ from math import ceil, sqrt
 
 import numpy as np
 
+from optimizers.declarations import Value
+
 Z95 = 1.959963984540054
 RESAMPLES = 2000
 _CHUNK = 2_000_000
@@ -60,6 +62,18 @@ def _percentiles(n: int, resample: Callable[[int], np.ndarray]) -> tuple[float, 
     values = np.concatenate([resample(min(rows, RESAMPLES - done)) for done in range(0, RESAMPLES, rows)])
     low, high = np.percentile(values[np.isfinite(values)], (2.5, 97.5))
     return float(low), float(high)
+
+
+def share(hits: int, n: int) -> Value:
+    """A proportion with its Wilson interval."""
+    low, high = wilson(hits, n)
+    return Value(value=hits / n, n=n, low=low, high=high)
+
+
+def mean_error(errors: np.ndarray) -> Value:
+    """Mean of one error per example, shape (n,), with its bootstrap interval."""
+    low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
+    return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
 
 
 def quantile_interval(values: np.ndarray, q: float) -> tuple[float | None, float | None]:

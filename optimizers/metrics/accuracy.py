@@ -7,7 +7,7 @@ import numpy as np
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
 from optimizers.metrics._evidence import binary_scores, predictions
-from optimizers.metrics._intervals import wilson
+from optimizers.metrics._intervals import share
 
 
 def measure(evidence: Evidence) -> Value:
@@ -31,8 +31,7 @@ def measure(evidence: Evidence) -> Value:
         right = int(np.sum(scores.argmax(axis=1) == y))
     else:
         raise NotApplicable(f"Classification needs one score per class, got an output of shape {scores.shape}.")
-    low, high = wilson(right, len(y))
-    return Value(value=right / len(y), n=len(y), low=low, high=high)
+    return share(right, len(y))
 
 
 METRIC = Metric(

@@ -7,7 +7,7 @@ import numpy as np
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
 from optimizers.metrics._evidence import predictions
-from optimizers.metrics._intervals import wilson
+from optimizers.metrics._intervals import share
 
 
 def measure(evidence: Evidence) -> Value:
@@ -20,8 +20,7 @@ def measure(evidence: Evidence) -> Value:
     if scores.shape != original.shape or scores.ndim != 2 or scores.shape[1] < 2:
         raise NotApplicable(f"Agreement needs one score per class, got an output of shape {scores.shape[1:]}.")
     same = int(np.sum(scores.argmax(axis=1) == original.argmax(axis=1)))
-    low, high = wilson(same, len(scores))
-    return Value(value=same / len(scores), n=len(scores), low=low, high=high)
+    return share(same, len(scores))
 
 
 METRIC = Metric(

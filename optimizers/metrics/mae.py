@@ -6,7 +6,7 @@ import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.metrics._evidence import flat_scores, predictions
-from optimizers.metrics._intervals import bootstrap
+from optimizers.metrics._intervals import mean_error
 
 
 def measure(evidence: Evidence) -> Value:
@@ -17,8 +17,7 @@ def measure(evidence: Evidence) -> Value:
     """
     scores, y = predictions(evidence)
     errors = np.abs(flat_scores(scores) - y)
-    low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
-    return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
+    return mean_error(errors)
 
 
 METRIC = Metric(

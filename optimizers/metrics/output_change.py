@@ -7,7 +7,7 @@ import numpy as np
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
 from optimizers.metrics._evidence import predictions
-from optimizers.metrics._intervals import bootstrap
+from optimizers.metrics._intervals import mean_error
 
 
 def measure(evidence: Evidence) -> Value:
@@ -23,8 +23,7 @@ def measure(evidence: Evidence) -> Value:
     if spread == 0:
         raise NotApplicable("The baseline answers the same to every example, so no change can be told.")
     errors = np.abs(scores - original).reshape(len(scores), -1).mean(axis=1) / spread
-    low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
-    return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
+    return mean_error(errors)
 
 
 METRIC = Metric(

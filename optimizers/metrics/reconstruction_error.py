@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
 from optimizers.metrics._evidence import predictions
-from optimizers.metrics._intervals import bootstrap
+from optimizers.metrics._intervals import mean_error
 
 
 def measure(evidence: Evidence) -> Value:
@@ -20,8 +18,7 @@ def measure(evidence: Evidence) -> Value:
     if scores.shape != x.shape:
         raise NotApplicable(f"The output has shape {scores.shape[1:]}, the input {x.shape[1:]}.")
     errors = ((scores - x) ** 2).reshape(len(scores), -1).mean(axis=1)
-    low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
-    return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
+    return mean_error(errors)
 
 
 METRIC = Metric(

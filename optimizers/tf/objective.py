@@ -19,10 +19,9 @@ from optimizers.declarations import StageContext, TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.records import Task, digest_of_path
 from optimizers.techniques._training import TrainingParams
-from optimizers.tf.outputs import output_activation
+from optimizers.tf.outputs import output_activation, outputs
 
 _PROBES = 64
-_BATCH = 512
 _SMALLEST = 1e-7
 _OF_NUMBERS = ("regression", "reconstruction")
 Output = Literal["probabilities", "logits", "values"]
@@ -175,8 +174,7 @@ class _Guide:
 
     def answers(self, x: np.ndarray) -> np.ndarray:
         """Shape (n, outputs), float32, for any examples."""
-        parts = [np.asarray(self._model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
-        return np.concatenate(parts).reshape(len(x), -1).astype(np.float32)
+        return outputs(self._model, x)
 
 
 def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: float, temperature: float) -> Any:

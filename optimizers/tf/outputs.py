@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tf_keras
+
+_BATCH = 512
 
 
 def output_activation(model: Any) -> str:
@@ -20,3 +23,9 @@ def output_activation(model: Any) -> str:
     if isinstance(last, tf_keras.layers.Softmax):
         return "softmax"
     return str(getattr(getattr(last, "activation", None), "__name__", ""))
+
+
+def outputs(model: Any, x: np.ndarray) -> np.ndarray:
+    """What a tf_keras model with one output answers to examples of shape (n, *input): float32, shape (n, outputs)."""
+    parts = [np.asarray(model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
+    return np.concatenate(parts).reshape(len(x), -1).astype(np.float32)

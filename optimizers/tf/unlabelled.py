@@ -9,8 +9,7 @@ import numpy as np
 from optimizers.declarations import Dataset, Memory, Part, TrainingData
 from optimizers.records import Task, digest_of_path
 from optimizers.tf.build import load_working
-
-_BATCH = 256
+from optimizers.tf.outputs import outputs
 
 
 def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory) -> TrainingData:
@@ -26,10 +25,7 @@ def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory
     parts = {"train": data.train, "validation": data.validation}
 
     def answers() -> np.ndarray:
-        model = load_working(original)
-        x = np.concatenate([part.x for part in parts.values()])
-        rows = [np.asarray(model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
-        return np.concatenate(rows).reshape(len(x), -1).astype(np.float32)
+        return outputs(load_working(original), np.concatenate([part.x for part in parts.values()]))
 
     found = remember({"answers_of": digest_of_path(original), "parts": sorted(parts)}, answers)
     task, y, classes = _meaning(found, activation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,8 @@ from optimizers.engine.queue import JobQueue
 from optimizers.history.frames import comparison, headline, measurements_of
 from optimizers.recipe import parse
 from optimizers.records import Run
-from optimizers.settings import Settings
 
 MODEL = "sample:digits_cnn"
-
-
-@pytest.fixture(scope="module")
-def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobQueue]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PARETOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
-    queue = JobQueue(Settings())
-    yield queue
-    queue.close()
-    patch.undo()
 
 
 def finished(queue: JobQueue, model: str, data: str, *recipes: str) -> list[Run]:
