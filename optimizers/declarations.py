@@ -17,6 +17,8 @@ from optimizers.records import DatasetRef, DatasetSummary, Direction, Kind, Mode
 if TYPE_CHECKING:
     import numpy as np
 
+    from optimizers.datasets.preparation import Preparation
+
 Need = Literal["train", "calibration", "teacher"]
 Property = Literal["sparsity", "clusters", "structure"]
 ALL_TASKS: frozenset[Task] = frozenset(get_args(Task))
@@ -252,10 +254,15 @@ class ModelOrigin:
 
 @dataclass(frozen=True)
 class DatasetOrigin:
-    """One way to name a data set. ``resolve`` is cheap and reads no arrays; ``load`` reads them."""
+    """One way to name a data set. ``resolve`` is cheap and reads no arrays; ``load`` reads them.
+
+    ``read``, where there is one, is used instead of ``load`` when the URI tells how to read a file: the column to
+    predict, the task, the size of images.
+    """
 
     prefix: str
     title: str
     list: Callable[[], tuple[str, ...]]
     resolve: Callable[[str], DatasetRef]
     load: Callable[[str], Dataset]
+    read: Callable[[str, Preparation], Dataset] | None = None

@@ -20,6 +20,7 @@ MAX_WORDS = 100
 """Most different words in a column that is turned into one-hot columns."""
 
 MAX_WORD_LENGTH = 200
+MAX_CELLS = 20_000_000
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 
@@ -38,10 +39,10 @@ class CsvTable:
         return tuple(name for name in words if name != self.target)
 
 
-def read_table(path: Path, name: str) -> CsvTable:
+def read_table(path: Path, name: str, target: str = "") -> CsvTable:
     """The columns of a CSV file with a line of column names, separated by comma, semicolon or tab; UTF-8.
 
-    The target is the column named target, label, class or y (in this order, in upper or lower case), else the last one.
+    ``target`` names the column to predict; left out, it is the column named target, label, class or y (in this order, in upper or lower case), else the last one.
     ``name`` is what people call the file, for messages. A nameless first column that counts the rows is left out.
 
     Raises:
@@ -57,7 +58,7 @@ def read_table(path: Path, name: str) -> CsvTable:
     if first == "":
         columns = _without_row_numbers(columns, name)
         notes = ("The nameless first column counts the rows and was left out.",)
-    target = _target(tuple(columns))
+    target = _target(tuple(columns), target, name)
     if len(columns) < 2:
         raise DataRefused(f"{name} has one column; it needs features and a column to predict.", code="no-labels")
     table = CsvTable(columns, target, (*notes, f"The column to predict is {target!r}."))
@@ -103,6 +104,11 @@ def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
                         code="not-csv",
                     )
                 lines.append(line)
+                if len(lines) * len(header) > MAX_CELLS:
+                    raise DataRefused(
+                        f"{name} has more than {MAX_CELLS:,} values; use fewer rows or save it as NPZ.",
+                        code="too-large",
+                    )
     except csv.Error as error:
         raise DataRefused(
             f"Line {reader.line_num} of {name} is not valid CSV; save the table again as CSV.",
@@ -179,6 +185,11 @@ def _without_row_numbers(columns: dict[str, np.ndarray], name: str) -> dict[str,
     return {title: values for title, values in columns.items() if title != ""}
 
 
-def _target(titles: tuple[str, ...]) -> str:
+def _target(titles: tuple[str, ...], wanted: str, name: str) -> str:
+    if wanted and wanted not in titles:
+        some = ", ".join(titles[:12]) + (" …" if len(titles) > 12 else "")
+        raise DataRefused(f"{name} has no column {wanted!r} to predict; it has: {some}.", code="no-column")
+    if wanted:
+        return wanted
     lower = {title.lower(): title for title in reversed(titles)}
     return next((lower[name] for name in TARGET_NAMES if name in lower), titles[-1])

@@ -5,7 +5,7 @@
 `csv_tables`. Which task the labels mean: see `targets`. A missing part is split off from the training part, every class
 in proportion, always alike.
 
-Numbers are used as they are, not scaled: whatever scaling a model was trained with, the file must already have.
+Numbers are not scaled here: that is what a `Preparation` is for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from optimizers.datasets import previews, splits
 from optimizers.datasets.csv_tables import CsvTable, read_table
 from optimizers.datasets.npz_arrays import read_arrays
+from optimizers.datasets.preparation import NOTHING, Preparation
 from optimizers.datasets.tables import encode, learn_features
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.declarations import Dataset, Part
@@ -36,12 +37,12 @@ _ENDINGS = ("", *(f"_{ending}" for endings in _SPELLINGS.values() for ending in 
 _WANTED = frozenset(f"{letter}{ending}" for letter in "xy" for ending in _ENDINGS)
 
 
-def load_file(path: Path, task: Task | None = None, max_bytes: int = MAX_BYTES, name: str = "") -> Dataset:
+def load_file(path: Path, preparation: Preparation = NOTHING, max_bytes: int = MAX_BYTES, name: str = "") -> Dataset:
     """The examples of a file as three parts.
 
     Args:
         path: An ``.npz`` or ``.csv`` file; its contents decide, not its name.
-        task: What the labels are, if known; otherwise found out from them.
+        preparation: Its ``target`` and ``task`` say what is to be predicted; the rest is done afterwards.
         max_bytes: Larger files are refused.
         name: What people call the file, for messages; its name on disk if left out.
 
@@ -70,12 +71,15 @@ def load_file(path: Path, task: Task | None = None, max_bytes: int = MAX_BYTES, 
             code="unknown-format",
         )
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _from_arrays(read_arrays(path, _WANTED, name), name, task)
-    return _from_table(read_table(path, name), name, task)
+        return _from_arrays(read_arrays(path, _WANTED, name), name, preparation)
+    return _from_table(read_table(path, name, preparation.target), name, preparation.known_task)
 
 
-def _from_arrays(arrays: dict[str, np.ndarray], name: str, task: Task | None) -> Dataset:
+def _from_arrays(arrays: dict[str, np.ndarray], name: str, preparation: Preparation) -> Dataset:
     import numpy as np
+
+    if preparation.target:
+        raise DataRefused(f"{name} holds arrays, not columns; leave target out.", code="no-column")
 
     given = _pairs(arrays, name)
     xs = {part: _examples(x, title, name) for part, (title, x, _) in given.items()}
@@ -91,7 +95,7 @@ def _from_arrays(arrays: dict[str, np.ndarray], name: str, task: Task | None) ->
         raise DataRefused(
             f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
         )
-    targets = read_targets(np.concatenate(labels), f"y in {name}", task)
+    targets = read_targets(np.concatenate(labels), f"y in {name}", preparation.known_task)
     ends = np.cumsum([len(x) for x in xs.values()])
     ys = dict(zip(xs, np.split(targets.y, ends[:-1]), strict=True))
     return _with_all_parts({part: Part(xs[part], ys[part]) for part in xs}, targets, name, ())
@@ -251,7 +255,7 @@ def _with_all_parts(
         share = f"{repeated} of {len(parts['test'])} test examples"
         notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
     train = parts["train"]
-    notes = (*notes, f"Values from {train.x.min():g} to {train.x.max():g} are used as they are.")
+    notes = (*notes, f"The values in the file go from {train.x.min():g} to {train.x.max():g}.")
     summary = DatasetSummary(
         task=targets.task,
         input_shape=train.x.shape[1:],
@@ -263,7 +267,7 @@ def _with_all_parts(
         features=features,
         source=name,
         notes=notes,
-        preview=preview or _preview(train, targets.classes),
+        preview=preview or previews.of_part(train, targets.classes),
     )
     return Dataset(train, parts["validation"], parts["test"], summary)
 
@@ -296,30 +300,6 @@ def _repeated(train: np.ndarray, test: np.ndarray) -> int:
     """How many test examples are, byte for byte, also in train."""
     seen = {hash(row.tobytes()) for row in train}
     return sum(hash(row.tobytes()) in seen for row in test)
-
-
-def _preview(train: Part, classes: tuple[str, ...]) -> dict[str, object]:
-    """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
-    shape = train.x.shape[1:]
-    if max(shape) > 1024:
-        return {"kind": "none"}
-    if train.y.ndim == 2:  # no labels to show
-        unlabelled = _preview(Part(train.x, train.y.sum(axis=1)), classes)
-        labels = unlabelled.get("labels")
-        return {**unlabelled, "labels": [""] * len(labels)} if isinstance(labels, list) else unlabelled
-    if len(shape) == 3 and shape[-1] in (1, 3, 4):
-        return previews.images(train.x, train.y, classes)
-    if len(shape) == 2 and min(shape) >= 8 and max(shape) <= 2 * min(shape):
-        return previews.images(train.x, train.y, classes)
-    if len(shape) == 2:
-        return previews.sequences(train.x, train.y, classes, [f"feature {i + 1}" for i in range(shape[1])])
-    if len(shape) == 1:
-        rows = previews.varied(train.y, 6, classes)
-        titles = [*(f"feature {i + 1}" for i in range(shape[0])), "target"]
-        labels = [classes[int(train.y[row])] if classes else float(train.y[row]) for row in rows]
-        listed = [[*previews.listed(train.x[row]), label] for row, label in zip(rows, labels, strict=True)]
-        return previews.table(titles, listed)
-    return {"kind": "none"}
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from optimizers.errors import DataRefused
@@ -44,8 +44,8 @@ def read_arrays(path: Path, wanted: Collection[str], name: str) -> dict[str, np.
                 )
             chosen: dict[str, zipfile.ZipInfo] = {}
             for member in members:
-                key = member.filename.removesuffix(".npy").lower()
-                if not member.filename.endswith(".npy") or key not in wanted:
+                key = PurePosixPath(member.filename).name.removesuffix(".npy").lower()
+                if not member.filename.endswith(".npy") or key not in wanted or "__MACOSX" in member.filename:
                     continue
                 if key in chosen:
                     raise DataRefused(

@@ -17,8 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from optimizers.datasets.shaping import COLOURS, is_plain_image
+
 if TYPE_CHECKING:
     import numpy as np
+
+    from optimizers.declarations import Part
 
 EXAMPLES = 10
 
@@ -46,6 +50,23 @@ def sequences(
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Rows of raw values, the target last."""
     return {"kind": "table", "columns": list(columns), "rows": [list(row) for row in rows]}
+
+
+def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
+    """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
+    shape = train.x.shape[1:]
+    if max(shape) > 1024:
+        return {"kind": "none"}
+    if (len(shape) == 3 and shape[-1] in COLOURS) or is_plain_image(shape):
+        return images(train.x, train.y, classes)
+    if len(shape) == 2:
+        return sequences(train.x, train.y, classes, [f"feature {i + 1}" for i in range(shape[1])])
+    if len(shape) == 1:
+        rows = varied(train.y, 6, classes)
+        titles = [*(f"feature {i + 1}" for i in range(shape[0])), "target"]
+        labels = _labels(train.y, rows, classes)
+        return table(titles, [[*listed(train.x[row]), label] for row, label in zip(rows, labels, strict=True)])
+    return {"kind": "none"}
 
 
 def varied(y: np.ndarray, examples: int, classes: Sequence[str]) -> list[int]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from optimizers import registry
+from optimizers.datasets import preparation
 from optimizers.declarations import Dataset, DatasetOrigin, ModelOrigin
-from optimizers.errors import UnknownName
+from optimizers.errors import DataRefused, UnknownName
 from optimizers.records import DatasetRef, ModelRef
 
 Origin = TypeVar("Origin", ModelOrigin, DatasetOrigin)
@@ -20,15 +21,23 @@ def resolve_model(uri: str) -> tuple[Path, ModelRef]:
 
 
 def resolve_dataset(uri: str) -> DatasetRef:
-    """Reference of a data set; no array is read. Raises `UnknownName` or `DataRefused`."""
-    origin, rest = _split(uri, registry.dataset_origins(), "data set")
-    return origin.resolve(rest)
+    """Reference of a data set with its preparation; no array is read. Raises `UnknownName` or `DataRefused`."""
+    bare, wanted = preparation.split(uri)
+    origin, rest = _split(bare, registry.dataset_origins(), "data set")
+    return preparation.reference(origin.resolve(rest), wanted)
 
 
 def load_dataset(uri: str) -> Dataset:
-    """A data set with its arrays. Raises `UnknownName` or `DataRefused`."""
-    origin, rest = _split(uri, registry.dataset_origins(), "data set")
-    return origin.load(rest)
+    """A data set with its arrays, prepared as its URI says. Raises `UnknownName` or `DataRefused`."""
+    bare, wanted = preparation.split(uri)
+    origin, rest = _split(bare, registry.dataset_origins(), "data set")
+    if wanted == preparation.NOTHING:
+        return origin.load(rest)
+    if origin.read is not None:
+        return preparation.prepare(origin.read(rest, wanted), wanted)
+    if wanted.target or wanted.task != "auto":
+        raise DataRefused(f"What is predicted in {bare} is fixed; leave target and task out.", code="bad-preparation")
+    return preparation.prepare(origin.load(rest), wanted)
 
 
 def _split(uri: str, origins: dict[str, Origin], noun: str) -> tuple[Origin, str]:

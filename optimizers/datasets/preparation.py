@@ -1,0 +1,331 @@
+"""How raw data become what a model wants, said in the data set's URI: ``file:/x/prices.csv?scaling=standardize&target=price``.
+
+A data set without a query is used as it is. The order of work: layout, channels, size, token ids, then scaling. What is
+learnt (means, deviations, ranges) is learnt on the training part alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import parse_qsl, quote, urlencode
+
+from pydantic import model_validator
+
+from optimizers.errors import DataRefused, InvalidParameter
+from optimizers.params import ParamSet, fields, param, resolve
+from optimizers.records import DatasetRef, Task, digest_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from optimizers.declarations import Dataset, Part
+
+VERSION = "1"
+"""Raised when a preparation starts to give other numbers; part of the data's digest."""
+
+MAX_BYTES = 4 << 30
+"""Most bytes that the prepared examples may take up as float32."""
+
+Values = Literal["pixels", "unit", "signed"]
+_RANGES: dict[str, tuple[float, float]] = {"pixels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+_LUMA = (0.299, 0.587, 0.114)
+"""Source: ITU-R BT.601; Pillow and Keras use the same."""
+
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_UNKNOWN = 2
+"""The id that Keras gives to words outside the vocabulary."""
+
+
+class Preparation(ParamSet):
+    """What is done to a data set before a model sees it. The defaults do nothing."""
+
+    target: str = param(
+        "",
+        label="Column to predict",
+        help="Name of the column of a table that is to be predicted; empty finds it by its name, else takes the last.",
+        text="column",
+    )
+    task: Literal["auto", "classification", "binary", "regression"] = param(
+        "auto", label="Task", help="What the labels are: classes, two classes, or numbers to estimate; auto finds out."
+    )
+    scaling: Literal["as_is", "unit", "signed", "pixels", "standardize", "min_max", "caffe", "torch"] = param(
+        "as_is",
+        label="Scaling",
+        help="Range that the model was trained on: unit is 0 to 1, signed -1 to 1, pixels 0 to 255; standardize and "
+        "min_max learn from the training part, feature by feature; caffe and torch are two ways of keras.applications.",
+    )
+    values: Values = param(
+        "pixels",
+        label="Range of the file's values",
+        help="What unit, signed, pixels, caffe and torch start from: pixels 0 to 255, unit 0 to 1 or signed -1 to 1.",
+        advanced=True,
+    )
+    channels: Literal["as_is", "grey", "rgb", "bgr"] = param(
+        "as_is", label="Colour channels", help="Makes images grey or colour; bgr is for models that want blue first."
+    )
+    height: int = param(0, low=0, high=2048, step=1, label="Image height", help="Pixels after resizing; 0 leaves it.")
+    width: int = param(0, low=0, high=2048, step=1, label="Image width", help="Pixels after resizing; 0 leaves it.")
+    layout: Literal["as_is", "channels_last"] = param(
+        "as_is",
+        label="Order of dimensions",
+        help="channels_last turns images of channels x height x width round.",
+        advanced=True,
+    )
+    length: int = param(
+        0,
+        low=0,
+        high=100_000,
+        step=1,
+        label="Length of sequences",
+        help="Longer sequences keep their end, shorter ones get zeros in front, as Keras does; 0 leaves them.",
+        advanced=True,
+    )
+    words: int = param(
+        0,
+        low=0,
+        high=10_000_000,
+        step=1,
+        label="Vocabulary",
+        help="Word numbers from here on become 2, which stands for unknown words in Keras; 0 leaves them.",
+        advanced=True,
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Preparation:
+        if bool(self.height) != bool(self.width):
+            raise ValueError("height and width go together, give both or neither")
+        if self.scaling == "caffe" and self.channels in ("bgr", "grey"):
+            raise ValueError(
+                "scaling caffe needs colour and puts blue first by itself, so channels must be as_is or rgb"
+            )
+        if self.scaling == "torch" and self.channels == "grey":
+            raise ValueError("scaling torch needs colour, so channels cannot be grey")
+        return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What differs from the defaults, by name."""
+        return {f.name: value for f in fields(Preparation) if (value := getattr(self, f.name)) != f.default}
+
+    @property
+    def query(self) -> str:
+        """Canonical text behind the question mark: sorted, only what differs from the defaults; empty if nothing."""
+        return urlencode(sorted(self.given.items()), quote_via=quote, safe="")
+
+    @property
+    def known_task(self) -> Task | None:
+        """The task, where it was named."""
+        return None if self.task == "auto" else cast(Task, self.task)
+
+
+NOTHING = Preparation()
+
+
+def parse(query: str) -> Preparation:
+    """The preparation that a query tells.
+
+    Raises:
+        DataRefused: No query, an unknown or doubled option, or a value out of bounds.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=50, errors="strict")
+    except ValueError:
+        raise DataRefused(
+            f"Options of data are written like ?target=price&scaling=unit, not {query[:100]!r}.", code="bad-preparation"
+        ) from None
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        doubled = next(name for name in given if sum(name == other for other, _ in pairs) > 1)
+        raise DataRefused(f"The option {doubled!r} of the data is given twice; keep one.", code="bad-preparation")
+    return of(given)
+
+
+def of(given: dict[str, Any]) -> Preparation:
+    """A validated preparation. Raises `DataRefused`."""
+    try:
+        return cast(Preparation, resolve("preparation", Preparation, given))
+    except InvalidParameter as error:
+        raise DataRefused(error.message, code="bad-preparation") from None
+
+
+def split(uri: str) -> tuple[str, Preparation]:
+    """The URI without its query, and the preparation that the query tells.
+
+    A path may hold question marks of its own: where a file of that name exists, its name wins.
+
+    Raises:
+        DataRefused: See `parse`.
+    """
+    path = uri.removeprefix("file:")
+    marks = [place for place, sign in enumerate(uri) if sign == "?"]
+    if not marks or os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111 - both also take impossible names
+        return uri, NOTHING
+    taken = len(uri) - len(path)
+    existing = [place for place in marks if os.path.exists(os.path.expanduser(uri[taken:place]))]  # noqa: PTH110, PTH111
+    end = existing[-1] if existing else marks[0]
+    return uri[:end], parse(uri[end + 1 :])
+
+
+def join(uri: str, preparation: Preparation) -> str:
+    """The URI of a data set (without a query) with its preparation."""
+    return f"{uri}?{preparation.query}" if preparation.query else uri
+
+
+def reference(ref: DatasetRef, preparation: Preparation) -> DatasetRef:
+    """The reference of a data set after its preparation: another URI and another digest, the same name and owner."""
+    if preparation == NOTHING:
+        return ref
+    digest = digest_of({"data": ref.digest, "preparation": preparation.given, "version": VERSION})
+    return ref.model_copy(update={"uri": join(ref.uri, preparation), "digest": digest})
+
+
+def prepare(data: Dataset, preparation: Preparation) -> Dataset:
+    """The data set as the model is to see it. ``target`` and ``task`` have been heeded when it was read.
+
+    Args:
+        data: As read; it is not changed.
+        preparation: What to do.
+
+    Raises:
+        DataRefused: The examples cannot be prepared so, for instance words cannot be resized.
+    """
+    from optimizers.datasets import shaping
+    from optimizers.declarations import Dataset, Part
+
+    p, parts = preparation, [data.train, data.validation, data.test]
+    if p.query == "" or data.summary.drawn:
+        return data
+    notes: list[str] = []
+    xs = [part.x for part in parts]
+    if p.layout == "channels_last":
+        xs = [shaping.channels_last(x) for x in xs]
+    if p.channels != "as_is":
+        xs = [shaping.with_channels(x, p.channels, _LUMA) for x in xs]
+        told = {"grey": "Images are grey.", "rgb": "Images have three colour channels.", "bgr": "Blue comes first."}
+        notes.append(told[p.channels])
+    if p.height and xs[0].shape[1:3] != (p.height, p.width):
+        _check_size(sum(map(len, xs)), (p.height, p.width, *xs[0].shape[3:]))
+        xs = [shaping.resized(x, p.height, p.width) for x in xs]
+        notes.append(f"Images were resized to {p.height} x {p.width} pixels.")
+    if p.words or p.length:
+        xs = [shaping.sequences(x, p.length, p.words, _UNKNOWN) for x in xs]
+    prepared = Dataset(*(Part(x, part.y) for x, part in zip(xs, parts, strict=True)), data.summary)
+    scaled, more = _scaled(prepared, p)
+    return _described(scaled, (*data.summary.notes, *notes, *more))
+
+
+def _check_size(n: int, shape: tuple[int, ...]) -> None:
+    size = 4 * n * math.prod(shape)
+    if size > MAX_BYTES:
+        raise DataRefused(
+            f"{n} examples of {'x'.join(map(str, shape))} take {size / 2**30:.1f} GiB, more than {MAX_BYTES >> 30} GiB; "
+            "use fewer examples or a smaller size.",
+            code="too-large",
+        )
+
+
+def _scaled(data: Dataset, p: Preparation) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set with ``(x - shift) / scale``, both learnt on the training part or fixed."""
+    import numpy as np
+
+    from optimizers.declarations import Dataset, Part
+
+    if p.scaling == "as_is":
+        return data, ()
+    x = data.train.x
+    _check_size(len(data.train) + len(data.validation) + len(data.test), x.shape[1:])
+    low, high = _RANGES[p.values]
+    flip = False
+    shift: np.ndarray
+    scale: np.ndarray
+    if p.scaling in ("standardize", "min_max"):
+        shift, scale = _learnt(x, p.scaling, _words(data))
+        note = {
+            "standardize": "Every feature has mean 0 and deviation 1 in the training part.",
+            "min_max": "Every feature goes from 0 to 1 in the training part.",
+        }[p.scaling]
+    elif p.scaling in _RANGES:
+        to_low, to_high = _RANGES[p.scaling]
+        scale = np.asarray((high - low) / (to_high - to_low))
+        shift = low - to_low * scale
+        note = f"Values from {low:g} to {high:g} were scaled to {to_low:g} to {to_high:g}."
+    else:
+        if x.shape[-1] != 3 or x.ndim != 4:
+            raise DataRefused(
+                f"Scaling {p.scaling} is for colour images, but the examples have shape {x.shape[1:]}; add channels=rgb.",
+                code="no-colour",
+            )
+        flip = p.scaling == "caffe"
+        per_pixel = (high - low) / 255
+        mean = np.asarray(_CAFFE_MEAN if flip else _TORCH_MEAN) * (1 if flip else 255)
+        std = np.ones(3) if flip else np.asarray(_TORCH_STD) * 255
+        shift, scale = low + mean * per_pixel, std * per_pixel
+        note = f"Scaled as keras.applications does in mode {p.scaling!r}."
+
+    def scaled(part: Part) -> Part:
+        raw = part.x[..., ::-1] if flip else part.x
+        with np.errstate(over="ignore"):
+            x = raw.astype(np.float32)
+            x -= shift.astype(np.float32)
+            x /= scale.astype(np.float32)
+        if not np.isfinite(x).all():
+            raise DataRefused(
+                "Scaled values are beyond the range of float32; choose another scaling.", code="not-finite"
+            )
+        return Part(x, part.y)
+
+    made = Dataset(scaled(data.train), scaled(data.validation), scaled(data.test), data.summary)
+    return Dataset(made.train, made.validation, made.test, _encoded(made, shift, scale)), (note,)
+
+
+def _learnt(x: np.ndarray, scaling: str, words: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and scale of the training part: one per feature (last dimension), one in all for images without channels."""
+    import numpy as np
+
+    from optimizers.datasets import shaping
+
+    axes = tuple(range(x.ndim)) if shaping.is_plain_image(x.shape[1:]) else tuple(range(x.ndim - 1))
+    if scaling == "standardize":
+        shift, scale = x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
+    else:
+        shift = x.min(axis=axes).astype(np.float64)
+        scale = x.max(axis=axes).astype(np.float64) - shift
+    shift, scale = np.asarray(shift), np.asarray(np.where(scale > 0, scale, 1.0))
+    if words:
+        shift[words], scale[words] = 0.0, 1.0
+    return shift, scale
+
+
+def _words(data: Dataset) -> list[int]:
+    """Positions of one-hot features, which are not scaled."""
+    encoding = data.summary.preview.get("encoding", ())
+    return [number for number, feature in enumerate(encoding) if "category" in feature]
+
+
+def _encoded(data: Dataset, shift: np.ndarray, scale: np.ndarray) -> Any:
+    """The summary, its table of raw values telling how they become what the model sees."""
+    import numpy as np
+
+    encoding = data.summary.preview.get("encoding")
+    if not encoding:
+        return data.summary
+    shifts, scales = (np.broadcast_to(v, (len(encoding),)) for v in (shift, scale))
+    changed = [
+        feature | {"mean": feature["mean"] + feature["std"] * float(m), "std": feature["std"] * float(s)}
+        for feature, m, s in zip(encoding, shifts, scales, strict=True)
+    ]
+    return data.summary.model_copy(update={"preview": {**data.summary.preview, "encoding": changed}})
+
+
+def _described(data: Dataset, notes: tuple[str, ...]) -> Dataset:
+    from optimizers.datasets import previews
+    from optimizers.declarations import Dataset
+
+    x = data.train.x
+    changed: dict[str, Any] = {"input_shape": x.shape[1:], "input_dtype": str(x.dtype), "notes": notes}
+    if "encoding" not in data.summary.preview:
+        changed["preview"] = previews.of_part(data.train, data.summary.classes)
+    return Dataset(data.train, data.validation, data.test, data.summary.model_copy(update=changed))
