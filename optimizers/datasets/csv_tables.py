@@ -42,7 +42,8 @@ class CsvTable:
 def read_table(path: Path, name: str, target: str = "") -> CsvTable:
     """The columns of a CSV file with a line of column names, separated by comma, semicolon or tab; UTF-8.
 
-    ``target`` names the column to predict; left out, it is the column named target, label, class or y (in this order, in upper or lower case), else the last one.
+    ``target`` names the column to predict; left out, it is the column named target, label, class or y (in this order,
+    in upper or lower case), else the last one.
     ``name`` is what people call the file, for messages. A nameless first column that counts the rows is left out.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How raw data become what a model wants, said in the data set's URI: ``file:/x/prices.csv?scaling=standardize&target=price``.
+"""How raw data become what a model wants, told in the data set's URI: ``file:a.csv?scaling=standardize&target=price``.
 
 A data set without a query is used as it is. The order of work: layout, channels, size, token ids, then scaling. What is
 learnt (means, deviations, ranges) is learnt on the training part alone.
@@ -131,6 +131,8 @@ def parse(query: str) -> Preparation:
         DataRefused: No query, an unknown or doubled option, or a value out of bounds.
     """
     try:
+        if not query:
+            raise ValueError("no options")
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=50, errors="strict")
     except ValueError:
         raise DataRefused(
@@ -196,7 +198,7 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
     from optimizers.declarations import Dataset, Part
 
     p, parts = preparation, [data.train, data.validation, data.test]
-    if p.query == "" or data.summary.drawn:
+    if p == NOTHING or data.summary.drawn:
         return data
     notes: list[str] = []
     xs = [part.x for part in parts]
@@ -212,7 +214,8 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
         notes.append(f"Images were resized to {p.height} x {p.width} pixels.")
     if p.words or p.length:
         xs = [shaping.sequences(x, p.length, p.words, _UNKNOWN) for x in xs]
-    prepared = Dataset(*(Part(x, part.y) for x, part in zip(xs, parts, strict=True)), data.summary)
+    train, validation, test = (Part(x, part.y) for x, part in zip(xs, parts, strict=True))
+    prepared = Dataset(train, validation, test, data.summary)
     scaled, more = _scaled(prepared, p)
     return _described(scaled, (*data.summary.notes, *notes, *more))
 
@@ -221,8 +224,8 @@ def _check_size(n: int, shape: tuple[int, ...]) -> None:
     size = 4 * n * math.prod(shape)
     if size > MAX_BYTES:
         raise DataRefused(
-            f"{n} examples of {'x'.join(map(str, shape))} take {size / 2**30:.1f} GiB, more than {MAX_BYTES >> 30} GiB; "
-            "use fewer examples or a smaller size.",
+            f"{n} examples of {'x'.join(map(str, shape))} take {size / 2**30:.1f} GiB, more than {MAX_BYTES >> 30} "
+            "GiB; use fewer examples or a smaller size.",
             code="too-large",
         )
 
@@ -255,7 +258,8 @@ def _scaled(data: Dataset, p: Preparation) -> tuple[Dataset, tuple[str, ...]]:
     else:
         if x.shape[-1] != 3 or x.ndim != 4:
             raise DataRefused(
-                f"Scaling {p.scaling} is for colour images, but the examples have shape {x.shape[1:]}; add channels=rgb.",
+                f"Scaling {p.scaling} is for colour images, but the examples have shape {x.shape[1:]}; "
+                "add channels=rgb.",
                 code="no-colour",
             )
         flip = p.scaling == "caffe"
@@ -282,7 +286,7 @@ def _scaled(data: Dataset, p: Preparation) -> tuple[Dataset, tuple[str, ...]]:
 
 
 def _learnt(x: np.ndarray, scaling: str, words: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Shift and scale of the training part: one per feature (last dimension), one in all for images without channels."""
+    """Shift and scale of the training part, for each feature (last dimension); images without channels have one."""
     import numpy as np
 
     from optimizers.datasets import shaping

@@ -15,6 +15,7 @@ becomes ``(value - mean) / std``; a one-hot feature is 1 where the column has th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from optimizers.datasets.shaping import COLOURS, is_plain_image
@@ -57,6 +58,10 @@ def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
     shape = train.x.shape[1:]
     if max(shape) > 1024:
         return {"kind": "none"}
+    if train.y.ndim == 2:  # no labels to show
+        unlabelled = of_part(replace(train, y=train.y.sum(axis=1)), classes)
+        labels = unlabelled.get("labels")
+        return {**unlabelled, "labels": [""] * len(labels)} if isinstance(labels, list) else unlabelled
     if (len(shape) == 3 and shape[-1] in COLOURS) or is_plain_image(shape):
         return images(train.x, train.y, classes)
     if len(shape) == 2:
