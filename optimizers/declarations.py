@@ -51,6 +51,53 @@ class Part:
 
 
 @dataclass(frozen=True)
+class RawPart:
+    """Examples of one part as a file has them: ``x`` and labels (or none) of shape (n, ...), and what messages call it."""
+
+    x: np.ndarray
+    labels: np.ndarray | None
+    title: str = "x"
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What a file holds, before labels are understood and missing parts split off.
+
+    Attributes:
+        parts: By name: ``train``, and ``validation`` and ``test`` where the file has them. All have labels or none has.
+        labels_title: What the labels are called, for messages.
+        notes: Sentences that people should know.
+        features: Names of the columns of ``x``, for tables.
+        preview: A few examples as pages show them, see `optimizers.datasets.previews`; made from ``x`` if empty.
+    """
+
+    parts: Mapping[str, RawPart]
+    labels_title: str = "labels"
+    notes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    preview: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataFormat:
+    """One way in which files hold examples.
+
+    Attributes:
+        endings: Of such files' names, without the dot; for file dialogs.
+        rank: Formats are asked in this order whether they recognise a file.
+        recognises: From a file or folder and the first bytes of the file (none of a folder); never raises.
+        read: The contents, given what people call the file and how it is prepared. Raises `DataRefused`.
+    """
+
+    name: str
+    title: str
+    endings: tuple[str, ...]
+    rank: int
+    recognises: Callable[[Path, bytes], bool]
+    read: Callable[[Path, str, Preparation], RawData]
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """What a stage may see. There is no test part here, so nothing can train, calibrate or search on it."""
 

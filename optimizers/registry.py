@@ -1,4 +1,4 @@
-"""Finds techniques, metrics and origins by scanning their folders. Adding one is adding a file."""
+"""Finds techniques, metrics, origins and data formats by scanning their folders. Adding one is adding a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from optimizers.declarations import DatasetOrigin, Metric, ModelOrigin, Technique
+from optimizers.declarations import DataFormat, DatasetOrigin, Metric, ModelOrigin, Technique
 from optimizers.errors import UnknownName
 
 
@@ -51,6 +51,13 @@ def model_origins() -> dict[str, ModelOrigin]:
 def dataset_origins() -> dict[str, DatasetOrigin]:
     """All data set origins by prefix."""
     return _scan("optimizers.datasets", "ORIGIN", "prefix")
+
+
+@cache
+def data_formats() -> dict[str, DataFormat]:
+    """All formats of data files by name, in the order in which they are asked."""
+    found = _scan("optimizers.datasets.formats", "FORMAT", "name")
+    return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
 
 def technique(name: str) -> Technique:

@@ -6,8 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from optimizers.datasets import previews
+from optimizers.declarations import RawData, RawPart
+from optimizers.errors import DataRefused
+
 if TYPE_CHECKING:
     import numpy as np
+
+TARGET_NAMES = ("target", "label", "class", "y")
+MAX_COLUMNS = 10_000
+MAX_CELLS = 20_000_000
+MAX_WORDS = 100
+"""Most different words in a column that is turned into one-hot columns."""
+
+MAX_WORD_LENGTH = 200
+_PREVIEW_ROWS = 6
 
 
 @dataclass(frozen=True)
@@ -65,3 +78,109 @@ def encode(columns: Mapping[str, np.ndarray], features: Sequence[Feature]) -> np
     ]
     with np.errstate(over="ignore"):
         return np.stack(made, axis=1).astype(np.float32)
+
+
+def raw_data(columns: Mapping[str, np.ndarray], target: str, name: str) -> RawData:
+    """The columns of a file as features and labels; all rows are one part.
+
+    Args:
+        columns: Numbers without NaN, truth values, or words (dtype kind U), each of shape (n,).
+        target: The column to predict; if empty, the column named target, label, class or y (in this order, in upper or
+            lower case), else the last one.
+        name: What people call the file, for messages.
+
+    Raises:
+        DataRefused: No such column, no features, a column of very many different words, numbers beyond float32.
+    """
+    import numpy as np
+
+    target = _target(tuple(columns), target, name)
+    if len(columns) < 2:
+        raise DataRefused(f"{name} has one column; it needs features and a column to predict.", code="no-labels")
+    inputs = {title: values for title, values in columns.items() if title != target}
+    words = tuple(title for title, values in inputs.items() if values.dtype.kind == "U")
+    for title in words:
+        different = len(set(inputs[title].tolist()))
+        if different > MAX_WORDS:
+            raise DataRefused(
+                f"Column {title!r} of {name} holds {different} different words, more than {MAX_WORDS}; remove it or "
+                "turn it into numbers.",
+                code="too-many-words",
+            )
+    features = learn_features(inputs, None, words)
+    x = encode(inputs, features)
+    too_large = np.flatnonzero(~np.isfinite(x).all(axis=0))
+    if len(too_large):
+        raise DataRefused(
+            f"Column {features[too_large[0]].column!r} of {name} has numbers beyond the range of float32; scale them.",
+            code="not-finite",
+        )
+    rows = [[columns[title][row].item() for title in (*inputs, target)] for row in range(min(_PREVIEW_ROWS, len(x)))]
+    preview = previews.table([*inputs, target], rows) | {"encoding": [feature.to_dict() for feature in features]}
+    notes: tuple[str, ...] = (f"The column to predict is {target!r}.",)
+    if words:
+        notes = (*notes, f"Turned into one-hot columns: {', '.join(words)}.")
+    part = RawPart(x, columns[target])
+    return RawData({"train": part}, f"column {target!r} of {name}", notes, tuple(f.name for f in features), preview)
+
+
+def check_titles(titles: Sequence[str], name: str) -> None:
+    """Raises `DataRefused` where columns cannot be told apart or are very many."""
+    if len(titles) > MAX_COLUMNS:
+        raise DataRefused(
+            f"{name} has {len(titles)} columns, more than {MAX_COLUMNS}; save it as NPZ.", code="too-many-columns"
+        )
+    doubled = sorted({title for title in titles if titles.count(title) > 1})
+    if doubled:
+        raise DataRefused(f"{name} has several columns named {doubled[0]!r}; rename them.", code="doubled-column")
+
+
+def check_cells(cells: int, name: str) -> None:
+    """Raises `DataRefused` where a table is too large."""
+    if cells > MAX_CELLS:
+        raise DataRefused(
+            f"{name} has more than {MAX_CELLS:,} values; use fewer rows or save it as NPZ.", code="too-large"
+        )
+
+
+def check_words(words: Sequence[str], title: str, name: str) -> None:
+    """Raises `DataRefused` where a column holds whole texts."""
+    longest = max(len(word) for word in words)
+    if longest > MAX_WORD_LENGTH:
+        raise DataRefused(
+            f"Column {title!r} of {name} holds a text of {longest} characters; remove the column.",
+            code="too-many-words",
+        )
+
+
+def missing(title: str, name: str, count: int) -> DataRefused:
+    """The refusal of a column with gaps."""
+    return DataRefused(
+        f"Column {title!r} of {name} has {count} missing value{'s' if count > 1 else ''}; fill them or remove these "
+        "rows.",
+        code="not-finite",
+    )
+
+
+def numbers(values: np.ndarray, title: str, name: str) -> np.ndarray:
+    """The numbers of a column. Raises `DataRefused` where some are infinite."""
+    import numpy as np
+
+    infinite = int((~np.isfinite(values)).sum())
+    if infinite:
+        raise DataRefused(
+            f"Column {title!r} of {name} has {infinite} infinite value{'s' if infinite > 1 else ''}; correct or remove "
+            "these rows.",
+            code="not-finite",
+        )
+    return values
+
+
+def _target(titles: tuple[str, ...], wanted: str, name: str) -> str:
+    if wanted and wanted not in titles:
+        some = ", ".join(titles[:12]) + (" …" if len(titles) > 12 else "")
+        raise DataRefused(f"{name} has no column {wanted!r} to predict; it has: {some}.", code="no-column")
+    if wanted:
+        return wanted
+    lower = {title.lower(): title for title in reversed(titles)}
+    return next((lower[name] for name in TARGET_NAMES if name in lower), titles[-1])

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from optimizers import registry
 from optimizers.datasets.files import load_file
-from optimizers.datasets.npz_arrays import read_arrays
+from optimizers.datasets.formats.arrays import read_arrays
 from optimizers.errors import DataRefused
 from optimizers.records import digest_of_path
 
@@ -149,7 +149,7 @@ def nan_at(*where):
         ({"x": X.astype(complex), "y": Y}, "odd-dtype", "x in data.npz has dtype complex128"),
         ({"x": X.astype(str), "y": Y}, "odd-dtype", "x in data.npz holds words; save it as numbers."),
         ({"x": np.float32(1), "y": Y}, "bad-labels", "x or y in data.npz is a single value"),
-        ({"x": X, "X": X, "y": Y}, "ambiguous-arrays", "data.npz holds 'x' more than once; keep one of them."),
+        ({"x": X, "X": X, "y": Y}, "ambiguous-arrays", "data.npz has both X and x; keep one of them."),
         (
             {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y, "x_valid": X, "y_valid": Y},
             "ambiguous-arrays",
@@ -165,7 +165,7 @@ def nan_at(*where):
             "bad-labels",
             "The labels of the parts of data.npz differ in kind or shape; make them alike.",
         ),
-        ({f"a{i}": Y for i in range(65)}, "too-many-arrays", "data.npz holds 65 entries, more than 64"),
+        ({f"a{i}": Y for i in range(65)}, "too-many-arrays", "data.npz holds 65 arrays, more than 64"),
     ],
 )
 def test_bad_arrays_are_refused_in_one_clear_sentence(npz, arrays, code, message):
@@ -186,9 +186,9 @@ def test_damaged_and_foreign_files_are_refused(npz, tmp_path):
     path.write_bytes(b"")
     assert refusal(path).message == "data.npz is empty; choose a file with examples."
     path.write_bytes(b"\x89HDF\r\n\x1a\n\0\0")
-    assert refusal(path).message == "data.npz is neither an NPZ nor a CSV file; choose one of these."
+    assert refusal(path).message.startswith("data.npz is in no format that is read here; choose one of: NumPy arrays,")
     np.save(tmp_path / "one.npy", X)
-    assert "numpy.savez" in refusal(tmp_path / "one.npy").message
+    assert "holds one array" in refusal(tmp_path / "one.npy").message
     assert refusal(tmp_path / "none.npz").code == "missing-file"
 
 
@@ -205,7 +205,7 @@ def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_p
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", header.getvalue() + b"12345678")
     with pytest.raises(DataRefused, match=r"x in data.npz is not a readable NumPy array"):
-        read_arrays(path, {"x"}, "data.npz")
+        read_arrays(path, "data.npz")
 
 
 def csv_rows(row, n=20):
@@ -274,7 +274,7 @@ def test_row_numbers_of_pandas_are_left_out(table):
         ("n,y\n" + csv_rows("{i} " + "long" * 100 + ",{odd}"), "too-many-words", "holds a text of"),
         ("a,y\n" + csv_rows("{i},{odd}", 9), "too-few", "data.csv has 9 examples; at least 10 are needed."),
         ("a,y\n" + csv_rows("{i},1"), "bad-labels", "All labels in column 'y' of data.csv are equal"),
-        ("ä,y\n".encode("latin-1"), "unknown-format", "nor text in UTF-8"),
+        ("ä,y\n".encode("latin-1"), "unknown-format", "is not text in UTF-8"),
     ],
 )
 def test_bad_tables_are_refused_in_one_clear_sentence(table, text, code, message):

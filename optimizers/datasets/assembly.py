@@ -1,0 +1,136 @@
+"""From examples as a file has them to a data set: labels understood, three parts, what people should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from optimizers.datasets import previews, splits
+from optimizers.datasets.targets import Targets, read_targets
+from optimizers.declarations import Dataset, Part, RawData
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetSummary, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MIN_EXAMPLES = 10
+
+
+def assembled(raw: RawData, name: str, task: Task | None = None) -> Dataset:
+    """The data set. A missing part is split off from the training part, every class in proportion, always alike.
+
+    Args:
+        raw: With at least a ``train`` part; either all parts have labels or none has.
+        name: What people call the data, for messages.
+        task: What the labels are, if known, otherwise found out, see `targets`.
+
+    Raises:
+        DataRefused: Examples or labels of the parts differ in kind, labels that cannot be understood, too few examples.
+    """
+    import numpy as np
+
+    shapes = {part: raw_part.x.shape[1:] for part, raw_part in raw.parts.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{raw.parts[part].title} {shape}" for part, shape in shapes.items())
+        raise DataRefused(f"The examples in {name} differ in shape: {told}; make them alike.", code="shapes-differ")
+    labels = [part.labels for part in raw.parts.values() if part.labels is not None]
+    if not labels:
+        return _without_labels(raw, name)
+    kinds = {"words" if y.dtype.kind in "SU" else "numbers" for y in labels}
+    if len(kinds) > 1 or len({y.shape[1:] for y in labels}) > 1:
+        raise DataRefused(
+            f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
+        )
+    targets = read_targets(np.concatenate(labels), raw.labels_title, task)
+    return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
+
+
+def _with_labels(raw: RawData, targets: Targets) -> dict[str, Part]:
+    import numpy as np
+
+    ends = np.cumsum([len(part.x) for part in raw.parts.values()])
+    ys = np.split(targets.y, ends[:-1])
+    return {name: Part(part.x, y) for (name, part), y in zip(raw.parts.items(), ys, strict=True)}
+
+
+def _without_labels(raw: RawData, name: str) -> Dataset:
+    import numpy as np
+
+    count = sum(len(part.x) for part in raw.parts.values())
+    note = (
+        f"{name} has no labels: steps that train learn what the original answers, and what is measured is how close a "
+        "variant's answers are to it, or, where a model gives back its input, how well it does."
+    )
+    targets = Targets(np.zeros((count, 0), np.float32), "fidelity", (), (note,))
+    return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
+
+
+def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, name: str) -> Dataset:
+    _check_enough(targets, name)
+    notes = (*raw.notes, *targets.notes)
+    missing = [part for part in ("validation", "test") if part not in given]
+    parts = dict(given)
+    if missing:
+        whole = given["train"]
+        validation = splits.VALIDATION_SHARE if "validation" in missing else 0
+        test = splits.TEST_SHARE if "test" in missing else 0
+        split = splits.stratified(_strata(whole.y, targets), validation=validation, test=test)
+        pieces = zip(("train", "validation", "test"), split, strict=True)
+        parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
+        how = "every class in proportion" if targets.classes else "small and large targets in proportion"
+        told = " and ".join(f"{len(parts[part])} for {'the test' if part == 'test' else part}" for part in missing)
+        notes = (
+            *notes,
+            f"The file has no {' and no '.join(missing)} part: {told} were set aside, {how}, always the same.",
+        )
+    repeated = _repeated(parts["train"].x, parts["test"].x)
+    if repeated:
+        share = f"{repeated} of {len(parts['test'])} test examples"
+        notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
+    train = parts["train"]
+    notes = (*notes, f"The values in the file go from {train.x.min():g} to {train.x.max():g}.")
+    summary = DatasetSummary(
+        task=targets.task,
+        input_shape=train.x.shape[1:],
+        input_dtype=str(train.x.dtype),
+        n_train=len(train),
+        n_validation=len(parts["validation"]),
+        n_test=len(parts["test"]),
+        classes=targets.classes,
+        features=raw.features,
+        source=name,
+        notes=notes,
+        preview=dict(raw.preview) or previews.of_part(train, targets.classes),
+    )
+    return Dataset(train, parts["validation"], parts["test"], summary)
+
+
+def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:
+    """What a division keeps in proportion: classes, bands of numbers, or nothing where there are no labels."""
+    import numpy as np
+
+    if targets.task == "fidelity":
+        return np.zeros(len(y))
+    return y if targets.classes else splits.target_bands(y)
+
+
+def _check_enough(targets: Targets, name: str) -> None:
+    import numpy as np
+
+    if len(targets.y) < MIN_EXAMPLES:
+        raise DataRefused(f"{name} has {len(targets.y)} examples; at least {MIN_EXAMPLES} are needed.", code="too-few")
+    if targets.classes:
+        counts = np.bincount(targets.y)
+        alone = np.flatnonzero(counts == 1)
+        if len(alone):
+            raise DataRefused(
+                f"{name} has one example of class {targets.classes[alone[0]]!r}; every class needs at least two.",
+                code="too-few",
+            )
+
+
+def _repeated(train: np.ndarray, test: np.ndarray) -> int:
+    """How many test examples are, byte for byte, also in train."""
+    seen = {hash(row.tobytes()) for row in train}
+    return sum(hash(row.tobytes()) in seen for row in test)

@@ -1,0 +1,138 @@
+"""Comma-separated values: a line of column names, then numbers or words; comma, semicolon or tab; UTF-8."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizers.datasets import tables
+from optimizers.declarations import DataFormat, RawData
+from optimizers.errors import DataRefused
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from optimizers.datasets.preparation import Preparation
+
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
+
+
+def is_text(path: Path, start: bytes) -> bool:
+    """Whether it may be text at all. Asked last."""
+    return path.is_file() and b"\0" not in start
+
+
+def read(path: Path, name: str, preparation: Preparation) -> RawData:
+    """Features and labels. A nameless first column that counts the rows is left out.
+
+    Raises:
+        DataRefused: Not a CSV file, no column names, lines of different length, missing or infinite values, a column of
+            very many different or very long words.
+    """
+    header, lines = _lines(_text(path, name), name)
+    if not lines:
+        raise DataRefused(f"{name} has column names but no rows; add examples.", code="too-few")
+    columns = {title: _column([line[number] for line in lines], title, name) for number, title in enumerate(header)}
+    notes: tuple[str, ...] = ()
+    if header[0] == "":
+        columns = _without_row_numbers(columns, name)
+        notes = ("The nameless first column counts the rows and was left out.",)
+    raw = tables.raw_data(columns, preparation.target, name)
+    return replace(raw, notes=(*notes, *raw.notes))
+
+
+def _text(path: Path, name: str) -> str:
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise DataRefused(
+            f"{name} holds bytes that are no text; save the table as CSV in UTF-8.", code="unknown-format"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataRefused(
+            f"{name} is not text in UTF-8; save the table as CSV in UTF-8.",
+            code="unknown-format",
+        ) from None
+
+
+def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
+    """The column names, and the values of every further line that is not blank."""
+    text = text.lstrip("\r\n")
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        header = [title.strip() for title in next(reader, [])]
+        _check_header(header, name)
+        lines = []
+        for line in reader:
+            if line and (len(line) > 1 or line[0].strip()):
+                if len(line) != len(header):
+                    raise DataRefused(
+                        f"Line {reader.line_num} of {name} has {len(line)} values, but the header has {len(header)}; "
+                        "correct it.",
+                        code="not-csv",
+                    )
+                lines.append(line)
+                tables.check_cells(len(lines) * len(header), name)
+    except csv.Error as error:
+        raise DataRefused(
+            f"Line {reader.line_num} of {name} is not valid CSV; save the table again as CSV.",
+            code="not-csv",
+            detail=str(error),
+        ) from None
+    return header, lines
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if not any(header):
+        raise DataRefused(f"{name} has no column names in its first line; add them.", code="no-header")
+    if all(_is_number(title) for title in header):
+        raise DataRefused(
+            f"The first line of {name} holds numbers instead of column names; add a line of names.", code="no-header"
+        )
+    tables.check_titles(header, name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(cells: list[str], title: str, name: str) -> np.ndarray:
+    """Whole numbers as int64, numbers as float64, anything else as words; shape (n,)."""
+    import numpy as np
+
+    words = [cell.strip() for cell in cells]
+    gaps = sum(word.lower() in _MISSING for word in words)
+    if gaps:
+        raise tables.missing(title, name, gaps)
+    try:
+        numbers = np.array([float(word) for word in words], dtype=np.float64)
+    except ValueError:
+        tables.check_words(words, title, name)
+        return np.array(words, dtype=np.str_)
+    numbers = tables.numbers(numbers, title, name)
+    decimal = any(mark in word for word in words for mark in ".eE")
+    whole = not decimal and bool(np.all(np.abs(numbers) < 2**53))
+    return numbers.astype(np.int64) if whole else numbers
+
+
+def _without_row_numbers(columns: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    counted = columns[""]
+    if counted.dtype.kind != "i" or np.any(np.diff(counted) != 1):
+        raise DataRefused(f"The first column of {name} has no name; name it or remove it.", code="no-header")
+    return {title: values for title, values in columns.items() if title != ""}
+
+
+FORMAT = DataFormat(
+    name="csv", title="Tables as text (CSV)", endings=("csv", "tsv", "txt"), rank=90, recognises=is_text, read=read
+)
