@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RawPart:
-    """Examples of one part as a file has them: ``x`` and labels (or none) of shape (n, ...), and what messages call it."""
+    """Examples of one part as a file has them: ``x`` and labels (or none) of shape (n, ...), and their name."""
 
     x: np.ndarray
     labels: np.ndarray | None
