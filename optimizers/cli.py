@@ -35,7 +35,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Recipes = Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")]
-Data = Annotated[str, typer.Option("--data", help="sample:NAME or a file; random inputs where there are no data.")]
+Data = Annotated[str, typer.Option("--data", help="sample:NAME or a file, with how it is prepared; random inputs where there are no data.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the store and the history.")]
 
 
@@ -149,7 +149,8 @@ def inspect(
     if as_json:
         _print({"model": reference.model_dump(mode="json"), **summary.model_dump(mode="json")})
         return
-    print(f"{reference.name}: {summary.format}, saved by Keras {summary.keras_version or 'unknown'}")
+    saved_by = "" if summary.kind == "tflite" else f", saved by Keras {summary.keras_version or 'unknown'}"
+    print(f"{reference.name}: {summary.format}{saved_by}")
     for side, specs in (("input", summary.inputs), ("output", summary.outputs)):
         for spec in specs:
             print(f"{side:7} {spec.name}: {spec.shape} {spec.dtype}")
@@ -159,6 +160,26 @@ def inspect(
     print(f"{summary.parameters:,} parameters, {summary.trainable_parameters:,} of them trainable")
     for note in summary.notes:
         print(f"Note: {note}")
+
+
+@app.command()
+def prepare(
+    model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
+    data: Annotated[str, typer.Option("--data", help="sample:NAME, keras:NAME, or a file or folder.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Propose how data are prepared for a model: shape, size, labels, and the scaling by trying it out."""
+    with _Opened(home) as queue:
+        found = queue.driver.propose(model, data)
+    if as_json:
+        _print(found.model_dump(mode="json"))
+        return
+    for trial in found.trials:
+        print(f"{trial.scaling:12} {found.metric} {trial.score:.6g}  loss {trial.error:.6g}  p {trial.worse:.3g}")
+    for note in found.notes:
+        print(f"Note: {note}")
+    print(f"--data '{found.uri}'")
 
 
 @app.command()

@@ -90,7 +90,8 @@ class ModelSummary(Record):
 
     ``bridge_error`` is the largest absolute difference between the model as Keras 3 builds it and as tf_keras does, on
     random inputs. ``activation`` is that of the output layer, as far as it has one: it tells probabilities from logits.
-    ``input_ranges`` has what the model itself tells of the numbers that it expects.
+    ``input_ranges`` has what the model itself tells of the numbers that it expects. ``kind`` decides which techniques
+    can be the first: those that accept it.
     """
 
     format: str
@@ -104,6 +105,7 @@ class ModelSummary(Record):
     activation: str = ""
     input_ranges: tuple[InputRange | None, ...] = ()
     notes: tuple[str, ...] = ()
+    kind: Kind = "keras"
 
 
 class DatasetRef(Record):
@@ -118,6 +120,7 @@ class DatasetRef(Record):
 class DatasetSummary(Record):
     """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty where there are none.
 
+    ``values`` is the range of the training examples' numbers and ``n_labels`` how many classes do occur, where known.
     Data without labels have the task ``fidelity``; ``drawn`` ones are random numbers and nobody's examples.
     """
 
@@ -131,6 +134,8 @@ class DatasetSummary(Record):
     classes: tuple[str, ...] = ()
     target_unit: str = ""
     features: tuple[str, ...] = ()
+    values: InputRange | None = None
+    n_labels: int = 0
     licence: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()

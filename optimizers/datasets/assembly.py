@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from optimizers.datasets import previews, splits
+from optimizers.datasets.preparation import NOTHING, Preparation
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.declarations import Dataset, Part, RawData
 from optimizers.errors import DataRefused
-from optimizers.records import DatasetSummary, Task
+from optimizers.records import DatasetSummary, InputRange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 MIN_EXAMPLES = 10
 
 
-def assembled(raw: RawData, name: str, task: Task | None = None) -> Dataset:
+def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Dataset:
     """The data set. A missing part is split off from the training part, every class in proportion, always alike.
 
     Args:
         raw: With at least a ``train`` part; either all parts have labels or none has.
         name: What people call the data, for messages.
-        task: What the labels are, if known, otherwise found out, see `targets`.
+        preparation: Its task and class numbers say what the labels are; otherwise found out, see `targets`.
 
     Raises:
         DataRefused: Examples or labels of the parts differ in kind, labels that cannot be understood, too few examples.
@@ -42,7 +43,8 @@ def assembled(raw: RawData, name: str, task: Task | None = None) -> Dataset:
         raise DataRefused(
             f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
         )
-    targets = read_targets(np.concatenate(labels), raw.labels_title, task)
+    ranked = preparation.labels == "ranked"
+    targets = read_targets(np.concatenate(labels), raw.labels_title, preparation.known_task, ranked=ranked)
     return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
 
 
@@ -67,6 +69,8 @@ def _without_labels(raw: RawData, name: str) -> Dataset:
 
 
 def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, name: str) -> Dataset:
+    import numpy as np
+
     _check_enough(targets, name)
     notes = (*raw.notes, *targets.notes)
     missing = [part for part in ("validation", "test") if part not in given]
@@ -89,7 +93,8 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         share = f"{repeated} of {len(parts['test'])} test examples"
         notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
     train = parts["train"]
-    notes = (*notes, f"The values in the file go from {train.x.min():g} to {train.x.max():g}.")
+    values = InputRange(low=float(train.x.min()), high=float(train.x.max()), whole=train.x.dtype.kind in "biu")
+    notes = (*notes, f"The values in the file go from {values.low:g} to {values.high:g}.")
     summary = DatasetSummary(
         task=targets.task,
         input_shape=train.x.shape[1:],
@@ -99,6 +104,8 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         n_test=len(parts["test"]),
         classes=targets.classes,
         features=raw.features,
+        values=values,
+        n_labels=len(np.unique(targets.y)) if targets.classes else 0,
         source=name,
         notes=notes,
         preview=dict(raw.preview) or previews.of_part(train, targets.classes),

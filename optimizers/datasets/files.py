@@ -55,7 +55,7 @@ def load_file(path: Path, preparation: Preparation = NOTHING, max_bytes: int = M
         )
     for format_ in registry.data_formats().values():
         if format_.recognises(path, start):
-            return assembled(format_.read(path, name, preparation), name, preparation.known_task)
+            return assembled(format_.read(path, name, preparation), name, preparation)
     if start.startswith(ZIP_STARTS):
         with opened(path, name):  # or it is damaged
             pass

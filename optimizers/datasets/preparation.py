@@ -51,6 +51,12 @@ class Preparation(ParamSet):
     task: Literal["auto", "classification", "binary", "regression"] = param(
         "auto", label="Task", help="What the labels are: classes, two classes, or numbers to estimate; auto finds out."
     )
+    labels: Literal["as_is", "ranked"] = param(
+        "as_is",
+        label="Class numbers",
+        help="ranked numbers the labels that occur 0, 1, 2 in ascending order, as for labels that count from 1.",
+        advanced=True,
+    )
     scaling: Literal["as_is", "unit", "signed", "pixels", "standardize", "min_max", "caffe", "torch"] = param(
         "as_is",
         label="Scaling",
@@ -114,6 +120,11 @@ class Preparation(ParamSet):
     def query(self) -> str:
         """Canonical text behind the question mark: sorted, only what differs from the defaults; empty if nothing."""
         return urlencode(sorted(self.given.items()), quote_via=quote, safe="")
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What says how labels are found; whoever cannot choose that takes none of these."""
+        return {name: value for name, value in self.given.items() if name in ("target", "task", "labels")}
 
     @property
     def known_task(self) -> Task | None:

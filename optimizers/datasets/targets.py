@@ -37,7 +37,7 @@ class Targets:
     notes: tuple[str, ...] = ()
 
 
-def read_targets(labels: np.ndarray, name: str, task: Task | None = None) -> Targets:
+def read_targets(labels: np.ndarray, name: str, task: Task | None = None, *, ranked: bool = False) -> Targets:
     """The labels, understood.
 
     Args:
@@ -45,6 +45,7 @@ def read_targets(labels: np.ndarray, name: str, task: Task | None = None) -> Tar
         name: Of the array or column, for messages.
         task: What the labels are, if known: ``classification`` and ``binary`` ask for classes, ``regression`` for
             numbers.
+        ranked: Whole numbers that occur are classes 0, 1, 2 and so on in ascending order, whatever they are.
 
     Raises:
         DataRefused: Labels that are neither classes nor numbers, negative class numbers, or a single class.
@@ -54,6 +55,8 @@ def read_targets(labels: np.ndarray, name: str, task: Task | None = None) -> Tar
         if task == "regression":
             raise DataRefused(f"{name} holds words, not numbers to estimate; save numbers.", code="bad-labels")
         return _named_classes(labels, name, notes)
+    if ranked:
+        return _ranked_classes(labels, name, notes)
     if task == "regression" or (task is None and not _are_classes(labels)):
         return _numbers(labels, name, notes)
     return _numbered_classes(labels, name, notes)
@@ -106,10 +109,14 @@ def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> 
         raise DataRefused(f"{name} holds numbers that are not whole, so they are no class numbers.", code="bad-labels")
     low, high = labels.min(), labels.max()
     if low < 0:
-        raise DataRefused(f"{name} holds the label {low:g}; number the classes 0, 1, 2 and so on.", code="bad-labels")
+        raise DataRefused(
+            f"{name} holds the label {low:g}; number the classes 0, 1, 2 and so on, or choose labels=ranked.",
+            code="bad-labels",
+        )
     if high >= MAX_CLASSES:
         raise DataRefused(
-            f"{name} holds the label {high:g}; number the classes 0, 1, 2 and so on, at most {MAX_CLASSES - 1}.",
+            f"{name} holds the label {high:g}; number the classes 0, 1, 2 and so on, at most {MAX_CLASSES - 1}, or "
+            "choose labels=ranked.",
             code="bad-labels",
         )
     y = labels.astype(np.int64)
@@ -120,6 +127,18 @@ def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> 
     if absent:
         notes = (*notes, f"No example has the label {_first(absent)}.")
     return Targets(y, _task_of(classes), classes, notes)
+
+
+def _ranked_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    import numpy as np
+
+    if labels.dtype.kind == "f" and np.any(labels != np.floor(labels)):
+        raise DataRefused(f"{name} holds numbers that are not whole, so they are no class numbers.", code="bad-labels")
+    different, y = np.unique(labels, return_inverse=True)
+    _check_count(len(different), name)
+    classes = tuple(str(int(number)) for number in different)
+    notes = (*notes, f"Labels in ascending order are the classes 0, 1, 2 and so on: {_first(classes)}.")
+    return Targets(y.reshape(-1).astype(np.int64), _task_of(classes), classes, notes)
 
 
 def _numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:

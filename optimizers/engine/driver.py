@@ -9,6 +9,7 @@ from typing import Any
 
 from optimizers import forecast as forecasts
 from optimizers import registry
+from optimizers.datasets.proposals import Proposal
 from optimizers.engine import origins
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
@@ -20,7 +21,8 @@ from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
-from optimizers.recipe import Recipe, Step
+from optimizers.models.reader.flatbuffer import is_litert
+from optimizers.recipe import Recipe, Step, check_source
 from optimizers.records import (
     SHARED,
     Artifact,
@@ -52,8 +54,9 @@ class Driver:
 
     def inspect_model(self, uri: str, cancelled: Callable[[], bool] = lambda: False) -> tuple[ModelRef, ModelSummary]:
         """What a model is. Read once; afterwards the store answers. Raises `ModelRefused` or `UnknownName`."""
-        _, ref = origins.resolve_model(uri)
-        return ref, ModelSummary.model_validate(self._summary("inspect_model", "tensorflow", ref, cancelled))
+        path, ref = origins.resolve_model(uri)
+        pool: Pool = "reader" if is_litert(path) else "tensorflow"
+        return ref, ModelSummary.model_validate(self._summary("inspect_model", pool, ref, cancelled))
 
     def inspect_dataset(
         self, uri: str, cancelled: Callable[[], bool] = lambda: False
@@ -90,6 +93,7 @@ class Driver:
         ref, summary = self.inspect_model(model, cancelled)
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
         check_fit(summary, data, dataset_ref.name)
+        check_source(recipe, summary.kind)
         check_examples(recipe, data)
         shape, whole = _open_shape(summary, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
@@ -116,6 +120,12 @@ class Driver:
         runs = self.history.runs(states=("done", "failed", "cancelled"), limit=_REMEMBERED_RUNS)
         told = [stage.trained for run in runs for stage in run.stages if stage.trained]
         return [Trained.model_validate(trained) for trained in told]
+
+    def propose(self, model: str, dataset: str, cancelled: Callable[[], bool] = lambda: False) -> Proposal:
+        """How the data are best prepared for the model. Raises `UserError`, see `optimizers.engine.proposing`."""
+        from optimizers.engine import proposing
+
+        return proposing.propose(self, model, dataset, cancelled)
 
     # giving back --------------------------------------------------------------------------------------------------
 
@@ -159,6 +169,7 @@ class Driver:
         dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
+        check_source(recipe, summary.kind)
         check_examples(recipe, data)
         shape = _open_shape(summary, data)
         self._look_ahead(run, recipe, cancelled)
@@ -199,7 +210,8 @@ class _Work:
 
     def finish(self, chain: Plan) -> dict[str, Any]:
         told: list[StageRecord] = []
-        self.progress.stage(1, "Converting the original to float32")
+        given = self.summary["kind"] == "tflite"
+        self.progress.stage(1, "Taking the original as it is" if given else "Converting the original to float32")
         baseline, _ = self._ensure(chain.baseline)
         artifact = baseline
         for number, stage in enumerate(chain.stages, start=2):

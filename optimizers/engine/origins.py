@@ -35,8 +35,10 @@ def load_dataset(uri: str) -> Dataset:
         return origin.load(rest)
     if origin.read is not None:
         return preparation.prepare(origin.read(rest, wanted), wanted)
-    if wanted.target or wanted.task != "auto":
-        raise DataRefused(f"What is predicted in {bare} is fixed; leave target and task out.", code="bad-preparation")
+    if wanted.reading:
+        raise DataRefused(
+            f"What is predicted in {bare} is fixed; leave {' and '.join(wanted.reading)} out.", code="bad-preparation"
+        )
     return preparation.prepare(origin.load(rest), wanted)
 
 

@@ -100,6 +100,12 @@ def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
     )
 
 
+def proposal_key(model: ModelRef, dataset: DatasetRef) -> str:
+    """Key of how a data set, prepared but for its scaling, is best scaled for a model."""
+    parts = [{"digest": ref.digest, "uri": ref.uri, "scope": ref.scope} for ref in (model, dataset)]
+    return digest_of({"format": _FORMAT, "proposal": parts, "versions": work_versions()})
+
+
 def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str:
     """Key of an array that several stages need, such as a teacher's outputs on the training part of a data set."""
     data = {"digest": dataset.digest, "scope": scope}

@@ -35,9 +35,15 @@ class Reporter(Protocol):
 
 def inspect_model(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
     """Reads, checks and describes a model; the summary is kept in the store under ``key``."""
-    from optimizers.tf.summary import summarize
+    from optimizers.models.reader.flatbuffer import is_litert
 
     path, reference = origins.resolve_model(uri)
+    if is_litert(path):
+        from optimizers.litert.file import describe
+
+        return _keep_summary(key, describe(path, reference.name).model_dump(mode="json"))
+    from optimizers.tf.summary import summarize
+
     summary = summarize(path, reference.name)
     return _keep_summary(key, summary.model_dump(mode="json"))
 
@@ -143,6 +149,31 @@ def rehearse(
     paths = {uri: origins.resolve_model(uri)[0] for uri in models}
     shape = tuple(input_shape) if input_shape else None
     found = rehearsal.rehearse(origins.resolve_model(model)[0], recipe, shape, paths)
+    return _keep_summary(key, found.model_dump(mode="json"))
+
+
+def propose(
+    report: Reporter, *, key: str, model: str, dataset: str, given: dict[str, Any], summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Tries scalings of a data set on the model that was brought; the proposal is kept in the store under ``key``."""
+    from optimizers.datasets import preparation, proposals
+    from optimizers.litert.interpreter import predict
+    from optimizers.models.reader.flatbuffer import is_litert
+
+    path = origins.resolve_model(model)[0]
+    data = origins.load_dataset(preparation.join(dataset, preparation.of(given)))
+
+    def answer(x: np.ndarray) -> np.ndarray:
+        if is_litert(path):
+            return predict(path, x)
+        return outputs(working, x)
+
+    if not is_litert(path):
+        from optimizers.tf.build import load_working
+        from optimizers.tf.outputs import outputs
+
+        working = load_working(path)
+    found = proposals.propose(data, dataset, given, ModelSummary.model_validate(summary), answer)
     return _keep_summary(key, found.model_dump(mode="json"))
 
 

@@ -148,7 +148,7 @@ def test_targets_and_tasks_are_chosen(table):
     assert origins.load_dataset(f"{table}?target=colour").summary.classes == ("blue", "red")
     with pytest.raises(DataRefused, match=r"has no column 'size' to predict; it has: weight, price, colour, speed\."):
         origins.load_dataset(f"{table}?target=size")
-    with pytest.raises(DataRefused, match="leave target and task out"):
+    with pytest.raises(DataRefused, match="leave target out"):
         origins.load_dataset("sample:optdigits?target=x")
     assert origins.load_dataset("sample:optdigits?channels=rgb").summary.input_shape == (8, 8, 3)
 

@@ -46,7 +46,7 @@ def test_gaps_are_kept_and_said():
 @pytest.mark.parametrize(
     ("labels", "task", "message"),
     [
-        ([-1, 1], None, "y holds the label -1; number the classes 0, 1, 2 and so on."),
+        ([-1, 1], None, "y holds the label -1; number the classes 0, 1, 2 and so on, or choose labels=ranked."),
         ([0, 5000], None, "y holds the label 5000; number"),
         ([4, 4], None, "All labels in y are equal"),
         (["a", "a"], None, "All labels in y are equal"),

@@ -1,0 +1,157 @@
+"""How data are to be prepared for a model: found from shapes, and by trying scalings on the model itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizers.datasets import proposals
+from optimizers.datasets.preparation import NOTHING, parse, split
+from optimizers.declarations import Dataset, Part
+from optimizers.engine import origins
+from optimizers.errors import DataRefused
+from optimizers.records import DatasetSummary, InputRange, ModelSummary, TensorSpec
+
+RANDOM = np.random.default_rng(5)
+
+
+def model(shape, units=3, dtype="float32", known=None, activation="softmax"):
+    return ModelSummary(
+        format="made", keras_version="", layers=(), parameters=0, trainable_parameters=0, activation=activation,
+        inputs=(TensorSpec(name="in", shape=shape, dtype=dtype),),
+        outputs=(TensorSpec(name="out", shape=(units,), dtype="float32"),),
+        input_ranges=(known,),
+    )  # fmt: skip
+
+
+def described(shape, dtype="uint8", task="classification", classes=("0", "1", "2"), high=255.0, n_labels=0):
+    return DatasetSummary(
+        task=task, input_shape=shape, input_dtype=dtype, n_train=1, n_validation=1, n_test=1, classes=classes,
+        values=InputRange(low=0, high=high, whole=True), n_labels=n_labels or len(classes),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shape", "found"),
+    [
+        ((28, 28, 1), (28, 28), {}),
+        ((32, 32, 3), (28, 28), {"channels": "rgb", "height": 32, "width": 32}),
+        ((28, 28, 1), (32, 32, 3), {"channels": "grey", "height": 28, "width": 28}),
+        ((32, 32, 3), (3, 32, 32), {"layout": "channels_last"}),
+        ((None, None, 3), (40, 50), {"channels": "rgb"}),
+        ((784,), (32, 32, 3), {"channels": "grey", "height": 28, "width": 28}),
+        ((64,), (8, 8), {}),
+        ((5,), (7,), {}),
+        ((96, 64, 3), (120, 160, 3), {"height": 96, "width": 64}),
+    ],
+)
+def test_shapes_tell_layout_channels_and_size(wanted, shape, found):
+    assert proposals.fitting(model(wanted), described(shape)) == found
+
+
+def test_token_ids_get_the_length_and_the_vocabulary_of_the_model():
+    words = model((80,), dtype="int32", known=InputRange(low=0, high=999, whole=True))
+    data = described((200,), "int32", high=20_000)
+    assert proposals.fitting(words, data) == {"length": 80, "words": 1000}
+    assert proposals.fitting(words, described((80,), "int32", high=500)) == {}
+
+
+def test_labels_that_do_not_count_from_zero_are_renumbered():
+    from_one = described((8, 8), classes=("0", "1", "2", "3"), n_labels=3)
+    assert proposals.labels_wanted(model((8, 8, 1)), from_one) == {"labels": "ranked"}
+    assert proposals.labels_wanted(model((8, 8, 1), units=4), from_one) == {}
+    assert proposals.labels_wanted(model((8, 8, 1)), described((8, 8))) == {}
+
+
+def images(n=600, low=0, high=255, dtype=np.uint8):
+    """Bright or dark images of 8 x 8 pixels."""
+    y = np.arange(n) % 2
+    x = RANDOM.uniform(low, (low + high) / 2, (n, 8, 8)) + y[:, None, None] * (high - low) / 2
+    x, y = x.astype(dtype), y.astype(np.int64)
+    cuts = (n // 2, n * 3 // 4)
+    parts = [Part(a, b) for a, b in zip(np.split(x, cuts), np.split(y, cuts), strict=True)]
+    summary = described((8, 8), str(x.dtype), "binary", ("dark", "bright"))
+    return Dataset(*parts, summary)
+
+
+def threshold(limit, slope=40.0):
+    """A model that says bright above a mean value: probability of shape (n, 1)."""
+    return lambda x: 1 / (1 + np.exp(-np.clip(slope * (x.mean(axis=(1, 2, 3)) - limit), -60, 60)))[:, None]
+
+
+BINARY = model((8, 8, 1), units=1, activation="sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("data", "limit", "scaling"),
+    [
+        ({}, 0.5, "unit"),
+        ({}, 0.0, "signed"),
+        ({}, 127.5, "as_is"),
+        ({"high": 1.0, "dtype": np.float32}, 127.5, "pixels"),
+        ({"low": -1.0, "high": 1.0, "dtype": np.float32}, 0.5, "unit"),
+    ],
+)
+def test_the_scaling_under_which_the_model_is_right_is_proposed(data, limit, scaling):
+    found = proposals.propose(images(**data), "file:x", {}, BINARY, threshold(limit))
+    uri, preparation = split(found.uri)
+    assert (uri, preparation.scaling) == ("file:x", scaling)
+    best = next(trial for trial in found.trials if trial.scaling == scaling)
+    assert best.score > 0.95
+    wrong = {trial.scaling for trial in found.trials if trial.score < 0.6}
+    assert wrong
+    assert all(trial.worse < 0.001 for trial in found.trials if trial.scaling in wrong)
+
+
+def test_data_stay_as_they_are_where_nothing_is_proven_better():
+    bright = proposals.propose(
+        images(), "file:x", {}, BINARY, lambda x: x.reshape(len(x), -1).mean(axis=1)[:, None] > 1
+    )
+    assert split(bright.uri)[1].scaling in ("as_is", "standardize")
+    constant = proposals.propose(images(), "file:x", {}, BINARY, lambda x: np.full((len(x), 1), 0.5))
+    assert split(constant.uri)[1] == NOTHING
+    assert "commonest class" in constant.notes[0]
+
+
+def test_test_examples_are_never_looked_at():
+    data = images()
+    spoilt = Dataset(data.train, data.validation, Part(data.test.x[:0], data.test.y[:0]), data.summary)
+    with_test = proposals.propose(data, "file:x", {}, BINARY, threshold(0.5))
+    assert proposals.propose(spoilt, "file:x", {}, BINARY, threshold(0.5)) == with_test
+
+
+def test_without_labels_nothing_is_tried():
+    data = images()
+    parts = [Part(p.x, np.zeros((len(p), 0), np.float32)) for p in (data.train, data.validation, data.test)]
+    bare = Dataset(*parts, data.summary.model_copy(update={"task": "fidelity", "classes": ()}))
+    found = proposals.propose(bare, "file:x", {}, BINARY, threshold(0.5))
+    assert found.trials == ()
+    assert "nothing to compare" in found.notes[0]
+
+
+def test_a_real_model_gets_its_digits_back_whatever_was_done_to_them(queue, tmp_path):
+    data = origins.load_dataset("sample:optdigits")
+    x, y = np.concatenate([data.train.x, data.test.x]), np.concatenate([data.train.y, data.test.y])
+    np.savez(tmp_path / "sixteen.npz", x=(x * 16).round().astype(np.uint8), y=y + 1)
+    found = queue.driver.propose("sample:digits_cnn", f"file:{tmp_path}/sixteen.npz")
+    assert (found.given["scaling"], found.given["labels"]) == ("min_max", "ranked")
+    assert found.trials[0].score > 0.97
+    assert queue.driver.inspect_dataset(found.uri)[1].classes[0] == "1"
+    colour = np.repeat((x * 255).astype(np.uint8), 3, axis=-1).repeat(2, 1).repeat(2, 2).transpose(0, 3, 1, 2)
+    np.savez(tmp_path / "colour.npz", x=colour, y=y)
+    found = queue.driver.propose("sample:digits_cnn", f"{tmp_path}/colour.npz?scaling=torch")
+    shape = {"layout": "channels_last", "channels": "grey", "height": 8, "width": 8}
+    assert {name: found.given.get(name) for name in shape} == shape
+    assert found.given["scaling"] in ("unit", "min_max")
+    np.savez(tmp_path / "wrong.npz", x=x[:, 0], y=y)
+    with pytest.raises(DataRefused, match="expects inputs of shape"):
+        queue.driver.propose("sample:digits_cnn", f"{tmp_path}/wrong.npz")
+
+
+def test_ranked_labels_may_be_any_whole_numbers(tmp_path):
+    np.savez(tmp_path / "a.npz", x=RANDOM.random((40, 3)), y=np.where(np.arange(40) % 2, 1, -1))
+    with pytest.raises(DataRefused, match="labels=ranked"):
+        origins.load_dataset(f"{tmp_path}/a.npz")
+    found = origins.load_dataset(f"{tmp_path}/a.npz?labels=ranked")
+    assert (found.summary.classes, set(found.train.y.tolist())) == (("-1", "1"), {0, 1})
+    assert parse("labels=ranked").reading == {"labels": "ranked"}
