@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -70,6 +73,29 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
         return upload.uri
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def keep_together(files: Sequence[tuple[BinaryIO, str]], scope: str, settings: Settings) -> str:
+    """Stores data files that belong together, such as an array of examples and one of labels, as one ZIP file.
+
+    Returns:
+        The URI of the upload.
+
+    Raises:
+        UserError: As `keep`, or two files have the same name.
+    """
+    names = [Path(name).name for _, name in files]
+    if len(set(names)) < len(names):
+        raise UserError("Two of the files have the same name; rename one of them.")
+    settings.uploads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=settings.uploads) as whole:
+        with zipfile.ZipFile(whole, "w") as archive:
+            for (content, _), name in zip(files, names, strict=True):
+                entry = zipfile.ZipInfo(name)  # without a date: the same files are the same upload
+                with archive.open(entry, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(content, target)
+        whole.seek(0)
+        return keep(whole, " + ".join(names), "data", scope, settings)
 
 
 def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tuple[Path, Upload]:

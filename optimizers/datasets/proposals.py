@@ -328,6 +328,3 @@ def _remarks(even: list[Trial], chosen: Trial, part: Part, task: Task) -> Iterat
         )
     if chosen.scaling == "as_is" and len(even) > 1:
         yield "Other scalings do no worse, so the values are left as they are."
-    elif len(even) > 1:
-        others = ", ".join(trial.scaling for trial in even if trial is not chosen)
-        yield f"No proven difference to: {others}."

@@ -19,10 +19,11 @@ _MOST_BUTTONS = 3
 
 @dataclass(frozen=True)
 class Choices:
-    """What a declaration cannot know: the layers of the model, and further models with their names by URI."""
+    """What a declaration cannot know: the model's layers, further models (names by URI), a table's columns."""
 
     layers: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 def given_params(technique: Technique, choices: Choices) -> dict[str, Scalar]:
@@ -51,6 +52,9 @@ def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
     if field.kind == "model":
         named = {"": "None", **choices.models}
         return str(st.selectbox(field.label, list(named), format_func=lambda uri: named.get(uri, uri), **said))
+    if field.kind == "column":
+        named = {"": "Found by its name, else the last"} | {title: title for title in choices.columns}
+        return str(st.selectbox(field.label, list(named), format_func=lambda title: named.get(title, title), **said))
     if field.kind == "choice":
         return _choice(field, said)
     if field.percent and field.low is not None and field.high is not None:

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from optimizers import uploads
-from optimizers.datasets import drawn
+from optimizers.datasets import drawn, keras_sets, preparation
+from optimizers.engine import origins
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import UnknownName, UserError
 from optimizers.recipe import Recipe
+from optimizers.records import SHARED
 from pages.components import session
 
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
@@ -61,8 +63,11 @@ def forget_choice() -> None:
 
 
 def allow(uri: str, kind: str, queue: JobQueue) -> None:
-    """Raises `UserError` unless the URI is a sample or one of this browser's own uploads; paths are never accepted."""
-    prefix, _, rest = uri.partition(":")
+    """Raises `UserError` unless the URI is a sample, a published data set or one of this browser's own uploads.
+
+    Paths are never accepted.
+    """
+    prefix, _, rest = (preparation.split(uri)[0] if kind == "data" else uri).partition(":")
     noun = "model" if kind == "model" else "data set"
     if prefix == uploads.PREFIX:
         upload = uploads.find(rest, "model" if kind == "model" else "data", queue.settings)[1]
@@ -71,6 +76,12 @@ def allow(uri: str, kind: str, queue: JobQueue) -> None:
     elif prefix == drawn.PREFIX and kind == "data":
         if rest:  # without it, the page that shows the model finds out what suits it
             drawn.parse(rest)
+    elif prefix == keras_sets.PREFIX and kind == "data":
+        if origins.resolve_dataset(uri).scope != SHARED:
+            raise UserError(
+                f"In place of the published {uri} other files lie on this server; use the command line to work with "
+                "them, or remove them, and the published ones are downloaded."
+            )
     elif prefix != "sample" or not rest:
         raise UserError(f"The address names no {noun} that can be opened here; choose a sample or upload a file.")
 

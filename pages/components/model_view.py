@@ -15,7 +15,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures.theme import CONFIG
 from optimizers.models import sample
 from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Task, TensorSpec
-from pages.components import drawn_inputs, links
+from pages.components import data_wizard, drawn_inputs, links
 from pages.components.links import Choice
 from pages.components.text import TASKS
 
@@ -38,10 +38,10 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
             links.choose(chosen)
         with st.spinner("Reading the data."):
             dataset, data = queue.driver.inspect_dataset(chosen.data)
-        task = check_fit(summary, data)
+        task = check_fit(summary, data, dataset.name)
     except ParetoscopeError as error:
         _facts(summary, None)
-        st.error(error.message, icon=":material/block:")
+        data_wizard.offer(queue, chosen, error.message)
         _architecture(summary)
         return
     _facts(summary, task)
@@ -50,6 +50,8 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
     with shown:
         _data(dataset, data)
+        data_wizard.offer(queue, chosen)
+        data_wizard.controls(chosen, data)
     with layers:
         _architecture(summary)
     with notes:

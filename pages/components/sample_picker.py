@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from optimizers import registry, uploads
+from optimizers.datasets import keras_sets, preparation
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
@@ -14,7 +17,7 @@ from pages.components.links import Choice
 from pages.components.text import TASKS
 
 SAMPLES, OWN = "Sample models", "Your own model"
-_TYPES = {"model": ["keras", "h5", "hdf5", "zip", "gz", "tgz"], "data": ["npz", "csv"]}
+_MODEL_TYPES = ("keras", "h5", "hdf5", "zip", "gz", "tgz", "tflite")
 
 
 def picker(queue: JobQueue, chosen: Choice | None) -> None:
@@ -59,8 +62,8 @@ def _caption(entry: sample.SampleModel) -> str:
 
 def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
     limit = queue.settings.upload_mib
-    _uploader("model", "Model file: .keras, .h5, or a SavedModel as .zip or .tar.gz", limit)
-    _uploader("data", "Data file: .npz or .csv", limit)
+    _uploader("model", "Model file: .keras, .h5, .tflite, or a SavedModel as .zip or .tar.gz", limit)
+    _uploader("data", "Data: .npz, two .npy files, .csv, .parquet, or a .zip of images in class folders", limit)
     if problem := st.session_state.pop("upload_problem", None):
         st.error(problem)
     mine = uploads.listed(session.scope(), queue.settings)
@@ -71,8 +74,10 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
         return
     origin = registry.dataset_origins().get("sample")
     data |= {f"sample:{name}": f"{name} (sample data)" for name in (origin.list() if origin else ())}
+    data |= {f"{keras_sets.PREFIX}:{name}": keras_sets.title(name) for name in keras_sets.names()}
     data[drawn_inputs.ANY] = "No data: random inputs"
     now = chosen or Choice("", "")
+    now = now._replace(data=preparation.split(now.data)[0])
     if now.data.startswith(drawn_inputs.ANY):
         now = now._replace(data=drawn_inputs.ANY)
     for key, fresh, current, options in (
@@ -98,20 +103,30 @@ def _choose_own() -> None:
 def _uploader(kind: str, label: str, limit: int) -> None:
     turn = st.session_state.setdefault(f"turn_{kind}", 0)
     key = f"upload_{kind}_{turn}"
-    st.file_uploader(label, _TYPES[kind], key=key, max_upload_size=limit, on_change=_keep, args=(kind, key))
+    several = kind == "data"
+    types = [ending for known in registry.data_formats().values() for ending in known.endings]
+    st.file_uploader(
+        label, types if several else _MODEL_TYPES, key=key, max_upload_size=limit, on_change=_keep, args=(kind, key),
+        accept_multiple_files=several,
+    )  # fmt: skip
 
 
 def _keep(kind: str, key: str) -> None:
-    """Stores a file that has just arrived, and chooses it; the uploader starts afresh."""
+    """Stores what has just arrived, and chooses it; the uploader starts afresh."""
     from pages.components.queue import job_queue
 
-    file = st.session_state.get(key)
-    if file is None:
+    arrived = st.session_state.get(key)
+    files = arrived if isinstance(arrived, list) else [arrived]
+    if not files or files[0] is None:
         return
     queue = job_queue()
     st.session_state[f"turn_{kind}"] += 1
     try:
-        uri = uploads.keep(file, file.name, "model" if kind == "model" else "data", session.scope(), queue.settings)
+        if len(files) == 1:
+            known_as: Literal["model", "data"] = "model" if kind == "model" else "data"
+            uri = uploads.keep(files[0], files[0].name, known_as, session.scope(), queue.settings)
+        else:
+            uri = uploads.keep_together([(f, f.name) for f in files], session.scope(), queue.settings)
     except ParetoscopeError as error:
         st.session_state["upload_problem"] = error.message
         return
