@@ -14,10 +14,10 @@ from typing import Any
 
 from optimizers import registry
 from optimizers.declarations import Property, Technique
-from optimizers.errors import InvalidParameter, InvalidRecipe
+from optimizers.errors import InvalidParameter, InvalidRecipe, NotApplicable
 from optimizers.params import ParamSet, fields, resolve
 from optimizers.presets import PRESETS
-from optimizers.records import StepRecord
+from optimizers.records import Kind, StepRecord
 
 BASELINE = "float32"
 """The technique that turns the original model into the file that every variant is compared with."""
@@ -105,11 +105,27 @@ def check(recipe: Recipe) -> None:
     kind, previous = "keras", ""
     for number, step in enumerate(recipe.steps, start=1):
         technique = step.technique
-        if kind not in technique.accepts:
-            here = f"Step {number} ({technique.name}) accepts {_kinds(technique.accepts)}"
+        if kind not in technique.accepts or (number > 1 and kind == "tflite"):  # a conversion ends the recipe
+            here = f"Step {number} ({technique.name}) accepts {_kinds(technique.accepts - {'tflite'})}"
             before = f"step {number - 1} ({previous}) produces {_KIND_NAMES[kind]}"
             raise InvalidRecipe(f"{here}, but {before}. {_way_out(recipe, number)}")
         kind, previous = technique.produces, technique.name
+
+
+def check_source(recipe: Recipe, kind: Kind) -> None:
+    """Raises `NotApplicable` when a step cannot work on what was brought.
+
+    Args:
+        recipe: Checked.
+        kind: Of the model's file, as its summary has it.
+    """
+    for step in recipe.complete().steps:
+        if kind == "tflite" and kind not in step.technique.accepts:
+            raise NotApplicable(
+                f"{step.technique.title} needs the Keras model: this is a .tflite file, which cannot be trained or "
+                "converted any more; give the model that it was made from.",
+                code="needs-keras",
+            )
 
 
 def warnings(recipe: Recipe) -> list[str]:

@@ -21,7 +21,7 @@ from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
-from optimizers.models.reader.flatbuffer import is_litert
+from optimizers.litert.file import is_litert
 from optimizers.recipe import Recipe, Step, check_source
 from optimizers.records import (
     SHARED,

@@ -14,6 +14,7 @@ from optimizers.engine.plan import memory_key
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
+from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
 from optimizers.records import Artifact, Measurement, ModelSummary, Task
 from optimizers.settings import Settings
@@ -35,12 +36,8 @@ class Reporter(Protocol):
 
 def inspect_model(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
     """Reads, checks and describes a model; the summary is kept in the store under ``key``."""
-    from optimizers.models.reader.flatbuffer import is_litert
-
     path, reference = origins.resolve_model(uri)
     if is_litert(path):
-        from optimizers.litert.file import describe
-
         return _keep_summary(key, describe(path, reference.name).model_dump(mode="json"))
     from optimizers.tf.summary import summarize
 
@@ -158,7 +155,6 @@ def propose(
     """Tries scalings of a data set on the model that was brought; the proposal is kept in the store under ``key``."""
     from optimizers.datasets import preparation, proposals
     from optimizers.litert.interpreter import predict
-    from optimizers.models.reader.flatbuffer import is_litert
 
     path = origins.resolve_model(model)[0]
     data = origins.load_dataset(preparation.join(dataset, preparation.of(given)))

@@ -14,23 +14,26 @@ import numpy as np
 from optimizers.litert.interpreter import inputs, load
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SECONDS = 120
+_SECONDS = 120.0
 
 
-def loads(content: bytes) -> str:
+def loads(file: Path | bytes, seconds: float = _SECONDS) -> str:
     """Why LiteRT cannot load and run a file, as the end of a sentence; empty when it can.
 
     Args:
-        content: Bytes of a ``.tflite`` file.
+        file: A ``.tflite`` file or its bytes.
+        seconds: Longest time that it may take.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "trial.tflite"
-        file.write_bytes(content)
-        command = [sys.executable, "-m", "optimizers.litert.trial", str(file)]
-        try:
-            done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return f"one prediction takes more than {_SECONDS} s"
+    if isinstance(file, bytes):
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / "trial.tflite"
+            draft.write_bytes(file)
+            return loads(draft, seconds)
+    command = [sys.executable, "-m", "optimizers.litert.trial", str(file)]
+    try:
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return f"one prediction takes more than {seconds:g} s"
     if done.returncode == 0:
         return ""
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no message")

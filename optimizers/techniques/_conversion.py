@@ -11,7 +11,9 @@ import numpy as np
 
 from optimizers.declarations import Property, Rehearsal, StageContext, StageReport
 from optimizers.errors import NotApplicable
+from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.params import ParamSet, param
+from optimizers.techniques import _brought
 
 MAIN = "model.tflite"
 _VERIFIED_EXAMPLES = 64
@@ -80,11 +82,15 @@ def convert_stage(
 ) -> StageReport:
     """Converts the stage's model without data and verifies it on random inputs in range.
 
+    A ``.tflite`` file that was brought is taken as it is, or its kernels are stored in fewer bits.
+
     Args:
         context: Of the stage.
         mode, recurrent: As `optimizers.tf.convert.convert` takes them.
         granularities: To try.
     """
+    if is_litert(context.source):
+        return _brought.stage(context, mode, MAIN, "tensor" if granularities[0] == "per_tensor" else "channel")
     from optimizers.tf import build, convert, shapes
 
     steps = 1 + len(granularities)
@@ -169,6 +175,8 @@ def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()
     Raises:
         NotApplicable: The model's structure rules the mode out.
     """
+    if isinstance(model, LiteRtFile):
+        return _brought.rehearsed(model, mode)
     from optimizers.tf import convert, stored_bits
 
     convert.check(model, mode, recurrent)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from optimizers.declarations import StageReport
+from optimizers.declarations import StageContext, StageReport
 from optimizers.errors import NotApplicable
 from optimizers.litert import edge_quantizer
 from optimizers.litert.edge_quantizer import Key, Quantized, Storage
+from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.litert.weights import StoredWeight
 from optimizers.params import param
 from optimizers.selection import NOT_CHOSEN, chosen, unknown
@@ -21,6 +22,7 @@ Compute = Literal["dynamic", "weight_only"]
 _CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
 _SLOW_BITS = (4, 2)
 _NAMES_SHOWN = 6
+_NOT_FLOAT = "its kernel is not in float32"
 
 
 def recurrent_param() -> Any:
@@ -61,10 +63,10 @@ def convolutions_param() -> Any:
 
 @dataclass(frozen=True)
 class FloatFile:
-    """The float32 file of a model, with its kernels by Keras layer.
+    """The float32 file of a model, with its kernels by layer.
 
     Attributes:
-        model: The tf_keras model.
+        model: The tf_keras model, or the `LiteRtFile` that was brought.
         content: The file that is quantized.
         weights: All of the file.
         kernels: By layer, in the model's order, those that the file holds; none where they cannot be told.
@@ -78,11 +80,20 @@ class FloatFile:
     unrolled: bool
 
 
+def load(context: StageContext) -> Any:
+    """The stage's model: a `LiteRtFile` where such a file was brought, else a tf_keras model with fixed dimensions."""
+    if is_litert(context.source):
+        return LiteRtFile(context.source.read_bytes())
+    from optimizers.tf import build, shapes
+
+    return shapes.with_input_shape(build.load_working(context.source), context.input_shape)
+
+
 def float_file(model: Any, recurrent: Recurrent, seed: int) -> FloatFile:
     """The model as a verified float32 file.
 
     Args:
-        model: A tf_keras model with fixed dimensions.
+        model: A tf_keras model with fixed dimensions, or a `LiteRtFile`, whose recurrent layers stay as they are.
         recurrent: What becomes of recurrent layers; automatic unrolls where there is an LSTM.
         seed: For the random examples that it is verified with.
 
@@ -90,6 +101,8 @@ def float_file(model: Any, recurrent: Recurrent, seed: int) -> FloatFile:
         NotApplicable: LiteRT has no operators for this model, or it holds no kernels.
         ConversionWrong: The file does not do what the model does.
     """
+    if isinstance(model, LiteRtFile):
+        return _brought(model)
     from optimizers.litert.layers import layers_of
     from optimizers.litert.weights import weights
     from optimizers.tf import convert, kernels
@@ -107,6 +120,24 @@ def float_file(model: Any, recurrent: Recurrent, seed: int) -> FloatFile:
     if not arrays:
         raise NotApplicable("No layer of this model has a kernel, so there is nothing to store in fewer bits.")
     return FloatFile(model, content, stored, by_layer, unrolled)
+
+
+def _brought(file: LiteRtFile) -> FloatFile:
+    kernels = {name: tuple(w for w in found if _quantizable(w)) for name, found in file.kernels.items()}
+    if not any(kernels.values()):
+        raise NotApplicable(
+            "No kernel of this .tflite file is in float32, so there is nothing left to store in fewer bits; give the "
+            "float32 file or the Keras model."
+        )
+    return FloatFile(file, file.content, file.weights, kernels, False)
+
+
+def after(file: FloatFile, plan: Mapping[Key, Storage]) -> Any:
+    """The model as quantization would leave it: a `LiteRtFile` with its kernels stored as planned where one was
+    brought, else the model itself."""
+    if isinstance(file.model, LiteRtFile):
+        return LiteRtFile(edge_quantizer.quantized(file.content, file.weights, plan))
+    return file.model
 
 
 def baseline_bytes(file: FloatFile, seed: int) -> int:
@@ -150,7 +181,8 @@ def planned(
             else:
                 plan[weight.subgraph, weight.name] = storage
         if not found:
-            skipped[name] = "its weights are not found by themselves in the converted file"
+            brought = isinstance(file.model, LiteRtFile)
+            skipped[name] = _NOT_FLOAT if brought else "its weights are not found by themselves in the converted file"
         elif len(reasons) == len(found):
             skipped[name] = "; ".join(dict.fromkeys(reasons))
     if not plan:

@@ -13,6 +13,7 @@ from optimizers.declarations import StageContext
 from optimizers.errors import NotApplicable
 from optimizers.litert import edge_quantizer
 from optimizers.litert.edge_quantizer import Key, Storage
+from optimizers.litert.file import LiteRtFile
 from optimizers.litert.interpreter import predict
 from optimizers.techniques import _low_bit
 from optimizers.techniques._allocation import Option, allocate
@@ -188,7 +189,7 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
 
     Args:
         context: Of the stage: data, and the seed that draws the examples.
-        model: A tf_keras model; it decides which loss suits the task.
+        model: A tf_keras model or a `LiteRtFile`; it decides which loss suits the task.
         examples: How many, unless the model is so large that measuring would take hours.
         measurements: How many files will be measured.
 
@@ -196,22 +197,27 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
         NotApplicable: The model's output does not suit the task.
     """
     from optimizers.tf import cost
-    from optimizers.tf.objective import objective, output_of
+    from optimizers.tf.objective import label_loss, meaning, objective, output_of
 
     data = context.data()
-    goal, output = objective(model, context, TrainingParams(learn_from="labels")), output_of(model, data)
+    if isinstance(model, LiteRtFile):
+        output = meaning(model.activation, model.width, data, lambda x: predict(model.content, x))
+        on_labels, macs, dtype = label_loss(output, model.width, data.task), model.macs, np.float32
+    else:
+        output, macs, dtype = output_of(model, data), cost.macs(model), model.inputs[0].dtype.as_numpy_dtype
+        on_labels = objective(model, context, TrainingParams(learn_from="labels")).loss
     part = "validation" if len(data.validation) else "train"
     pool = data.validation if part == "validation" else data.train
-    affordable = int(_MOST_MACS / max(1, cost.macs(model) * measurements))
+    affordable = int(_MOST_MACS / max(1, macs * measurements))
     wanted = min(examples, len(pool))
     count = min(wanted, max(_FEWEST_EXAMPLES, affordable))
     picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
     x, y = pool.x[picks], pool.y[picks].reshape(-1, 1)
-    typed = x[:_PROBES].astype(model.inputs[0].dtype.as_numpy_dtype)
+    typed = x[:_PROBES].astype(dtype)
     large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."
 
     def loss(answers: np.ndarray) -> float:
-        return float(goal.loss(y, answers)) if np.isfinite(answers).all() else inf
+        return float(on_labels(y, answers)) if np.isfinite(answers).all() else inf
 
     return Probe(x, [[row[None]] for row in typed], part, loss, output, (large,) if count < wanted else ())
 

@@ -36,7 +36,7 @@ TECHNIQUE = Technique(
     "floating point hardware is still needed.",
     family="quantization",
     params=DynamicRangeParams,
-    accepts=frozenset({"keras"}),
+    accepts=frozenset({"keras", "tflite"}),
     produces="tflite",
     apply=apply,
     rehearse=rehearse,

@@ -61,10 +61,10 @@ def apply(context: StageContext, params: LowBitParams) -> StageReport:
         ConversionWrong: The file answers in another shape, not finitely, or the same to everything.
     """
     from optimizers.litert import edge_quantizer
-    from optimizers.tf import build, shapes, verify
+    from optimizers.tf import verify
 
     context.progress(0, 3)
-    model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
+    model = _low_bit.load(context)
     file = _low_bit.float_file(model, params.recurrent, context.seed)
     context.progress(1, 3)
     plan, skipped = _plan(file, params)
@@ -82,6 +82,7 @@ def rehearse(model: Any, params: LowBitParams, held: frozenset[Property]) -> Reh
     file = _low_bit.float_file(model, params.recurrent, 0)
     plan, skipped = _plan(file, params)
     touched = _low_bit.described(file, plan)
+    model = _low_bit.after(file, plan)
     return Rehearsal(model, touched, skipped, bits=_low_bit.bits(file, plan), notes=_low_bit.notes(file, plan))
 
 
@@ -109,7 +110,7 @@ TECHNIQUE = Technique(
     "layers get faster, convolutions with fewer than 8 bits slower.",
     family="quantization",
     params=LowBitParams,
-    accepts=frozenset({"keras"}),
+    accepts=frozenset({"keras", "tflite"}),
     produces="tflite",
     apply=apply,
     rehearse=rehearse,

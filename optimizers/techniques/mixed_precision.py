@@ -67,10 +67,8 @@ def apply(context: StageContext, params: MixedPrecisionParams) -> StageReport:
             model.
         ConversionWrong: The file answers in another shape, not finitely, or the same to everything.
     """
-    from optimizers.tf import build, shapes
-
     context.progress(0, 1)
-    model = shapes.with_input_shape(build.load_working(context.source), context.input_shape)
+    model = _low_bit.load(context)
     file, found, skipped, most, usual = _prepared(model, params, context.seed)
     total = sum(len(layer) - 1 for layer in found.values()) + 1
     probe = _precision.probe(context, model, params.examples, total)
@@ -123,7 +121,7 @@ def rehearse(model: Any, params: MixedPrecisionParams, held: frozenset[Property]
     left = {name: _precision.ENOUGH for name in found if name not in touched}
     note = "Bits are chosen by measuring each layer on validation examples; until then all layers are shown alike."
     return Rehearsal(
-        model,
+        _low_bit.after(file, plan),
         touched,
         {**skipped, **left},
         bits=_low_bit.bits(file, plan),
@@ -159,7 +157,7 @@ TECHNIQUE = Technique(
     "meets a size target at the least loss; takes seconds to minutes.",
     family="quantization",
     params=MixedPrecisionParams,
-    accepts=frozenset({"keras"}),
+    accepts=frozenset({"keras", "tflite"}),
     produces="tflite",
     apply=apply,
     needs=frozenset({"calibration"}),

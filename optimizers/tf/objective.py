@@ -74,7 +74,7 @@ def objective(
     """
     data = context.data()
     output = output_of(model, data)
-    own, metric, direction = _own(output, model, data.task)
+    own, metric, direction = _own(output, _width(model), data.task)
     labels = data.train.y.reshape(len(data.train), -1)
     validation = data.validation.y.reshape(len(data.validation), -1) if len(data.validation) else None
     if params.learn_from == "labels" and labelled is None:
@@ -108,7 +108,18 @@ def output_of(model: Any, data: TrainingData) -> Output:
     """
     if len(model.outputs) != 1:
         raise NotApplicable(f"Training needs a model with one output; this one has {len(model.outputs)}.")
-    width = _width(model)
+    return meaning(output_activation(model), _width(model), data, lambda x: outputs(model, x))
+
+
+def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[np.ndarray], np.ndarray]) -> Output:
+    """What ``width`` numbers behind an activation mean for the task; see `output_of`.
+
+    Args:
+        activation: Empty where it is not known.
+        width: Numbers per example.
+        data: Of the task.
+        answers: From examples to their outputs, shape (n, width); asked where the activation says nothing.
+    """
     if data.task == "classification" and width < max(2, len(data.classes)):
         raise NotApplicable(f"The data have {len(data.classes)} classes; the model tells only {width} apart.")
     if data.task == "binary" and width > 2:
@@ -118,12 +129,11 @@ def output_of(model: Any, data: TrainingData) -> Output:
         if width != wanted:
             raise NotApplicable(f"The data have {wanted} numbers to estimate for an example; the model gives {width}.")
         return "values"
-    activation = output_activation(model)
     if activation in ("softmax", "sigmoid"):
         return "probabilities"
     if activation == "linear":
         return "logits"
-    rows = np.asarray(model(data.train.x[:_PROBES], training=False)).reshape(-1, width)
+    rows = answers(data.train.x[:_PROBES]).reshape(-1, width)
     inside = rows.min() >= 0 and rows.max() <= 1
     return "probabilities" if inside and (width == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
 
@@ -133,11 +143,16 @@ def _width(model: Any) -> int:
     return int(np.prod([size for size in shape if size is not None])) if shape else 1
 
 
-def _own(output: Output, model: Any, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
+def label_loss(output: Output, width: int, task: Task) -> Any:
+    """The loss of ``width`` numbers on labels: (labels, answers) to a scalar."""
+    return _own(output, width, task)[0]
+
+
+def _own(output: Output, width: int, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
     losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
     if task in _OF_NUMBERS:
         return _FlatSquaredError(), _FlatAbsoluteError(name="mae"), "lower"
-    if _width(model) == 1:
+    if width == 1:
         threshold = 0.0 if logits else 0.5
         metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
         return losses.BinaryCrossentropy(from_logits=logits), metric, "higher"

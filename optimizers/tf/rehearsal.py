@@ -11,6 +11,7 @@ import numpy as np
 
 from optimizers.declarations import Rehearsal
 from optimizers.forecast import Forecast, StepForecast
+from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.params import fields
 from optimizers.recipe import Recipe
 from optimizers.tf import build, cost, kernels, shapes
@@ -28,7 +29,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, 
     """The forecast of a complete recipe.
 
     Args:
-        source: The original model.
+        source: The original model, or a ``.tflite`` file that was brought.
         recipe: Ends in a deployable file.
         input_shape: Shape of one example where the model leaves dimensions open, else None.
         models: Files of the models that parameters name, by URI.
@@ -36,7 +37,10 @@ def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, 
     Raises:
         NotApplicable: A step cannot work on what the steps before it would leave.
     """
-    model = shapes.with_input_shape(build.load_working(source), input_shape)
+    brought = is_litert(source)
+    model: Any = (
+        LiteRtFile(source.read_bytes()) if brought else shapes.with_input_shape(build.load_working(source), input_shape)
+    )
     steps: list[StepForecast] = []
     bits: Mapping[str, float] = {}
     for step, held in zip(recipe.steps, recipe.held(), strict=True):
@@ -57,6 +61,8 @@ def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, 
                 macs=cost.macs(model) if found.rounds else 0,
             )
         )
+    if brought:
+        return _of_file(model, steps)
     size, compressed = predicted_sizes(model, bits)
     return Forecast(
         steps=tuple(steps),
@@ -64,6 +70,17 @@ def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, 
         compressed_bytes=compressed,
         parameters=int(sum(np.prod(w.shape) for w in model.weights)),
         macs=cost.macs(model),
+    )
+
+
+def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
+    """The forecast for a ``.tflite`` file: what needs no training was done already, so sizes are true."""
+    return Forecast(
+        steps=tuple(steps),
+        size_bytes=len(file.content),
+        compressed_bytes=len(gzip.compress(file.content, compresslevel=9, mtime=0)),
+        parameters=file.parameters,
+        macs=file.macs,
     )
 
 

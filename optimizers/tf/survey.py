@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizers.ledger import Row
 from optimizers.litert import weights
+from optimizers.litert.file import is_litert, layer_of
 from optimizers.litert.layers import layers_of
 from optimizers.records import Kind
 from optimizers.tf import build, cost, kernels
@@ -29,10 +30,12 @@ def of_stage(main: Path, source: Path, kind: Kind, *, first: bool) -> Survey:
 
     Args:
         main: The stage's main file.
-        source: The Keras model that the stage started from.
+        source: The Keras model that the stage started from, or the ``.tflite`` file that was brought.
         kind: Of the main file.
         first: Survey the source as well, because no stage before has done so.
     """
+    if is_litert(source):
+        return Survey(file_rows(main), file_rows(source) if first else ())
     if kind == "tflite":
         origin = build.load_working(source)
         return Survey(file_rows(main, origin), survey(origin) if first else ())
@@ -50,14 +53,18 @@ def survey(model: Any) -> tuple[Row, ...]:
     )
 
 
-def file_rows(file: Path, model: Any) -> tuple[Row, ...]:
+def file_rows(file: Path, model: Any = None) -> tuple[Row, ...]:
     """One row per stored kernel of a ``.tflite`` file, under the layer of the Keras model that it came from.
 
-    A kernel that cannot be traced to a layer stands under its tensor's own name.
+    A kernel that cannot be traced to a layer stands under its tensor's own name. Without a model, names of tensors tell
+    the layers.
     """
     stored = weights.weights(file)
-    origin = {name: [np.asarray(v) for v in found] for name, found in kernels.by_layer(model).items()}
-    owners = layers_of(stored, origin)
+    if model is None:
+        owners = {number: layer_of(weight) for number, weight in enumerate(stored)}
+    else:
+        origin = {name: [np.asarray(v) for v in found] for name, found in kernels.by_layer(model).items()}
+        owners = layers_of(stored, origin)
     rows, seen = [], set()
     for number, weight in enumerate(stored):
         if not weight.kernel or weight.buffer in seen:

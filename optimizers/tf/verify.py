@@ -10,6 +10,7 @@ import tf_keras
 
 from optimizers.errors import ConversionWrong
 from optimizers.litert import interpreter as litert
+from optimizers.litert.file import LiteRtFile
 
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
 _BYTES = {"float32": 4, "float16": 2, "low_bit": 0.25, "mixed_precision": 0.25}
@@ -24,7 +25,7 @@ def against_model(
     """Figures and notes on how close a file comes to its model.
 
     Args:
-        model: The tf_keras model that the file was made from.
+        model: The tf_keras model that the file was made from, or the `LiteRtFile`.
         content: Bytes of the ``.tflite`` file.
         mode: As in `convert`; float32 must agree within 1e-4 of the largest output, float16 within 1e-2. Quantized
             modes are measured, not judged, as long as they answer at all.
@@ -38,7 +39,7 @@ def against_model(
         ConversionWrong: Too few bytes, another shape, values that are not finite, the same answer to everything, or a
             float file that is off by more than its tolerance.
     """
-    expected = [_reference(model, example) for example in examples]
+    expected = _references(model, examples)
     interpreter = litert.load(content)
     given = [litert.invoke(interpreter, example) for example in examples]
     errors, energy, noise, scale = [], 0.0, 0.0, 0.0
@@ -56,7 +57,8 @@ def against_model(
             f"The {mode} file is off by {worst:.3g} where the largest output of the model is {scale:.3g}; "
             f"allowed is {_TOLERANCE[mode] * scale:.3g}."
         )
-    _refuse_missing_weights(model, content, mode)
+    if not isinstance(model, LiteRtFile):
+        _refuse_missing_weights(model, content, mode)
     figures: dict[str, Any] = {"verified_examples": len(examples), "max_abs_error": worst, "output_scale": scale}
     notes: tuple[str, ...] = ()
     if noise > 0 and energy > 0:
@@ -67,6 +69,13 @@ def against_model(
                 f"examples; below {_POOR_DB:.0f} dB expect a loss of quality.",
             )
     return figures, notes
+
+
+def _references(model: Any, examples: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
+    if isinstance(model, LiteRtFile):
+        interpreter = litert.load(model.content)
+        return [litert.invoke(interpreter, example) for example in examples]
+    return [_reference(model, example) for example in examples]
 
 
 def _reference(model: Any, example: list[np.ndarray]) -> list[np.ndarray]:
@@ -123,13 +132,15 @@ def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.nda
     first, and standard normal numbers otherwise.
 
     Args:
-        model: A built tf_keras model.
+        model: A built tf_keras model, or a `LiteRtFile`.
         seed: Fixes the values.
         n: Number of examples.
 
     Returns:
         For each example one array per input with batch dimension 1.
     """
+    if isinstance(model, LiteRtFile):
+        return model.random_inputs(seed, n)
     rng = np.random.default_rng(seed)
     first = {id(tensor): _consumer(model, tensor) for tensor in model.inputs}
     return [[_draw(rng, tensor, first[id(tensor)]) for tensor in model.inputs] for _ in range(n)]

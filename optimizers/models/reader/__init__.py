@@ -6,7 +6,7 @@ list (``catalogue``, ``operations``); everything else raises `ModelRefused` with
 
 ===================  ==================================================================
 unknown-format       neither of the formats above, or empty
-tflite               a TFLite file, which is the end of the road and not its beginning
+tflite               a LiteRT file (``.tflite``) where a Keras model is needed; `flatbuffer` reads those
 weights-only         no description of the model, only its weights
 no-keras-metadata    a SavedModel without a description
 no-input-shape       a model that was saved before it was built
@@ -29,6 +29,8 @@ unsupported-option   an option that is not supported here
 already-quantized    Keras quantized the model before
 weights-mismatch     weights that do not fit the layers (raised when the model is built)
 not-in-keras3        cannot be written as a Keras 3 file (raised when it is exported)
+input-shape          a LiteRT file that does not take one example of a fixed shape (raised when it is described)
+cannot-run           a LiteRT file that LiteRT cannot run (raised when it is described)
 bridge-differs       Keras 2 and Keras 3 compute different outputs (raised when it is checked)
 ===================  ==================================================================
 """
@@ -89,7 +91,8 @@ def _unknown(name: str, data: bytes) -> ModelRefused:
         return ModelRefused(f"{name!r} is empty; save the model again and copy the whole file.", code="unknown-format")
     if data[4:8] == b"TFL3":
         return ModelRefused(
-            f"{name!r} is a TFLite file, which is a finished product; give the Keras model that it was made from.",
+            f"{name!r} is a .tflite file, which cannot be trained or converted any more; give the Keras model that it "
+            "was made from.",
             code="tflite",
         )
     return ModelRefused(
