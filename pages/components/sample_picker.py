@@ -132,7 +132,7 @@ def _keep(kind: str, key: str) -> None:
         return
     known: Choice = st.session_state.get("choice") or Choice("", "")
     fresh_model = uri if kind == "model" else st.session_state.get("fresh_model") or known.model
-    fresh_data = uri if kind == "data" else st.session_state.get("fresh_data") or ""
+    fresh_data = uri if kind == "data" else st.session_state.get("fresh_data") or drawn_inputs.ANY
     st.session_state["fresh_model"], st.session_state["fresh_data"] = fresh_model, fresh_data
     if fresh_model.startswith(uploads.PREFIX) and fresh_data:
         links.choose(Choice(fresh_model, fresh_data))
