@@ -31,7 +31,10 @@ _LOG_CHARACTERS = 6000
 
 
 def run_card(queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, several_models: bool) -> None:
-    """Draws the card. ``results`` is the comparison that holds the run once it is done."""
+    """Draws the card; only whoever started the run may stop or repeat it and read its log.
+
+    ``results`` is the comparison that holds the run once it is done.
+    """
     progress = queue.progress(run.id) if run.state == "running" else None
     with st.container(border=True, key=f"card-{run.id}", gap="xsmall"):
         _title(queue, run, mine, several_models)
@@ -47,7 +50,8 @@ def run_card(queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, se
             if run.state == "done":
                 _results(results, run)
             _state(run, progress)
-        _log(queue, run)
+        if mine:
+            _log(queue, run)
 
 
 def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool) -> None:

@@ -158,6 +158,17 @@ def test_others_do_not_see_my_runs_but_whoever_has_the_link_does(visit, queue):
     assert "digits\\_cnn" in shown(healthy(visit("compare", token=OTHER, runs=run_id)))
 
 
+def test_whoever_has_the_link_may_look_but_neither_repeat_nor_read_the_log(visit, queue):
+    queue.driver.executor.fail["int8"] = ConversionWrong("The outputs differ.")
+    (run_id,) = ran(queue, "int8")
+    mine, theirs = (healthy(visit("runs", token=token, runs=run_id)) for token in (TOKEN, OTHER))
+    assert f"retry:{run_id}" in [button.key for button in mine.button]
+    assert f"retry:{run_id}" not in [button.key for button in theirs.button]
+    assert "Log" in [expander.label for expander in mine.expander]
+    assert "Log" not in [expander.label for expander in theirs.expander]
+    assert "The outputs differ" in shown(theirs)
+
+
 def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
     queue.driver.executor.fail["float16"] = ConversionWrong("The outputs differ.")
     ids = ran(queue, "int8", "magnitude_pruning+int8", "float16")
