@@ -6,7 +6,8 @@
     │   ├── InvalidRecipe       steps that cannot follow one another, or text that is no recipe
     │   ├── UnknownName         no technique, metric, model, data set or run of that name
     │   ├── ModelRefused        a model file that cannot or must not be read
-    │   └── DataRefused         a data file that cannot be read, or that does not fit the model
+    │   ├── DataRefused         a data file that cannot be read, or that does not fit the model
+    │   └── ReadingStopped      a file that takes too much memory or time to read, or crashes what reads it
     ├── WorkFailed              the input was fine, the work was not
     │   ├── NotApplicable       a technique that this model rules out, with the reason
     │   ├── ConversionWrong     a converted file whose outputs or bytes do not match the model
@@ -63,6 +64,10 @@ class DataRefused(UserError):
     default_code = "data-refused"
 
 
+class ReadingStopped(UserError):
+    default_code = "reading-stopped"
+
+
 class WorkFailed(ParetoscopeError):
     default_code = "work-failed"
 
@@ -99,6 +104,7 @@ _BY_NAME: dict[str, type[ParetoscopeError]] = {
         UnknownName,
         ModelRefused,
         DataRefused,
+        ReadingStopped,
         NotApplicable,
         ConversionWrong,
         WorkerDied,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from optimizers.errors import WorkerDied
+from optimizers.errors import ReadingStopped
 from optimizers.settings import Settings
 
 WRITTEN_BYTES = 64 << 20
@@ -68,9 +68,9 @@ def _data_bytes() -> int:
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:")), 0)
 
 
-def too_much_memory(settings: Settings, detail: str = "") -> WorkerDied:
+def too_much_memory(settings: Settings, detail: str = "") -> ReadingStopped:
     """What a file is told that needs more memory than reading may take."""
-    return WorkerDied(
+    return ReadingStopped(
         f"This file was not read because that takes more than {settings.reading_mib} MiB of memory "
         "(PARETOSCOPE_READING_MIB raises the limit); use a smaller model or fewer examples.",
         code="memory",

@@ -19,7 +19,7 @@ from optimizers.engine.executor import Executor, LocalExecutor
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
-from optimizers.errors import Cancelled, ParetoscopeError, UserError, WorkFailed
+from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.history.database import UNFINISHED, History
 from optimizers.recipe import Recipe, check
@@ -147,7 +147,7 @@ class JobQueue:
         if problem is None and not future.cancelled():
             return Foresight(future.result())
         with self._lock:
-            if not isinstance(problem, WorkFailed):
+            if not isinstance(problem, WorkFailed | ReadingStopped):
                 self._foreseen.pop(key, None)  # a model that cannot be had now may be there the next time
         return Foresight(
             problem=problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."

@@ -31,7 +31,7 @@ Pool = Literal["tensorflow", "light", "reader"]
 OnEvent = Callable[[dict[str, Any]], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
+_PASSED_ON = ("PATH", "HOME", "KERAS_HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
 _TICK = 0.1
 _START_UP_BYTES = 1 << 30
 """What importing TensorFlow may add to the memory of a process that has just started."""
@@ -97,6 +97,7 @@ class Worker:
         Raises:
             Cancelled: ``cancelled`` became true; the process has been killed.
             WorkerDied: The process crashed, took too long or too much memory.
+            ReadingStopped: The same, where the task was to read a stranger's file.
             ParetoscopeError: What the task itself raised.
         """
         assert self._process.stdin is not None
@@ -166,7 +167,7 @@ class Worker:
                 code="memory",
             )
 
-    def _death(self, task: Task) -> errors.WorkerDied:
+    def _death(self, task: Task) -> errors.WorkerDied | errors.ReadingStopped:
         code = self._process.wait()
         if task.reading:
             return self._reading_death(-code)
@@ -185,15 +186,15 @@ class Worker:
             )
         return errors.WorkerDied(f"{what} ended with status {code} during this step; see the log.", code="exit")
 
-    def _reading_death(self, number: int) -> errors.WorkerDied:
+    def _reading_death(self, number: int) -> errors.ReadingStopped:
         seconds = self._settings.reading_seconds
         if number == signal.SIGXCPU:
-            return errors.WorkerDied(
+            return errors.ReadingStopped(
                 f"This file was not read because that takes more than {seconds:g} seconds of computing time "
                 "(PARETOSCOPE_READING_SECONDS raises the limit); use a smaller model or fewer examples.",
                 code="time",
             )
-        return errors.WorkerDied(
+        return errors.ReadingStopped(
             "This file could not be read: the process reading it crashed, perhaps because the file is damaged or needs "
             f"more than {self._settings.reading_mib} MiB of memory; save it again, smaller if you can.",
             code="crash",

@@ -14,7 +14,7 @@ from optimizers.models.reader.limits import LIMITS
 
 
 class Budget:
-    """Counts the numbers in weights and activations of one model.
+    """Counts the numbers in weights and activations of one model, and its calls of layers.
 
     Attributes:
         refusal: What was raised, because Keras wraps exceptions that pass through it into others.
@@ -25,6 +25,7 @@ class Budget:
         self._parameters = 0
         self._bytes = 0
         self._activations = 0
+        self._calls = 0
 
     def add_variable(self, shape: Sequence[int], width: int) -> None:
         """Counts one weight of ``width`` bytes per number. Raises `ModelRefused` (``too-large``)."""
@@ -32,10 +33,7 @@ class Budget:
         self._parameters += count
         self._bytes += count * width
         if self._parameters > LIMITS.parameters or self._bytes > LIMITS.weight_bytes:
-            self._refuse(
-                f"The model declares more than {LIMITS.parameters:,} weights; nothing was allocated. Use a smaller "
-                "model."
-            )
+            self._refuse(f"The model declares more than {LIMITS.parameters:,} weights; use a smaller model.")
 
     def add_activation(self, shape: Sequence[int | None], where: str) -> None:
         """Counts one activation, of shape (batch, …), for one example. Raises `ModelRefused` (``too-large``)."""
@@ -44,7 +42,16 @@ class Budget:
         if count > LIMITS.tensor_values or self._activations > LIMITS.graph_values:
             self._refuse(
                 f"{where[0].upper()}{where[1:]} produces {count:,} values for one example; at most "
-                f"{LIMITS.tensor_values:,} are allowed. Use a smaller input or model."
+                f"{LIMITS.tensor_values:,} are allowed: use a smaller input or model."
+            )
+
+    def add_calls(self, count: int, where: str) -> None:
+        """Counts calls of layers, as often as they are carried out. Raises `ModelRefused` (``too-large``)."""
+        self._calls += count
+        if self._calls > LIMITS.calls:
+            self._refuse(
+                f"With {where} the model calls more than {LIMITS.calls:,} layers, counting every step of a recurrent "
+                "layer and every call of a nested model; use shorter inputs or a smaller model."
             )
 
     def _refuse(self, message: str) -> NoReturn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from optimizers.errors import ModelRefused
 from optimizers.models.reader.spec import ModelSpec
@@ -96,6 +97,8 @@ def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], lis
     for inputs in _candidates(spec):
         try:
             first, second = run(keras2, inputs), run(keras3, inputs)
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            raise
         except Exception as error:
             failure = error
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class _Checkpoint:
     @staticmethod
     def _damaged(error: Exception) -> ModelRefused:
         return ModelRefused(
-            f"The variables of the SavedModel cannot be read ({shown(error)}); copy the whole folder again.",
+            f"The variables of the SavedModel cannot be read ({_reason(error)}); copy the whole folder again.",
             code="bad-file",
         )
 
@@ -50,6 +51,11 @@ class _Checkpoint:
             return np.asarray(self._reader.get_tensor(attributes[0].checkpoint_key))
         except Exception as error:
             raise self._damaged(error) from None
+
+
+def _reason(error: Exception) -> str:
+    """What TensorFlow says, without the folder that the variables were put into."""
+    return shown(re.sub(r"\S*/", "", str(error))).rstrip(".")
 
 
 def fill_from_checkpoint(root: LayerSpec, layers: Layers, weights: CheckpointWeights) -> None:

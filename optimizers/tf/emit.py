@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from optimizers.errors import ModelRefused
@@ -11,7 +12,12 @@ from optimizers.models.reader.values import PLAIN_DTYPES, shown
 from optimizers.tf.budget import Budget
 from optimizers.tf.dialects import Dialect, flat_tensors
 
-_REASON_LENGTH = 300
+_GROUPED = ("GroupQueryAttention", "GroupedQueryAttention")
+_ATTENTION = frozenset(["MultiHeadAttention", "Attention", "AdditiveAttention", *_GROUPED])
+_STEPPING = frozenset(["LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed"])
+"""Layers that call what is in them once for every step of their input."""
+
+_PREAMBLE = re.compile(r"Exception encountered when calling (layer .*?\(type \w+\)|\S+)\. ")
 
 
 class Emitter:
@@ -31,6 +37,7 @@ class Emitter:
         self.notes: list[str] = []
         self._budget = Budget()
         self._names: dict[str, str] = {}
+        self._calls: dict[LayerSpec, int] = {}
 
     def build(self, root: LayerSpec) -> Any:
         """The model. Its weights are zero.
@@ -44,10 +51,11 @@ class Emitter:
             except Exception as error:
                 if self._budget.refusal is not None:
                     raise self._budget.refusal from None
-                if isinstance(error, ModelRefused):
+                if isinstance(error, ModelRefused | MemoryError):
                     raise
                 raise ModelRefused(
-                    f"The model cannot be rebuilt in {self.dialect.name} ({shown(error)}).",
+                    f"The model cannot be rebuilt in {self.dialect.name} ({shown(_reason(error))}); build it again and "
+                    "save it.",
                     code="bad-graph",
                     detail=str(error),
                 ) from error
@@ -73,7 +81,7 @@ class Emitter:
             )
         try:
             return layer_class(name=self._name(spec), **self._options(spec))
-        except ModelRefused:
+        except (ModelRefused, MemoryError):
             raise
         except Exception as error:
             raise self._rejected(spec, "its options", error, "bad-value") from error
@@ -110,10 +118,9 @@ class Emitter:
         return name
 
     def _rejected(self, spec: LayerSpec, what: str, error: Exception, code: str) -> ModelRefused:
-        reason = " ".join(str(error).split())[:_REASON_LENGTH]
         return ModelRefused(
             f"{spec.where[0].upper()}{spec.where[1:]} was rejected by {self.dialect.name} because of {what} "
-            f"({shown(reason)}); build the model again and save it.",
+            f"({shown(_reason(error))}); build the model again and save it.",
             code=code,
             detail=str(error),
         )
@@ -128,7 +135,7 @@ class Emitter:
                 layer = self._layer(spec)
                 self._check_attention(spec, args)
                 output = layer(*args, **self.dialect.call_options(spec, args, options))
-        except ModelRefused:
+        except (ModelRefused, MemoryError):
             raise
         except Exception as error:
             raise self._rejected(spec, "its inputs", error, "bad-graph") from error
@@ -147,10 +154,29 @@ class Emitter:
 
     def _check_attention(self, spec: LayerSpec, args: list[Any]) -> None:
         """Attention scores are no output of a layer, but often its largest tensor."""
-        if spec.kind == "MultiHeadAttention" and args:
-            query, value = args[0], args[1] if len(args) > 1 else args[0]
+        if spec.kind in _ATTENTION and args:
+            given = flat_tensors(args)
+            query, value = given[0], given[1] if len(given) > 1 else given[0]
             sizes = [math.prod(size or 1 for size in tensor.shape[1:-1]) for tensor in (query, value)]
-            self._budget.add_activation((None, *sizes, spec.options.get("num_heads", 1)), spec.where)
+            heads = spec.options.get("num_query_heads", spec.options.get("num_heads", 1))
+            each = {"AdditiveAttention": query.shape[-1] or 1}.get(spec.kind, heads)
+            self._budget.add_activation((None, *sizes, each), spec.where)
+
+    def _count_calls(self, spec: LayerSpec, inputs: Any) -> int:
+        """How many calls of layers one call of this layer is; they are counted."""
+        shapes = [tuple(getattr(tensor, "shape", ())) for tensor in flat_tensors(inputs)[:1]]
+        steps = next((shape[1] for shape in shapes if len(shape) > 1 and shape[1] is not None), 1)
+        count = self._calls_in(spec, int(steps))
+        self._budget.add_calls(count, spec.where)
+        return count
+
+    def _calls_in(self, spec: LayerSpec, steps: int) -> int:
+        if spec.graph is not None:
+            self._layer(spec)
+            return self._calls[spec.identity]
+        inner = [item for part in spec.parts.values() for item in (part if isinstance(part, list) else [part])]
+        once = max(1, sum(self._calls_in(item, steps) for item in inner))
+        return once * steps if spec.kind in _STEPPING else once
 
     # models -------------------------------------------------------------------------------------------------------
 
@@ -160,6 +186,7 @@ class Emitter:
             return self._sequential(spec, outermost)
         graph, layers = spec.graph, spec.graph.by_name()
         done: dict[tuple[str, int], list[Any]] = {}
+        calls = 0
 
         def tensor(reference: TensorRef) -> Any:
             outputs = done[reference.layer, reference.call]
@@ -178,7 +205,9 @@ class Emitter:
                 continue
             call: Call = layer.calls[number]
             args, options = replace_references(call.args, tensor), replace_references(call.kwargs, tensor)
+            calls += self._count_calls(layer, args)
             done[name, number] = flat_tensors(self._call(layer, args, options))
+        self._calls[spec.identity] = calls
         if outermost:
             self.tensors = done
         inputs, outputs = (replace_references(part, tensor) for part in (graph.inputs, graph.outputs))
@@ -189,17 +218,19 @@ class Emitter:
         first, *rest = spec.graph.layers
         start = self._input(first, spec)
         model = self.dialect.keras.Sequential([start], name=self._name(spec))
-        done = {(first.name, 0): [start]}
+        done, calls = {(first.name, 0): [start]}, 0
         for layer in rest:
+            calls += self._count_calls(layer, model.outputs)
             live = self._layer(layer)
             try:
                 model.add(live)
-            except ModelRefused:
+            except (ModelRefused, MemoryError):
                 raise
             except Exception as error:
                 raise self._rejected(layer, "its input", error, "bad-graph") from error
             done[layer.name, 0] = flat_tensors(model.outputs)
             self._count(layer, model.outputs)
+        self._calls[spec.identity] = calls
         if outermost:
             self.tensors = done
         return model
@@ -217,6 +248,12 @@ class Emitter:
         if spec.dtype not in (None, "float32") and spec.dtype not in PLAIN_DTYPES:
             self.notes.append(f"Input {spec.name!r} was stored as {spec.dtype}; here it is float32.")
         return self.dialect.keras.Input(dtype=dtype, name=self._name(spec), **options)
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of what Keras says, without its preamble."""
+    words = _PREAMBLE.sub("", " ".join(str(error).split()))
+    return re.split(r"[.!?:] (?=[A-Z])", words)[0].rstrip(".")
 
 
 def _is_stateful(model: LayerSpec) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from optimizers.engine.executor import LocalExecutor
 from optimizers.engine.worker import Task
-from optimizers.errors import Unexpected, WorkerDied
+from optimizers.errors import ReadingStopped, Unexpected
 from optimizers.settings import Settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits memory and sockets on Linux only")
@@ -35,7 +35,7 @@ def read(executor, name, pool="reader", reading=True, **params):
 def test_too_much_memory_is_one_sentence_and_the_process_lives_on(executor):
     pid = read(executor, "echo", value=1)["pid"]
     for _ in range(2):
-        with pytest.raises(WorkerDied, match=r"more than 100 MiB of memory .+\.$") as caught:
+        with pytest.raises(ReadingStopped, match=r"more than 100 MiB of memory .+\.$") as caught:
             read(executor, "allocate", mib=300)
         assert caught.value.code == "memory"
     assert read(executor, "echo", value=1)["pid"] == pid
@@ -50,7 +50,7 @@ def test_limits_end_with_the_task(executor):
 
 
 def test_too_much_computing_is_one_sentence_and_the_next_file_is_read(executor):
-    with pytest.raises(WorkerDied, match=r"more than 1 seconds of computing time .+\.$") as caught:
+    with pytest.raises(ReadingStopped, match=r"more than 1 seconds of computing time .+\.$") as caught:
         read(executor, "compute")
     assert caught.value.code == "time"
     assert read(executor, "echo", value=1)
@@ -64,7 +64,7 @@ def test_reading_writes_no_large_files(executor):
 
 @pytest.mark.parametrize(("name", "params"), [("segfault", {}), ("die", {"number": int(signal.SIGABRT)})])
 def test_a_crash_is_told_as_what_it_means_for_the_file(executor, name, params):
-    with pytest.raises(WorkerDied, match=r"^This file could not be read: .+\.$"):
+    with pytest.raises(ReadingStopped, match=r"^This file could not be read: .+\.$"):
         read(executor, name, **params)
 
 
@@ -80,7 +80,7 @@ def test_scratch_files_go_with_their_process(executor, crash):
     path = Path(read(executor, "leave_behind"))
     assert path.exists()
     if crash:
-        with pytest.raises(WorkerDied):
+        with pytest.raises(ReadingStopped):
             read(executor, "segfault")
     else:
         executor.close()

@@ -18,6 +18,7 @@ from optimizers.models.reader.values import shown
 
 ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
+_ENTRY_MAGIC = b"PK\x01\x02"
 
 
 class Container(Protocol):
@@ -62,8 +63,12 @@ class ZipContainer:
         """Checks names, sizes and kinds of all members. Raises `ModelRefused`."""
         what = "The ZIP file"
         try:
+            if data.count(_ENTRY_MAGIC) > LIMITS.zip_members:  # each costs an object, before it can be counted
+                raise _too_large(what)
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             infos = self._zip.infolist()
+        except (ModelRefused, MemoryError):
+            raise
         except Exception as error:
             raise _damaged(what, error) from None
         if len(infos) > LIMITS.zip_members:
@@ -100,12 +105,14 @@ class ZipContainer:
         info, what = self._members[name], f"{shown(name)!r} in the ZIP file"
         if info.file_size > limit:
             raise ModelRefused(
-                f"{what} is {info.file_size >> 20} MiB; at most {limit >> 20} MiB are read. Use a smaller model.",
+                f"{what} is {info.file_size >> 20} MiB; at most {limit >> 20} MiB are read: use a smaller model.",
                 code="too-large",
             )
         try:
             with self._zip.open(info) as stream:
                 data = stream.read(limit + 1)
+        except MemoryError:
+            raise
         except Exception as error:
             raise _damaged(what, error or type(error).__name__) from None
         if len(data) != info.file_size:
@@ -143,8 +150,8 @@ class TarContainer:
                 if info.isdir():
                     continue
                 _check_name(what, name)
-                if not info.isreg():
-                    raise _unsafe(what, f"has a link or a device ({shown(name)!r})")
+                if not info.isreg() or info.issparse():
+                    raise _unsafe(what, f"has a link, a device or a sparse file ({shown(name)!r})")
                 if name in members:
                     raise _unsafe(what, f"has two members named {shown(name)!r}")
                 stream = tar.extractfile(info)

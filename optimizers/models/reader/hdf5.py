@@ -41,6 +41,8 @@ class Hdf5:
         self._counted: set[str] = set()
         try:
             self._file = h5py.File(io.BytesIO(data), "r")
+        except MemoryError:
+            raise
         except Exception as error:
             raise _damaged(f"cannot be opened ({shown(error)})") from None
 
@@ -59,7 +61,7 @@ class Hdf5:
                 if not isinstance(link, h5py.HardLink):
                     raise _unsafe(f"has a link to another place at {shown(path)!r}")
                 current = current[part]
-            except ModelRefused:
+            except (ModelRefused, MemoryError):
                 raise
             except Exception as error:
                 raise _damaged(f"cannot be read at {shown(path)!r} ({shown(error)})") from None
@@ -70,6 +72,8 @@ class Hdf5:
         group = self.node(path)
         try:
             return sorted(group) if isinstance(group, h5py.Group) else []
+        except MemoryError:
+            raise
         except Exception as error:
             raise _damaged(f"cannot be listed at {shown(path)!r} ({shown(error)})") from None
 
@@ -87,7 +91,7 @@ class Hdf5:
         try:
             half = self._check(dataset, path)
             values = np.asarray(dataset[()])
-        except ModelRefused:
+        except (ModelRefused, MemoryError):
             raise
         except Exception as error:
             raise _damaged(f"cannot be read at {shown(path)!r} ({shown(error)})") from None
@@ -156,7 +160,7 @@ class Hdf5:
             if numbers or attribute.dtype.itemsize * math.prod(attribute.shape or (1,)) > longest:
                 raise _damaged(f"has an attribute {name!r} that is too large or no text")
             return node.attrs[name]
-        except ModelRefused:
+        except (ModelRefused, MemoryError):
             raise
         except Exception as error:
             raise _damaged(f"has an attribute {name!r} that cannot be read ({shown(error)})") from None

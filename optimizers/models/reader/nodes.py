@@ -111,8 +111,8 @@ def _object(value: dict[str, Any], keras3: bool, names: Set[str], depth: int) ->
     if kind == "__tuple__":
         return _argument(value.get("items") or config.get("value") or [], keras3, names, depth + 1)
     raise ModelRefused(
-        f"The graph hands an object of class {v.shown(kind)!r} to a layer; only tensors, numbers and text are allowed "
-        "there. Replace that layer by a built-in one and save the model again.",
+        f"The graph hands an object of class {v.shown(kind)!r} to a layer, where only tensors, numbers and text are "
+        "allowed; replace that layer by a built-in one and save the model again.",
         code="unsafe-config",
     )
 
@@ -121,7 +121,7 @@ def _slice(config: dict[str, Any]) -> slice:
     bounds = [config.get(key) for key in ("start", "stop", "step")]
     if any(bound is not None and type(bound) is not int for bound in bounds):
         raise ModelRefused(
-            "The graph slices a tensor at a position that it computes; only fixed positions are supported. Build the "
+            "The graph slices a tensor at a position that it computes; only fixed positions are supported: build the "
             "model with fixed slices and save it again.",
             code="unsupported-op",
         )

@@ -48,7 +48,7 @@ class _Parser:
     def __init__(self, keras3: bool) -> None:
         self.keras3 = keras3
         self.notes: list[str] = []
-        self._count = 0
+        self._count = self._calls = 0
         self._shared: dict[int, LayerSpec] = {}
 
     def layer(self, description: Any, path: str, depth: int) -> LayerSpec:
@@ -184,7 +184,7 @@ class _Parser:
             return model
         names = {layer.name for layer in layers}
         for item, layer in zip(items, layers, strict=True):
-            layer.calls = [read_call(node, keras3=self.keras3, names=names) for node in _nodes(item)]
+            layer.calls = [read_call(node, keras3=self.keras3, names=names) for node in self._nodes(item)]
             _finish_operation(layer, item)
         model.graph = functional_graph(
             layers,
@@ -210,6 +210,17 @@ class _Parser:
             layers.append(layer)
         return layers
 
+    def _nodes(self, item: dict[str, Any]) -> list[Any]:
+        nodes = item.get("inbound_nodes") or []
+        if not isinstance(nodes, list):
+            raise _malformed("the calls of a layer are not a list")
+        self._calls += len(nodes)
+        if self._calls > LIMITS.calls:
+            raise ModelRefused(
+                f"The model calls its layers more than {LIMITS.calls:,} times; build a smaller one.", code="too-large"
+            )
+        return nodes
+
     def _shared_layer(self, item: Any) -> LayerSpec | None:
         """A second mention of a layer that another model of the same file has as well."""
         if not isinstance(item, dict) or type(item.get("shared_object_id")) is not int:
@@ -226,13 +237,6 @@ def _container_name(item: Any) -> str:
 
 def _is_activation_layer(value: Any) -> bool:
     return isinstance(value, dict) and value.get("class_name") in v.ACTIVATION_LAYERS
-
-
-def _nodes(item: dict[str, Any]) -> list[Any]:
-    nodes = item.get("inbound_nodes") or []
-    if not isinstance(nodes, list) or len(nodes) > 4096:
-        raise _malformed("the calls of a layer are not a list")
-    return nodes
 
 
 def _input(config: dict[str, Any], name: str) -> LayerSpec:

@@ -1,0 +1,20 @@
+"""The corpus against the readers themselves: nothing runs, and every file is answered in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.corpus import GROUPS
+from tests.hostile.doors import ask_reader
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_file_is_answered_in_one_sentence(group: str, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    files = (file for file in GROUPS[group](marker) if not file.confined)
+    faults = [fault for file in files for fault in ask_reader(file, tmp_path).faults(file)]
+    assert not faults, "\n".join(faults)
+    assert not marker.exists()
