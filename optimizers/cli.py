@@ -35,7 +35,9 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Recipes = Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")]
-Data = Annotated[str, typer.Option("--data", help="sample:NAME or a file, with how it is prepared; random inputs where there are no data.")]
+Data = Annotated[
+    str, typer.Option("--data", help="sample:NAME or a file, and its preparation; random inputs if there are no data.")
+]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the store and the history.")]
 
 

@@ -15,6 +15,7 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobQueue]:
     """A queue with real worker processes and an empty home."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PARETOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
+    patch.setenv("PARETOSCOPE_TIMING_SECONDS", "0.2")  # nothing here depends on a narrow interval
     queue = JobQueue(Settings())
     yield queue
     queue.close()

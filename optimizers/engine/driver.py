@@ -297,6 +297,7 @@ class _Work:
                 dataset=self.run.dataset.uri,
                 summary=self.summary,
                 threads=self.driver.settings.threads,
+                seconds=self.driver.settings.timing_seconds,
                 scope=self.scope,
             )
             self.driver.history.record(Measurement.model_validate(m) for m in found)

@@ -252,7 +252,15 @@ def _array(store: Store, kept: Artifact, name: str) -> np.ndarray:
 
 
 def time_latency(
-    report: Reporter, *, artifact: str, baseline: str, dataset: str, summary: dict[str, Any], threads: int, scope: str
+    report: Reporter,
+    *,
+    artifact: str,
+    baseline: str,
+    dataset: str,
+    summary: dict[str, Any],
+    threads: int,
+    seconds: float,
+    scope: str,
 ) -> list[dict[str, Any]]:
     """Times a deployable file and its baseline in turn on this machine, on an example of the validation part."""
     from optimizers.litert import latency
@@ -263,7 +271,9 @@ def time_latency(
     assert records[1] is not None, "the baseline is stored"
     files = [store.path(record) for record in records if record is not None]
     example = _adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
-    times, baseline_times = latency.time_interleaved(files[0], files[1], threads=threads, example=example)
+    times, baseline_times = latency.time_interleaved(
+        files[0], files[1], threads=threads, example=example, seconds=seconds
+    )
     evidence = Evidence(files[0], times_ms=times, baseline_times_ms=None if artifact == baseline else baseline_times)
     return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
 
