@@ -218,9 +218,9 @@ class Emitter:
         first, *rest = spec.graph.layers
         start = self._input(first, spec)
         model = self.dialect.keras.Sequential([start], name=self._name(spec))
-        done, calls = {(first.name, 0): [start]}, 0
+        done, calls, last = {(first.name, 0): [start]}, 0, [start]
         for layer in rest:
-            calls += self._count_calls(layer, model.outputs)
+            calls += self._count_calls(layer, last)
             live = self._layer(layer)
             try:
                 model.add(live)
@@ -228,8 +228,8 @@ class Emitter:
                 raise
             except Exception as error:
                 raise self._rejected(layer, "its input", error, "bad-graph") from error
-            done[layer.name, 0] = flat_tensors(model.outputs)
-            self._count(layer, model.outputs)
+            done[layer.name, 0] = last = flat_tensors(model.outputs)
+            self._count(layer, last)
         self._calls[spec.identity] = calls
         if outermost:
             self.tensors = done

@@ -7,6 +7,8 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+from unittest.mock import patch
 
 import psutil
 
@@ -50,19 +52,28 @@ class Answer:
         return [f"{file.name}: {what}" for what in found]
 
 
-def ask_reader(file: HostileFile, folder: Path) -> Answer:
-    """Reads a file in this process, as a worker would."""
+def read(path: Path, kind: Literal["model", "data"]) -> None:
+    """Everything that a worker does to describe a file, but for trying out a LiteRT file in a process of its own."""
     from optimizers.datasets.files import load_file
+    from optimizers.litert.file import describe, is_litert
     from optimizers.tf.summary import summarize
 
+    if kind == "data":
+        load_file(path, name="data.npz")
+    elif is_litert(path):
+        with patch("optimizers.litert.file.loads", return_value=""):
+            describe(path, "model.tflite")
+    else:
+        summarize(path, "model.keras")
+
+
+def ask_reader(file: HostileFile, folder: Path) -> Answer:
+    """Reads a file in this process, as a worker would."""
     path = folder / "content"
     path.write_bytes(file.content)
     started = time.monotonic()
     try:
-        if file.kind == "model":
-            summarize(path, "model.keras")
-        else:
-            load_file(path, name="data.npz")
+        read(path, file.kind)
     except Exception as problem:
         if isinstance(problem, MemoryError) or type(problem).__name__ == "ResourceExhaustedError":
             problem = too_much_memory(Settings())  # as a worker tells it

@@ -12,7 +12,7 @@ from typing import Literal
 
 WAYS_OUT = re.compile(
     r"\b(save|use|give|copy|replace|build|pack|choose|upload|make|call|add|remove|correct|rename|name|scale|number|fill|"
-    r"keep|leave|take|feed|compute|train|check|raises|must|needs|needed)\b"
+    r"keep|leave|take|feed|compute|train|check|raises|must|needs|needed|convert|lower|raise)\b"
 )
 _TWO_SENTENCES = re.compile(r"[.!?] [A-Z]")
 

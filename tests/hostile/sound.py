@@ -25,10 +25,10 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED
     return buffer.getvalue()
 
 
-def tarred(members: Mapping[str, bytes]) -> bytes:
-    """A ``.tar.gz`` file."""
+def tarred(members: Mapping[str, bytes], compressed: bool = True) -> bytes:
+    """A ``.tar.gz`` file, or a ``.tar`` file."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as target:
+    with tarfile.open(fileobj=buffer, mode="w:gz" if compressed else "w") as target:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -40,6 +40,12 @@ def keras_archive(config: object = None, weights: bytes | None = None) -> bytes:
     """A ``.keras`` file, of `small_config` unless told otherwise."""
     with tempfile.TemporaryDirectory() as folder:
         return archive(Path(folder) / "model.keras", config, weights).read_bytes()
+
+
+def keras_members() -> dict[str, bytes]:
+    """What is in `keras_archive`, by name."""
+    with zipfile.ZipFile(io.BytesIO(keras_archive())) as source:
+        return {name: source.read(name) for name in source.namelist()}
 
 
 def whole_hdf5(config: object = None) -> bytes:

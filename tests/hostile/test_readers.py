@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile import sound
 from tests.hostile.corpus import GROUPS
 from tests.hostile.doors import ask_reader
+from tests.hostile.files import HostileFile
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -18,3 +20,13 @@ def test_every_file_is_answered_in_one_sentence(group: str, tmp_path: Path) -> N
     faults = [fault for file in files for fault in ask_reader(file, tmp_path).faults(file)]
     assert not faults, "\n".join(faults)
     assert not marker.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sound_files_are_read(tmp_path: Path) -> None:
+    """Else the corpus, which is made from them, would prove nothing."""
+    members = sound.saved_model_members()
+    models = (sound.keras_archive(), sound.whole_hdf5(), sound.zipped(members), sound.tarred(members), sound.tflite())
+    files = [HostileFile("model", content) for content in models]
+    files += [HostileFile("data", content, "data") for content in (sound.npz(), sound.csv())]
+    assert [ask_reader(file, tmp_path).problem for file in files] == [None] * 7
