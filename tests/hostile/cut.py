@@ -55,7 +55,7 @@ def disguises(marker: Path) -> Iterator[HostileFile]:
     """Contents under the names of other formats."""
     wholes = _wholes()
     for name in ("model.keras", "model.h5", "model.zip", "model.tar.gz"):
-        for ending in (".keras", ".h5", ".zip", ".tar.gz", ".png", ""):
+        for ending in (".keras", ".tar.gz", ".png", ""):
             yield HostileFile(f"{name.split('.')[1]}-called{ending}", wholes[name][0], harmless=True)
         yield HostileFile(f"{name}-as-data.npz", wholes[name][0], "data")
     for name in ("data.npz", "data.csv"):
@@ -63,8 +63,9 @@ def disguises(marker: Path) -> Iterator[HostileFile]:
         for ending in (".csv", ".npz", ".keras", ""):
             yield HostileFile(f"{name.split('.')[1]}-called{ending}", wholes[name][0], "data", harmless=True)
     for name, content in _foreign(marker).items():
-        yield HostileFile(f"{name}.keras", content)
-        yield HostileFile(f"{name}.h5", content)
+        codes = ("unknown-format", "bad-file", "user-error")
+        yield HostileFile(f"{name}.keras", content, codes=codes)
+        yield HostileFile(f"{name}.h5", content, codes=codes)
         yield HostileFile(f"{name}.npz", content, "data")
         yield HostileFile(f"{name}.csv", content, "data")
     for name in (
@@ -77,7 +78,7 @@ def disguises(marker: Path) -> Iterator[HostileFile]:
         "=1+1.keras",
         ".",
     ):
-        yield HostileFile(name, wholes["model.keras"][0], harmless=True)
+        yield HostileFile(name, wholes["data.csv"][0], "data", harmless=True)
         yield HostileFile(name, b"garbage")
 
 

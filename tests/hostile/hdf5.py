@@ -16,14 +16,16 @@ from tests.models.files import weights_bytes
 Change = Callable[[h5py.Group], None]
 """Spoils the group that holds the arrays of the Dense layer."""
 
+_UNSAFE = ("external", "soft-link", "virtual", "objects", "references", "variable", "compound", "complex", "words")
 _BAD = ("unsafe-file", "bad-file", "too-large", "weights-mismatch")
 
 
 def hdf5(marker: Path) -> Iterator[HostileFile]:
     """Every change, in the weights of a Keras archive and in a whole-model file."""
     for name, change in _changes(marker).items():
-        yield HostileFile(f"{name}.keras", keras_archive(weights=_in_archive(change)), codes=_BAD)
-        yield HostileFile(f"{name}.h5", _in_whole(change), codes=_BAD)
+        codes = ("unsafe-file",) if name.startswith(_UNSAFE) else _BAD
+        yield HostileFile(f"{name}.keras", keras_archive(weights=_in_archive(change)), codes=codes)
+        yield HostileFile(f"{name}.h5", _in_whole(change), codes=codes)
     for name, spoil in _attributes().items():
         yield HostileFile(f"{name}.h5", _in_root(spoil), codes=("bad-file", "weights-only", "bad-json", "too-large"))
     yield HostileFile("weights-only.h5", weights_bytes(), codes=("weights-only",))

@@ -32,9 +32,9 @@ from tests.models.files import layer, small_config
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=_CHECKS)
-LONG = settings(max_examples=4000, deadline=None, suppress_health_check=_CHECKS)
-BUILT = settings(max_examples=400, deadline=None, suppress_health_check=_CHECKS)
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=_CHECKS)
+LONG = settings(max_examples=1000, deadline=None, suppress_health_check=_CHECKS)
+BUILT = settings(max_examples=200, deadline=None, suppress_health_check=_CHECKS)
 
 
 def only_refuses(reading: Callable[[], object]) -> None:
@@ -244,7 +244,7 @@ def test_bent_descriptions(config: Any, dialect: int) -> None:
 
 
 @pytest.mark.slow
-@settings(LONG, max_examples=20_000)
+@settings(LONG, max_examples=5_000)
 @given(config=_JSON | bent_description(), dialect=st.sampled_from([2, 3]))
 def test_bent_descriptions_for_minutes(config: Any, dialect: int) -> None:
     only_refuses(lambda: parse_model(config, dialect))

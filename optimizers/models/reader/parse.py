@@ -11,7 +11,7 @@ from optimizers.models.reader.dialect import Numbering, canonical_kind, canonica
 from optimizers.models.reader.graph import functional_graph, sequential_graph
 from optimizers.models.reader.limits import LIMITS
 from optimizers.models.reader.nodes import read_call, read_references
-from optimizers.models.reader.spec import INPUT, Call, LayerSpec, references
+from optimizers.models.reader.spec import INPUT, Call, GraphSpec, LayerSpec, references
 from optimizers.models.reader.templates import fill_template
 
 _MODELS = ("Functional", "Sequential")
@@ -44,12 +44,19 @@ def _malformed(reason: str) -> ModelRefused:
     )
 
 
+def _too_many_calls() -> ModelRefused:
+    return ModelRefused(
+        f"The model calls its layers more than {LIMITS.calls:,} times; build a smaller one.", code="too-large"
+    )
+
+
 class _Parser:
     def __init__(self, keras3: bool) -> None:
         self.keras3 = keras3
         self.notes: list[str] = []
         self._count = self._calls = 0
         self._shared: dict[int, LayerSpec] = {}
+        self._carried_out: dict[LayerSpec, int] = {}
 
     def layer(self, description: Any, path: str, depth: int) -> LayerSpec:
         """One layer, operation or model. ``path`` is where an archive keeps its weights; depth 0 is the whole file."""
@@ -181,7 +188,7 @@ class _Parser:
             if layers[0].kind != INPUT:
                 layers.insert(0, _missing_input(description, config, items, layers[0], name))
             model.graph = sequential_graph(layers)
-            return model
+            return self._bound_calls(model, model.graph)
         names = {layer.name for layer in layers}
         for item, layer in zip(items, layers, strict=True):
             layer.calls = [read_call(node, keras3=self.keras3, names=names) for node in self._nodes(item)]
@@ -192,6 +199,15 @@ class _Parser:
             read_references(config.get("output_layers")),
             keras3=self.keras3,
         )
+        return self._bound_calls(model, model.graph)
+
+    def _bound_calls(self, model: LayerSpec, graph: GraphSpec) -> LayerSpec:
+        """The model, if it does not call models that call models … beyond the limit."""
+        layers = graph.by_name()
+        count = sum(self._carried_out.get(layers[name].identity, 1) for name, _ in graph.order)
+        self._carried_out[model] = count
+        if count > LIMITS.calls:
+            raise _too_many_calls()
         return model
 
     def _layers(self, items: list[Any], path: str, depth: int) -> list[LayerSpec]:
@@ -216,9 +232,7 @@ class _Parser:
             raise _malformed("the calls of a layer are not a list")
         self._calls += len(nodes)
         if self._calls > LIMITS.calls:
-            raise ModelRefused(
-                f"The model calls its layers more than {LIMITS.calls:,} times; build a smaller one.", code="too-large"
-            )
+            raise _too_many_calls()
         return nodes
 
     def _shared_layer(self, item: Any) -> LayerSpec | None:
