@@ -106,7 +106,7 @@ def check(recipe: Recipe) -> None:
     for number, step in enumerate(recipe.steps, start=1):
         technique = step.technique
         if kind not in technique.accepts or (number > 1 and kind == "tflite"):  # a conversion ends the recipe
-            here = f"Step {number} ({technique.name}) accepts {_kinds(technique.accepts - {'tflite'})}"
+            here = f"Step {number} ({technique.name}) accepts {_kinds(technique.accepts)}"
             before = f"step {number - 1} ({previous}) produces {_KIND_NAMES[kind]}"
             raise InvalidRecipe(f"{here}, but {before}. {_way_out(recipe, number)}")
         kind, previous = technique.produces, technique.name
@@ -119,13 +119,9 @@ def check_source(recipe: Recipe, kind: Kind) -> None:
         recipe: Checked.
         kind: Of the model's file, as its summary has it.
     """
-    for step in recipe.complete().steps:
-        if kind == "tflite" and kind not in step.technique.accepts:
-            raise NotApplicable(
-                f"{step.technique.title} needs the Keras model: this is a .tflite file, which cannot be trained or "
-                "converted any more; give the model that it was made from.",
-                code="needs-keras",
-            )
+    for step in recipe.complete().steps if kind in _INSTEAD else ():
+        if kind not in step.technique.accepts:
+            raise NotApplicable(f"{step.technique.title} {_INSTEAD[kind]}.", code="needs-keras")
 
 
 def warnings(recipe: Recipe) -> list[str]:
@@ -224,6 +220,13 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
+_INSTEAD: dict[Kind, str] = {
+    "tflite": "needs the Keras model: this is a .tflite file, which cannot be trained or converted any more; give the "
+    "model that it was made from",
+    "keras3": "works on Keras 2 models: this model exists only in Keras 3, so it can be converted and quantized but "
+    "not trained or rebuilt; choose conversions alone, or build the model without what Keras 2 lacks",
+}
+"""Kinds of models that not every technique takes, and why."""
 _PROPERTIES: dict[Property, str] = {"sparsity": "zeros", "clusters": "shared values", "structure": "smaller structure"}
 _KIND_NAMES = {
     "keras": "a Keras model",
@@ -233,7 +236,8 @@ _KIND_NAMES = {
 
 
 def _kinds(kinds: frozenset[Any]) -> str:
-    return " or ".join(_KIND_NAMES[k] for k in sorted(kinds))
+    """What steps may hand to one another, in words."""
+    return " or ".join(_KIND_NAMES[k] for k in sorted(kinds) if k not in _INSTEAD)
 
 
 def _way_out(recipe: Recipe, number: int) -> str:

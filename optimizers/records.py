@@ -14,7 +14,9 @@ Task = Literal["classification", "binary", "regression", "reconstruction", "fide
 """What a model does with data. Without labels: ``reconstruction`` where its output is to be like its input, else
 ``fidelity``, which is how close a variant's answers are to the original's."""
 
-Kind = Literal["keras", "keras_qat", "tflite"]
+Kind = Literal["keras", "keras3", "keras_qat", "tflite"]
+"""What a file holds: a model for either Keras, one that only Keras 3 can hold, one prepared for quantization, or what
+LiteRT runs."""
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Direction = Literal["lower", "higher"]
 

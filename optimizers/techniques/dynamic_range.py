@@ -36,7 +36,7 @@ TECHNIQUE = Technique(
     "floating point hardware is still needed.",
     family="quantization",
     params=DynamicRangeParams,
-    accepts=frozenset({"keras", "tflite"}),
+    accepts=frozenset({"keras", "keras3", "tflite"}),
     produces="tflite",
     apply=apply,
     rehearse=rehearse,

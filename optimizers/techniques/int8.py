@@ -65,7 +65,7 @@ TECHNIQUE = Technique(
     "costs some accuracy and needs examples to calibrate.",
     family="quantization",
     params=Int8Params,
-    accepts=frozenset({"keras", "keras_qat"}),
+    accepts=frozenset({"keras", "keras3", "keras_qat"}),
     produces="tflite",
     apply=apply,
     rehearse=rehearse,

@@ -110,7 +110,7 @@ TECHNIQUE = Technique(
     "layers get faster, convolutions with fewer than 8 bits slower.",
     family="quantization",
     params=LowBitParams,
-    accepts=frozenset({"keras", "tflite"}),
+    accepts=frozenset({"keras", "keras3", "tflite"}),
     produces="tflite",
     apply=apply,
     rehearse=rehearse,

@@ -157,7 +157,7 @@ TECHNIQUE = Technique(
     "meets a size target at the least loss; takes seconds to minutes.",
     family="quantization",
     params=MixedPrecisionParams,
-    accepts=frozenset({"keras", "tflite"}),
+    accepts=frozenset({"keras", "keras3", "tflite"}),
     produces="tflite",
     apply=apply,
     needs=frozenset({"calibration"}),

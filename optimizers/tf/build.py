@@ -16,9 +16,11 @@ import tf_keras
 from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
 from optimizers.models.reader.spec import ArchiveWeights, CheckpointWeights, LayerSpec, ModelSpec
+from optimizers.tf import keras3_only
 from optimizers.tf.checkpoint import fill_from_checkpoint
 from optimizers.tf.dialects import Dialect, Keras2, Keras3
 from optimizers.tf.emit import Emitter
+from optimizers.tf.ranges import input_ranges
 from optimizers.tf.weights import copy_weights, fill_from_archive, fill_from_legacy
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -43,6 +45,11 @@ def build_keras3(spec: ModelSpec) -> Any:
         ModelRefused: As `build_tf_keras`.
     """
     return _with_weights(spec, Keras3())[0]
+
+
+def emit_keras3(spec: ModelSpec) -> tuple[Any, Emitter]:
+    """The Keras 3 build with its emitter."""
+    return _with_weights(spec, Keras3())
 
 
 def emit_both(spec: ModelSpec, float_dtype: str = "float32") -> tuple[tuple[Any, Emitter], tuple[Any, Emitter]]:
@@ -120,8 +127,17 @@ def _without_training_state(data: bytes) -> bytes:
 
 
 def load_working(path: Path) -> tf_keras.Model:
-    """The model in any file that the reader accepts, as tf_keras builds it. Raises `ModelRefused`."""
-    return build_tf_keras(read(path))
+    """The model in any file that the reader accepts, as tf_keras builds it.
+
+    A model that only Keras 3 can hold comes as one layer (`optimizers.tf.keras3_only`). Raises `ModelRefused`.
+    """
+    spec = read(path)
+    try:
+        return build_tf_keras(spec)
+    except ModelRefused as error:
+        if error.code not in keras3_only.REASONS:
+            raise
+    return keras3_only.clothed(build_keras3(spec), input_ranges(spec))
 
 
 def save_keras3(working: Path, out: Path) -> float:

@@ -15,8 +15,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from optimizers.errors import NotApplicable
 from optimizers.litert import operators
 from optimizers.litert.trial import loads
+from optimizers.tf import keras3_only, verify
 from optimizers.tf import recurrent as rnn
-from optimizers.tf import verify
 
 Mode = Literal["float32", "dynamic_range", "float16", "int8", "int16x8"]
 Io = Literal["float32", "int8", "int16"]
@@ -86,7 +86,8 @@ def convert(
     if recurrent == "unrolled" and rnn.layers(model):
         model = rnn.unrolled(model, opaque=_OPAQUE.get(mode, ()))
     fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)
-    if mode in _CALIBRATED and any(isinstance(m, tf_keras.layers.RNN) and not m.unroll for m in model.submodules):
+    stepping = any(isinstance(m, tf_keras.layers.RNN) and not m.unroll for m in model.submodules)
+    if mode in _CALIBRATED and (stepping or keras3_only.loops(model)):
         _refuse_loops(model, specs, mode, fused)
     if fake_quantize is not None:
         model = _with_starts(fake_quantize(model), model)
@@ -260,7 +261,8 @@ def _refuse_loops(model: Any, specs: list[tf.TensorSpec], mode: Mode, fused: boo
         raise _refusal(error, "float32") from error
     if operators.operators(content)["WHILE"]:
         layers = [module for module in model.submodules if isinstance(module, tf_keras.layers.RNN)]
-        kinds = ", ".join(sorted({type(layer).__name__ for layer in layers if not layer.unroll}))
+        own = {type(layer).__name__ for layer in layers if not layer.unroll}
+        kinds = ", ".join(sorted({*own, *keras3_only.loops(model)}))
         way_out = "; set recurrent to 'unrolled'" if fused else ""
         raise NotApplicable(f"A recurrent layer ({kinds}) becomes a loop, which {mode} cannot have{way_out}.")
 

@@ -11,6 +11,8 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import NotApplicable
+from optimizers.litert.file import LiteRtFile
+from optimizers.tf import keras3_only
 from optimizers.tf.graph import calls, is_graph
 
 Shape = tuple[int, ...]
@@ -73,7 +75,15 @@ def layer_costs(model: Any) -> dict[str, Cost]:
 
 
 def macs(model: Any) -> int:
-    """Multiply-accumulates of a tf_keras model for one example, as `layer_costs` counts them."""
+    """Multiply-accumulates of a tf_keras model for one example, as `layer_costs` counts them.
+
+    Those of a model that only Keras 3 can hold are counted in its float32 file. Raises `NotApplicable` as well where
+    there is none.
+    """
+    if keras3_only.inside(model) is not None:
+        from optimizers.tf.convert import convert
+
+        return LiteRtFile(convert(model, "float32").file).macs
     return sum(cost.macs for cost in layer_costs(model).values())
 
 

@@ -16,6 +16,7 @@ from optimizers.models.reader.spec import LayerSpec
 from optimizers.models.reader.templates import write_template
 from optimizers.tf import activations
 from optimizers.tf.layers import LAYERS, Operation
+from optimizers.tf.ops import OPERATIONS
 
 _FORMATS = (None, "channels_last")
 _ABSENT_IN_KERAS2: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -23,10 +24,13 @@ _ABSENT_IN_KERAS2: dict[str, dict[str, tuple[Any, ...]]] = {
     "BatchNormalization": {"synchronized": (False,)},
     "LayerNormalization": {"rms_scaling": (False,)},
     "AdditiveAttention": {"dropout": (0.0,)},
+    "MultiHeadAttention": {"use_gate": (False,), "sliding_window": (None,)},
     "ZeroPadding1D": {"data_format": _FORMATS},
     "CenterCrop": {"data_format": _FORMATS},
     "Resizing": {"data_format": _FORMATS, "antialias": (False,)},
 }
+_NAMES_NOW = {"GroupedQueryAttention": "GroupQueryAttention"}
+"""Layers that earlier releases of Keras 3 wrote under another name."""
 _CALL_OPTIONS = ("constant_values",)
 """Options that Keras 3 operations take when they are called, not when they are created."""
 _KEPT_WHEN_NONE = frozenset({"merge_mode", "axis"})
@@ -125,6 +129,12 @@ class Keras2:
         if layer is not None:
             inputs = [value for value in flat_tensors(args) if is_tensor(value)]
             return layer(inputs if len(inputs) > 1 else inputs[0])
+        if spec.kind not in OPERATIONS:
+            raise ModelRefused(
+                f"Operation {spec.name!r} ({spec.kind}) has no counterpart in {self.name}; replace it by a built-in "
+                "layer and save the model again.",
+                code="unsupported-op",
+            )
         template, tensors = write_template(args, options, is_tensor)
         if not tensors:
             raise ModelRefused(f"Operation {spec.name!r} has no tensor to work on.", code="bad-graph")
@@ -182,7 +192,7 @@ class Keras3:
             from keras.src.applications import convnext, inception_resnet_v2
 
             return getattr(convnext, kind, None) or getattr(inception_resnet_v2, kind)
-        return getattr(keras.layers, kind, None)
+        return getattr(keras.layers, _NAMES_NOW.get(kind, kind), None)
 
     def layer_name(self, name: str) -> str:
         return name.replace("/", "_")

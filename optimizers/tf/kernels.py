@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import tf_keras
+
+from optimizers.tf.keras3_only import Keras3Layer
 
 _NAMES = frozenset({"kernel", "pointwise_kernel", "depthwise_kernel", "recurrent_kernel", "embeddings"})
 _DEPTHWISE = (tf_keras.layers.DepthwiseConv2D, tf_keras.layers.DepthwiseConv1D)
@@ -19,7 +22,9 @@ def layers(model: Any) -> Iterator[Any]:
         if id(layer) in seen:
             continue
         seen.add(id(layer))
-        if isinstance(layer, tf_keras.Model):
+        if isinstance(layer, Keras3Layer):
+            yield from layers(layer.inner)
+        elif isinstance(layer, tf_keras.Model | keras.Model):
             yield from layers(layer)
         else:
             yield layer

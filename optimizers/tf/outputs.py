@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tf_keras
 
+from optimizers.tf.keras3_only import Keras3Layer
+
 _BATCH = 512
 
 
@@ -17,6 +19,8 @@ def output_activation(model: Any) -> str:
         model: A tf_keras model; wrappers and nested models are looked into.
     """
     last = model.layers[-1]
+    if isinstance(last, Keras3Layer):
+        return last.output_activation
     while isinstance(last, tf_keras.Model):
         last = last.layers[-1]
     last = getattr(last, "layer", last)

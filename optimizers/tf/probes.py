@@ -53,7 +53,12 @@ def _through(
     if layer.graph is not None:
         names = [reference.layer for reference in references(layer.graph.inputs)]
         return _collect(layer, dict(zip(names, arriving, strict=False)), found)
-    size = {"Embedding": "input_dim", "CategoryEncoding": "num_tokens", "OneHot": "num_classes"}.get(layer.kind)
+    size = {
+        "Embedding": "input_dim",
+        "ReversibleEmbedding": "input_dim",
+        "CategoryEncoding": "num_tokens",
+        "OneHot": "num_classes",
+    }.get(layer.kind)
     if size is not None:
         for name in sources:
             found[name] = min(found.get(name, 1 << 30), int(layer.options[size]))

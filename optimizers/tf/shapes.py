@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizers.errors import NotApplicable
+from optimizers.tf import keras3_only
 
 
 def with_input_shape(model: Any, shape: tuple[int, ...] | None) -> Any:
@@ -19,6 +20,9 @@ def with_input_shape(model: Any, shape: tuple[int, ...] | None) -> Any:
     """
     if shape is None or len(model.inputs) != 1 or None not in tuple(model.inputs[0].shape[1:]):
         return model
+    held = keras3_only.inside(model)
+    if held is not None:
+        return keras3_only.clothed(held.inner, held.ranges, shape)
     config = model.get_config()
     for layer in config["layers"]:
         if layer["class_name"] == "InputLayer":

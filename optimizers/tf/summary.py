@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from optimizers import records
+from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
 from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec, references
-from optimizers.tf.build import emit_both
+from optimizers.tf import keras3_only
+from optimizers.tf.build import emit_both, emit_keras3
 from optimizers.tf.check import compare
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
@@ -23,7 +26,7 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
     """What is known about a model file without any data.
 
     The model is built in both Kerases and their outputs are compared, so a summary also tells that the file can be
-    optimized.
+    optimized. One that only Keras 3 can hold is built in that alone, and run.
 
     Args:
         path: Any file or folder that the reader accepts.
@@ -33,20 +36,39 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
         ModelRefused: The file cannot be read or built, or the two Kerases disagree (``bridge-differs``).
     """
     spec = read(path, name)
-    (keras2, emitter2), (keras3, emitter3) = emit_both(spec)
-    error = compare(spec, (keras2, emitter2), (keras3, emitter3))
+    try:
+        keras2, keras3 = emit_both(spec)
+    except ModelRefused as refusal:
+        if refusal.code not in keras3_only.REASONS:
+            raise
+        return _only_in_keras3(spec, refusal)
+    return _summary(spec, *keras2, output_activation(keras2[0]), bridge_error=compare(spec, keras2, keras3))
+
+
+def _only_in_keras3(spec: ModelSpec, refusal: ModelRefused) -> records.ModelSummary:
+    model, emitter = built = emit_keras3(spec)
+    compare(spec, built, built)  # with itself: it can be run, and gives numbers
+    reason = refusal.message[0].lower() + refusal.message[1:].partition(";")[0]
+    note = f"Only Keras 3 can hold this model: {reason}. It can be converted and quantized, but not trained here."
+    activation = output_activation(keras3_only.clothed(model, input_ranges(spec)))
+    return _summary(spec, model, emitter, activation, kind="keras3", notes=(note,))
+
+
+def _summary(
+    spec: ModelSpec, model: Any, emitter: Emitter, activation: str, *, notes: tuple[str, ...] = (), **more: Any
+) -> records.ModelSummary:
     return records.ModelSummary(
         format=spec.format,
         keras_version=spec.keras_version,
-        inputs=tuple(_tensors(spec, keras2.inputs, inputs=True)),
-        outputs=tuple(_tensors(spec, keras2.outputs, inputs=False)),
-        layers=tuple(_rows(spec.root, emitter2, "")),
-        parameters=_count(keras2.weights),
-        trainable_parameters=_count(keras2.trainable_weights),
-        bridge_error=error,
-        activation=output_activation(keras2),
+        inputs=tuple(_tensors(spec, model.inputs, inputs=True)),
+        outputs=tuple(_tensors(spec, model.outputs, inputs=False)),
+        layers=tuple(_rows(spec.root, emitter, "")),
+        parameters=_count(model.weights),
+        trainable_parameters=_count(model.trainable_weights),
+        activation=activation,
         input_ranges=input_ranges(spec),
-        notes=tuple(dict.fromkeys([*spec.notes, *emitter2.notes])),
+        notes=tuple(dict.fromkeys([*notes, *spec.notes, *emitter.notes])),
+        **more,
     )
 
 
@@ -56,7 +78,7 @@ def _tensors(spec: ModelSpec, tensors: list[Any], *, inputs: bool) -> Iterator[r
     if len(names) != len(tensors):
         names = [tensor.name for tensor in tensors]
     for name, tensor in zip(names, tensors, strict=True):
-        yield records.TensorSpec(name=name, shape=_shape(tensor), dtype=np.dtype(tensor.dtype.as_numpy_dtype).name)
+        yield records.TensorSpec(name=name, shape=_shape(tensor), dtype=tf.as_dtype(tensor.dtype).name)
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...]:
@@ -96,4 +118,5 @@ def _output_shape(spec: LayerSpec, live: Any, emitter: Emitter, path: str) -> tu
         return tuple(spec.options["batch_shape"][1:])
     if live is None:
         return ()
-    return _shape(flat_tensors(live.get_output_at(0))[0])
+    first = live.get_output_at(0) if hasattr(live, "get_output_at") else live.output
+    return _shape(flat_tensors(first)[0])

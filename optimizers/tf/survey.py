@@ -47,7 +47,7 @@ def of_stage(main: Path, source: Path, kind: Kind, *, first: bool) -> Survey:
 def survey(model: Any) -> tuple[Row, ...]:
     """One row per kernel, in the order of the layers."""
     return tuple(
-        row(layer.name, kernels.kernel_name(variable), np.asarray(variable), variable.dtype.name)
+        row(layer.name, kernels.kernel_name(variable), np.asarray(variable), np.asarray(variable).dtype.name)
         for layer in kernels.layers(model)
         for variable in kernels.kernels(layer)
     )

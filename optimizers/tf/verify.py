@@ -5,15 +5,19 @@ from __future__ import annotations
 from math import log10
 from typing import Any
 
+import keras
 import numpy as np
 import tf_keras
 
 from optimizers.errors import ConversionWrong
 from optimizers.litert import interpreter as litert
 from optimizers.litert.file import LiteRtFile
+from optimizers.records import InputRange
+from optimizers.tf import keras3_only
 
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
 _BYTES = {"float32": 4, "float16": 2, "low_bit": 0.25, "mixed_precision": 0.25}
+_NO_KERNELS = (tf_keras.layers.Embedding, tf_keras.Model, keras.layers.Embedding, keras.Model)
 _POOR_DB = 15.0
 _EXAMPLES = 16
 _VARIES = 0.05
@@ -109,12 +113,10 @@ def _refuse_nonsense(want: np.ndarray, got: np.ndarray) -> None:
 def _refuse_missing_weights(model: Any, content: bytes, mode: str) -> None:
     """Raises where a file is smaller than the weights in it; equal tensors count once, as the file stores them once."""
     kernels: dict[bytes, int] = {}
-    for layer in model.submodules:
-        if not isinstance(layer, tf_keras.layers.Layer) or isinstance(
-            layer, tf_keras.layers.Embedding | tf_keras.Model
-        ):
+    for layer in [*model.submodules, *keras3_only.parts(model)]:
+        if not isinstance(layer, tf_keras.layers.Layer | keras.layers.Layer) or isinstance(layer, _NO_KERNELS):
             continue
-        for weight in getattr(layer, "_trainable_weights", []):
+        for weight in getattr(layer, "_trainable_weights", None) or getattr(layer, "_trainable_variables", []):
             if len(weight.shape) >= 2:
                 value = weight.numpy()
                 kernels[value.tobytes()] = value.size
@@ -142,6 +144,9 @@ def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.nda
     if isinstance(model, LiteRtFile):
         return model.random_inputs(seed, n)
     rng = np.random.default_rng(seed)
+    held = keras3_only.inside(model)
+    if held is not None:
+        return [[_told(rng, t, r) for t, r in zip(model.inputs, held.ranges, strict=True)] for _ in range(n)]
     first = {id(tensor): _consumer(model, tensor) for tensor in model.inputs}
     return [[_draw(rng, tensor, first[id(tensor)]) for tensor in model.inputs] for _ in range(n)]
 
@@ -157,6 +162,15 @@ def _consumer(model: Any, tensor: Any) -> Any:
                 return _consumer(layer, layer.inputs[taken.index(id(tensor))])
             return layer
     return None
+
+
+def _told(rng: np.random.Generator, tensor: Any, told: InputRange | None) -> np.ndarray:
+    if told is None:
+        return _draw(rng, tensor, None)
+    shape, dtype = (1, *tensor.shape[1:]), tensor.dtype.as_numpy_dtype
+    if told.whole:
+        return rng.integers(int(told.low), int(told.high), shape, endpoint=True).astype(dtype)
+    return rng.uniform(told.low, told.high, shape).astype(dtype)
 
 
 def _draw(rng: np.random.Generator, tensor: Any, consumer: Any) -> np.ndarray:

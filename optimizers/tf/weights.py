@@ -50,9 +50,10 @@ def inner_layers(layer: Any, spec: LayerSpec | None) -> Iterator[tuple[str, Any,
         cells = parts.get("cells")
         for i, cell in enumerate(layer.cells):
             yield f"cells/{i}", cell, cells[i] if isinstance(cells, list) else None
-    elif kind == "MultiHeadAttention":
-        for name in ("query", "key", "value", "output"):
-            yield f"{name}_dense", getattr(layer, f"_{name}_dense"), None
+    elif kind in ("MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention"):
+        for name in ("query", "key", "gate", "value", "output"):
+            if hasattr(layer, f"_{name}_dense"):
+                yield f"{name}_dense", getattr(layer, f"_{name}_dense"), None
     elif hasattr(layer, "cell"):
         yield "cell", layer.cell, part("cell")
     elif "activation" in parts:

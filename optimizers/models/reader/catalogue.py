@@ -86,7 +86,36 @@ _CONV_LSTM: Options = {
     **_OVER_TIME,
     "filters": v.size,
 }
+_GROUPED: Options = {
+    "head_dim": v.size,
+    "num_query_heads": v.size,
+    "num_key_value_heads": v.size,
+    "use_bias": v.flag,
+    "use_gate": v.flag,
+    "sliding_window": v.optional(v.size),
+    "dropout": v.number,
+    **_KERNEL,
+}
 _NOISE: Options = {"rate": v.number, "noise_shape": v.optional(v.shape)}
+
+ONLY_IN_KERAS3: dict[str, Options] = {
+    **dict.fromkeys(("GroupQueryAttention", "GroupedQueryAttention"), _GROUPED),
+    **{
+        f"Adaptive{kind}Pooling{n}D": {"output_size": v.window, **_FORMAT}
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
+    },
+    "ReversibleEmbedding": {
+        "input_dim": v.size,
+        "output_dim": v.size,
+        "mask_zero": v.flag,
+        "tie_weights": v.flag,
+        "logit_soft_cap": v.optional(v.number),
+        "embeddings_regularizer": v.regularizer,
+        "embeddings_constraint": v.constraint,
+    },
+}
+"""Layers without a counterpart in Keras 2."""
 
 LAYERS: dict[str, Options] = {
     # dense
@@ -188,10 +217,13 @@ LAYERS: dict[str, Options] = {
         "value_dim": v.optional(v.size),
         "dropout": v.number,
         "use_bias": v.flag,
+        "use_gate": v.flag,
+        "sliding_window": v.optional(v.size),
         "output_shape": v.optional(v.shape),
         "attention_axes": v.optional(v.axes),
         **_KERNEL,
     },
+    **ONLY_IN_KERAS3,
     # inside keras.applications
     "LayerScale": {"init_values": v.number, "projection_dim": v.size},
     "StochasticDepth": {"drop_path_rate": v.number},
@@ -241,8 +273,7 @@ _OFF: dict[str, tuple[object, ...]] = {
     "quantization_config": (None,),
     "time_major": (None, False),
     "renorm": (None, False),
-    "use_gate": (None, False),
-    "sliding_window": (None,),
+    "reverse_dtype": (None,),
     "pad_to_aspect_ratio": (None, False),
     "noise_shape": (None,),
     "virtual_batch_size": (None,),

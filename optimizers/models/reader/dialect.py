@@ -56,9 +56,13 @@ def canonical_kind(class_name: str) -> str:
     return _ALIASES.get(bare, bare)
 
 
+_CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Layers that files call otherwise than their class."""
+
+
 def snake_case(class_name: str) -> str:
     """Name under which Keras archives keep the weights of layers of a class: ``Conv2D`` gives ``conv2d``."""
-    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"\W+", "", _CLASS_NAMES.get(class_name, class_name))
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 

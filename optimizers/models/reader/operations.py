@@ -47,9 +47,23 @@ _WITH_OPTIONS = {
     "TopK": "k sorted",
     "Tril": "k",
 }
+ONLY_IN_KERAS3 = {
+    **dict.fromkeys(
+        words("Log2 Log10 Logaddexp Hypot Outer Exp2 Cbrt Arctan2 Arcsin Arccos Trunc Sinc SparsePlus"), ""
+    ),
+    **dict.fromkeys(words("TanhShrink SparseSigmoid Erfc"), ""),
+    **dict.fromkeys(words("Glu Sparsemax Sort Argsort Cumprod"), "axis"),
+    **dict.fromkeys(words("HardShrink SoftShrink"), "threshold"),
+    "Celu": "alpha",
+    "Squareplus": "b",
+    "Triu": "k",
+    "AdaptiveAveragePool": "output_size data_format",
+    "AdaptiveMaxPool": "output_size data_format",
+}
+"""Operations that are built in Keras 3 alone."""
 OPERATIONS: dict[str, frozenset[str]] = {
     **{name: frozenset() for name in _NO_OPTIONS.split()},
-    **{name: frozenset(options.split()) for name, options in _WITH_OPTIONS.items()},
+    **{name: frozenset(options.split()) for name, options in {**_WITH_OPTIONS, **ONLY_IN_KERAS3}.items()},
 }
 """Operation to the names of its options."""
 

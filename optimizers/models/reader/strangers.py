@@ -20,13 +20,6 @@ _TOOLKIT = {
 }
 """Wrappers that the TensorFlow Model Optimization Toolkit leaves in a model, and how to get rid of them."""
 WAYS_OUT = {
-    **dict.fromkeys(("GroupQueryAttention", "GroupedQueryAttention"), "use MultiHeadAttention"),
-    "ReversibleEmbedding": "use Embedding and Dense",
-    **{
-        f"Adaptive{kind}Pooling{n}D": f"use {kind}Pooling{n}D with a fixed window, or Global{kind}Pooling{n}D"
-        for kind in ("Average", "Max")
-        for n in (1, 2, 3)
-    },
     **dict.fromkeys(("MelSpectrogram", "STFTSpectrogram"), "compute spectrograms before the model and feed them"),
     **dict.fromkeys(
         ("AutoContrast", "Equalization", "ContrastLimitedAdaptiveHistogramEqualization", "Solarization"),

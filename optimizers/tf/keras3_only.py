@@ -1,0 +1,105 @@
+"""Models that only Keras 3 can hold, in the clothes of a tf_keras model: converted and measured like all others.
+
+The Keras 3 model is one layer of a tf_keras model. That is enough to trace, convert and check it; nothing inside can be
+trained or rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tf_keras
+
+from optimizers.errors import ModelRefused
+from optimizers.records import InputRange
+from optimizers.tf.dialects import flat_tensors
+
+REASONS = frozenset({"unsupported-layer", "unsupported-option", "unsupported-op"})
+"""Codes with which building in tf_keras refuses what it has no counterpart for."""
+
+
+class Keras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """A Keras 3 model as a layer, at inference.
+
+    Args:
+        model: A built ``keras.Model``.
+        ranges: For each input what the model tells of its numbers.
+
+    Call arguments:
+        inputs: One tensor, or a list with one for each input of the model.
+    """
+
+    def __init__(self, model: Any, ranges: Sequence[InputRange | None], **options: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **options)
+        self.ranges = tuple(ranges)
+        self._model = lambda: model  # as a plain attribute tf_keras would take it for one of its own
+
+    @property
+    def inner(self) -> Any:
+        """The ``keras.Model``."""
+        return self._model()  # type: ignore[no-untyped-call]
+
+    @property
+    def output_activation(self) -> str:
+        """As `optimizers.tf.outputs.output_activation` tells it."""
+        last = self.inner.layers[-1]
+        while isinstance(last, keras.Model):
+            last = last.layers[-1]
+        last = getattr(last, "layer", last)
+        if isinstance(last, keras.layers.Softmax):
+            return "softmax"
+        return str(getattr(getattr(last, "activation", None), "__name__", ""))
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        model = self.inner
+        structure = getattr(model, "_inputs_struct", None)
+        if isinstance(structure, dict):
+            inputs = dict(zip(structure, flat_tensors(inputs), strict=True))
+        found = flat_tensors(model(inputs, training=False))
+        return found[0] if len(found) == 1 else found
+
+
+def clothed(model: Any, ranges: Sequence[InputRange | None], shape: tuple[int, ...] | None = None) -> Any:
+    """A tf_keras model that computes what a Keras 3 model does.
+
+    Args:
+        model: A built ``keras.Model``.
+        ranges: For each input what the model tells of its numbers.
+        shape: Of one example, where the model has one input with open dimensions.
+
+    Raises:
+        ModelRefused: ``bad-graph`` where TensorFlow cannot trace it.
+    """
+    inputs = [tf_keras.Input(shape or tuple(t.shape[1:]), dtype=t.dtype) for t in model.inputs]
+    layer = Keras3Layer(model, ranges, name="keras3")
+    try:
+        return tf_keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs))
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise ModelRefused(
+            "This model exists only in Keras 3, and TensorFlow cannot trace it for examples of its shape; build it "
+            "again with other sizes.",
+            code="bad-graph",
+            detail=str(error)[:2000],
+        ) from error
+
+
+def inside(model: Any) -> Keras3Layer | None:
+    """The layer that holds the Keras 3 model, where a tf_keras model is nothing but its clothes."""
+    last = model.layers[-1]
+    return last if isinstance(last, Keras3Layer) else None
+
+
+def parts(model: Any) -> Iterator[Any]:
+    """All layers of the Keras 3 model inside, those within others included; none for other models."""
+    layer = inside(model)
+    if layer is not None:
+        yield from layer.inner._flatten_layers(include_self=False)
+
+
+def loops(model: Any) -> list[str]:
+    """Kinds of the layers inside that step through time."""
+    return sorted({type(p).__name__ for p in parts(model) if isinstance(p, keras.layers.RNN) and not p.unroll})
