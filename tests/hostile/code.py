@@ -26,7 +26,8 @@ def code(marker: Path) -> Iterator[HostileFile]:
 
 def keras2_lambda(marker: Path) -> Json:
     """A Sequential model with a Lambda, in the notation of Keras 2."""
-    options = {"name": "scale", "function": dumped_lambda(marker), "function_type": "lambda", "arguments": {}}
+    options = {"name": "scale", "function": dumped_lambda(marker), "function_type": "lambda", "module": "m"}
+    options |= {"output_shape": None, "output_shape_type": "raw", "output_shape_module": None, "arguments": {}}
     start = {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "name": "x", "dtype": "float32"}}
     layers = [start, {"class_name": "Lambda", "config": options}]
     return {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
@@ -52,7 +53,7 @@ def _keras2_function(function: str, *arguments: Any) -> Json:
         "inbound_nodes": [],
         "config": {"batch_input_shape": [None, 3], "name": "x", "dtype": "float32"},
     }
-    call = ["x", 0, 0, {f"a{i}": argument for i, argument in enumerate(arguments)}]
+    call = ["_CONSTANT_VALUE", -1, arguments[0], {"contents": arguments[1]}]
     operation = {
         "class_name": "TFOpLambda",
         "name": "op",

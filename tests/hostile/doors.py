@@ -107,7 +107,8 @@ class FrontDoor:
         except ParetoscopeError as error:
             problem = error
         seconds = time.monotonic() - started
-        if any(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in before):
+        ended = any(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in before)
+        if ended and problem is not None:  # after many files that were read, a process is replaced on purpose
             self.deaths.append(file.name)
         return Answer(problem, seconds, max(map(_peak_mib, _workers()), default=0.0))
 
