@@ -38,7 +38,7 @@ def _alike(*values: Any) -> list[Any]:
         from keras import backend
 
         common = backend.result_type(*sorted(names))
-    return [tf.cast(value, common) if hasattr(value, "dtype") else value for value in values]
+    return [tf.cast(value, common) if hasattr(value, "dtype") or type(value) is int else value for value in values]
 
 
 def _unary(function: Callable[[Tensor], Tensor], *, floats: bool = False) -> Operation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optimizers import uploads
+from optimizers import registry, uploads
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
@@ -17,6 +17,11 @@ from pages.components.text import TASKS
 
 _NO_KERNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Functional",
                "Sequential", "Model", "Normalization")  # fmt: skip
+
+_KINDS = {
+    "tflite": "This is a .tflite file, which cannot be trained any more.",
+    "keras3": "This model exists only in Keras 3, so it can be converted but not trained here.",
+}
 
 
 def model_strip(queue: JobQueue, chosen: Choice) -> bool:
@@ -38,6 +43,9 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
             width="content",
         )
         st.page_link("pages/model.py", label="Change", icon=":material/swap_horiz:", query_params=chosen._asdict())
+    if summary.kind != "keras":
+        able = [technique.title for technique in registry.techniques().values() if summary.kind in technique.accepts]
+        st.caption(f"{_KINDS[summary.kind]} These steps work on it: {', '.join(able)}.")
     return True
 
 

@@ -184,7 +184,7 @@ def test_truncated_files(name: str, files: Files, tmp_path: Path, monkeypatch: p
         assert described_without_running(cut, tmp_path / "cut", monkeypatch) in ("bad-file", "damaged-tflite"), percent
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_other_exception_leaves_the_parser(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject

@@ -121,7 +121,7 @@ def applied(name: str, source: Path, out: Path, **given: Any) -> Any:
     [
         pytest.param("float16", 0.75, 1e-2, marks=SLOW),
         pytest.param("dynamic_range", 0.75, 0.1, marks=SLOW),
-        ("int8", 0.7, 0.1),
+        pytest.param("int8", 0.7, 0.1, marks=SLOW),
         pytest.param("low_bit", 0.7, 0.3, marks=SLOW),
     ],
 )

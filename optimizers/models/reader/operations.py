@@ -48,11 +48,9 @@ _WITH_OPTIONS = {
     "Tril": "k",
 }
 ONLY_IN_KERAS3 = {
-    **dict.fromkeys(
-        words("Log2 Log10 Logaddexp Hypot Outer Exp2 Cbrt Arctan2 Arcsin Arccos Trunc Sinc SparsePlus"), ""
-    ),
-    **dict.fromkeys(words("TanhShrink SparseSigmoid Erfc"), ""),
-    **dict.fromkeys(words("Glu Sparsemax Sort Argsort Cumprod"), "axis"),
+    **dict.fromkeys(words("Log2 Log10 Logaddexp Hypot Outer Exp2 Cbrt Arctan2 Trunc Sinc SparsePlus"), ""),
+    **dict.fromkeys(words("TanhShrink SparseSigmoid"), ""),
+    **dict.fromkeys(words("Glu Sparsemax Sort Argsort"), "axis"),
     **dict.fromkeys(words("HardShrink SoftShrink"), "threshold"),
     "Celu": "alpha",
     "Squareplus": "b",
@@ -60,7 +58,7 @@ ONLY_IN_KERAS3 = {
     "AdaptiveAveragePool": "output_size data_format",
     "AdaptiveMaxPool": "output_size data_format",
 }
-"""Operations that are built in Keras 3 alone."""
+"""Operations without a counterpart here in Keras 2, but with one in LiteRT."""
 OPERATIONS: dict[str, frozenset[str]] = {
     **{name: frozenset() for name in _NO_OPTIONS.split()},
     **{name: frozenset(options.split()) for name, options in {**_WITH_OPTIONS, **ONLY_IN_KERAS3}.items()},
