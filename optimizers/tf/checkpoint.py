@@ -54,8 +54,9 @@ class _Checkpoint:
 
 
 def _reason(error: Exception) -> str:
-    """What TensorFlow says, without the folder that the variables were put into."""
-    return shown(re.sub(r"\S*/", "", str(error))).rstrip(".")
+    """The first sentence of what TensorFlow says, without the folder that the variables were put into."""
+    words = re.sub(r"[\w./-]*/", "", " ".join(str(error).split()))
+    return shown(re.split(r"\. (?=[A-Z])", words)[0]).rstrip(".")
 
 
 def fill_from_checkpoint(root: LayerSpec, layers: Layers, weights: CheckpointWeights) -> None:

@@ -32,7 +32,7 @@ from tests.models.files import layer, small_config
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-QUICK = settings(max_examples=30, deadline=None, suppress_health_check=_CHECKS)
+QUICK = settings(max_examples=15, deadline=None, suppress_health_check=_CHECKS)
 LONG = settings(max_examples=1000, deadline=None, suppress_health_check=_CHECKS)
 BUILT = settings(max_examples=200, deadline=None, suppress_health_check=_CHECKS)
 
