@@ -19,7 +19,7 @@ _NO_KERNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization",
                "Sequential", "Model", "Normalization")  # fmt: skip
 
 _KINDS = {
-    "tflite": "This is a .tflite file, which cannot be trained any more.",
+    "tflite": "This is a .tflite file, which cannot be trained any more; the recipe float32 measures it as it is.",
     "keras3": "This model exists only in Keras 3, so it can be converted but not trained here.",
 }
 
