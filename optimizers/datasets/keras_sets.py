@@ -160,17 +160,18 @@ def read(name: str, preparation: Preparation) -> Dataset:
 
     Raises:
         UnknownName: Lists the sets there are.
-        DataRefused: The files cannot be had or read, or the preparation names another target or task.
+        DataRefused: The files cannot be had or read, or the preparation says what is predicted.
     """
     from optimizers.datasets import assembly, previews
 
     found = _set(name)
-    if preparation.target or preparation.task != "auto":
+    if preparation.reading:
         raise DataRefused(
-            f"What is predicted in {PREFIX}:{name} is fixed; leave target and task out.", code="bad-preparation"
+            f"What is predicted in {PREFIX}:{name} is fixed; leave {' and '.join(preparation.reading)} out.",
+            code="bad-preparation",
         )
     raw, classes = found.read(keras_cache.fetch(found.published, f"{PREFIX}:{name}"), preparation)
-    data = assembly.assembled(raw, f"{PREFIX}:{name}", "classification")
+    data = assembly.assembled(raw, f"{PREFIX}:{name}", Preparation(task="classification"))
     most = len(data.summary.classes)
     if most > len(classes):
         raise pickles.damaged(f"{PREFIX}:{name}", f"{most} classes instead of {len(classes)}")
