@@ -137,7 +137,10 @@ class Keras2:
             )
         template, tensors = write_template(args, options, is_tensor)
         if not tensors:
-            raise ModelRefused(f"Operation {spec.name!r} has no tensor to work on.", code="bad-graph")
+            raise ModelRefused(
+                f"Operation {spec.name!r} has no tensor to work on; build the model again and save it.",
+                code="bad-graph",
+            )
         return Operation(spec.kind, template, name=name)(tensors)
 
     def _as_layer(self, spec: LayerSpec, name: str, args: list[Any], options: dict[str, Any]) -> Any:
