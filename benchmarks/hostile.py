@@ -49,7 +49,7 @@ def measure(group: str, door: FrontDoor, marker: Path) -> list[str]:
 def main() -> None:
     """Prints the table, then the faults."""
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
         os.environ["PARETOSCOPE_HOME"] = str(Path(folder) / "home")
         marker, queue = Path(folder) / "marker", JobQueue(Settings())
         door, faults = FrontDoor(queue), []
