@@ -30,7 +30,7 @@ def rehearse(model: Any, params: DynamicRangeParams, held: frozenset[Property]) 
 
 TECHNIQUE = Technique(
     name="dynamic_range",
-    version="2",
+    version="3",
     title="Dynamic range (8-bit weights)",
     summary="Up to four times smaller and often faster without any data, at a small loss of accuracy; "
     "floating point hardware is still needed.",

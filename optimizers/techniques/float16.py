@@ -25,7 +25,7 @@ def rehearse(model: Any, params: FloatParams, held: frozenset[Property]) -> Rehe
 
 TECHNIQUE = Technique(
     name="float16",
-    version="1",
+    version="2",
     title="Float16 weights",
     summary="Halves the file at next to no loss of accuracy; a CPU still computes in float32, so it gets no faster.",
     family="quantization",

@@ -25,7 +25,7 @@ def rehearse(model: Any, params: FloatParams, held: frozenset[Property]) -> Rehe
 
 TECHNIQUE = Technique(
     name="float32",
-    version="1",
+    version="2",
     title="Float32 (no quantization)",
     summary="Converts the model as it is: nothing is lost, and everything else is compared with its size and speed.",
     family="baseline",

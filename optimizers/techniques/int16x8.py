@@ -38,7 +38,7 @@ def rehearse(model: Any, params: Int16x8Params, held: frozenset[Property]) -> Re
 
 TECHNIQUE = Technique(
     name="int16x8",
-    version="1",
+    version="2",
     title="Int16 activations, 8-bit weights",
     summary="As small as int8 at close to float accuracy; slow on desktop and phone CPUs, meant for signal processors.",
     family="quantization",

@@ -59,7 +59,7 @@ def rehearse(model: Any, params: Int8Params, held: frozenset[Property]) -> Rehea
 
 TECHNIQUE = Technique(
     name="int8",
-    version="2",
+    version="3",
     title="Full int8 (weights and activations)",
     summary="Up to four times smaller and fastest on most CPUs and on integer hardware; "
     "costs some accuracy and needs examples to calibrate.",

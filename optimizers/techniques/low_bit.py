@@ -104,7 +104,7 @@ def _plan(file: _low_bit.FloatFile, params: LowBitParams) -> Any:
 
 TECHNIQUE = Technique(
     name="low_bit",
-    version="1",
+    version="2",
     title="Low-bit weights (int4)",
     summary="Makes files up to seven times smaller without any data, at a small loss of accuracy; dense and recurrent "
     "layers get faster, convolutions with fewer than 8 bits slower.",

@@ -151,7 +151,7 @@ def _stored(file: _low_bit.FloatFile, name: str, told: StageReport) -> dict[str,
 
 TECHNIQUE = Technique(
     name="mixed_precision",
-    version="1",
+    version="2",
     title="Mixed precision (bits per layer)",
     summary="Gives each layer as many bits as it needs, measured one by one on validation examples, so that the file "
     "meets a size target at the least loss; takes seconds to minutes.",

@@ -13,9 +13,9 @@ import tf_keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from optimizers.errors import NotApplicable
-from optimizers.litert import operators
+from optimizers.litert import names, operators
 from optimizers.litert.trial import loads
-from optimizers.tf import keras3_only, verify
+from optimizers.tf import keras3_only, steps, verify
 from optimizers.tf import recurrent as rnn
 
 Mode = Literal["float32", "dynamic_range", "float16", "int8", "int16x8"]
@@ -24,8 +24,6 @@ Recurrent = Literal["fused", "unrolled"]
 Granularity = Literal["per_channel", "per_tensor"]
 
 _CALIBRATED = ("int8", "int16x8")
-# LiteRT aborts on the 16-bit addition that a GRU's start would need; there its SPLIT is quantized every time anyway.
-_OPAQUE = {"int8": ("LSTM", "GRU"), "int16x8": ("LSTM",)}
 _IO = {"dynamic_range": ("float32",), "float16": ("float32",), "float32": ("float32",)} | {
     "int8": ("float32", "int8"),
     "int16x8": ("float32", "int16"),
@@ -82,20 +80,23 @@ def convert(
     if mode in _CALIBRATED and (representative is None or not len(representative)):
         raise NotApplicable(f"Conversion to {mode} needs calibration examples, and there are none.")
     check(model, mode, recurrent)
-    original, specs = model if reference is None else reference, _specs(model)
+    given, specs = model, _specs(model)
+    original = model if reference is None else reference
     if recurrent == "unrolled" and rnn.layers(model):
-        model = rnn.unrolled(model, opaque=_OPAQUE.get(mode, ()))
+        model = rnn.unrolled(model)
     fused = bool(rnn.layers(model)) and not rnn.all_unrolled(model)
     stepping = any(isinstance(m, tf_keras.layers.RNN) and not m.unroll for m in model.submodules)
     if mode in _CALIBRATED and (stepping or keras3_only.loops(model)):
         _refuse_loops(model, specs, mode, fused)
     if fake_quantize is not None:
-        model = _with_starts(fake_quantize(model), model)
+        model = fake_quantize(model)
+    if model is not given:
+        steps.shorten(rnn.layers(model))
 
     def run(strict: bool) -> bytes:
         return _run(model, specs, fused, mode, io, granularity, representative, strict)
 
-    content = _with_fallback(run, mode, io)
+    content = names.shortened(_with_fallback(run, mode, io))
     found = operators.operators(content)
     custom = sorted(name for name in found if name.startswith(("custom:", "FLEX")))
     if custom:
@@ -126,19 +127,6 @@ def check(model: Any, mode: Mode, recurrent: Recurrent) -> None:
         raise NotApplicable(
             "A recurrent layer has no int16x8 version unless it is unrolled; set recurrent to 'unrolled'."
         )
-
-
-def _with_starts(model: Any, source: Any) -> Any:
-    """The model with its recurrent layers starting from what those of ``source`` start from; it has copies of them."""
-    starts = {layer.name: vars(layer)["get_initial_state"] for layer in rnn.layers(source) if _own_start(layer)}
-    for layer in rnn.layers(model):
-        if layer.name in starts:
-            layer.get_initial_state = starts[layer.name]
-    return model
-
-
-def _own_start(layer: Any) -> bool:
-    return "get_initial_state" in vars(layer)
 
 
 def _remarks(content: bytes, mode: Mode, left: Mapping[str, int], fused: bool) -> tuple[str, ...]:

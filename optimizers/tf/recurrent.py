@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import NotApplicable
@@ -24,14 +22,11 @@ def all_unrolled(model: Any) -> bool:
     return all(layer.unroll for layer in layers(model))
 
 
-def unrolled(model: Any, *, opaque: Sequence[str] = ()) -> Any:
+def unrolled(model: Any) -> Any:
     """A copy with the same weights in which every recurrent layer is unrolled over its (fixed) number of time steps.
 
     Args:
         model: Functional or sequential, with a fixed number of time steps.
-        opaque: Kinds of layers (``LSTM``, ``GRU``) that compute the zeros they start from out of their input. From
-            constant zeros the converter drops part of the first step; one output of that step's SPLIT is then unused,
-            and whether the quantizer leaves such a SPLIT in float changes from one conversion to the next.
 
     Raises:
         NotApplicable: The number of time steps is open, or the model cannot be copied.
@@ -43,26 +38,7 @@ def unrolled(model: Any, *, opaque: Sequence[str] = ()) -> Any:
         _copy_weights(model, copy)
     except (ValueError, TypeError) as error:
         raise NotApplicable("The recurrent layers of this model cannot be unrolled.", detail=str(error)) from error
-    for layer in layers(copy):
-        if type(layer).__name__ in opaque and not layer.time_major:
-            layer.get_initial_state = _OPAQUE[type(layer).__name__](layer.get_initial_state)
     return copy
-
-
-def _zero(inputs: Any) -> Any:
-    """Shape (batch, 1), zero whatever the input of shape (batch, steps, features) is."""
-    return tf.minimum(tf.nn.relu(inputs[:, 0, :1]), 0.0)
-
-
-def _opaque_lstm(initial_state: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    return lambda inputs: [initial_state(inputs)[0], _zero(inputs)]
-
-
-def _opaque_gru(initial_state: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    return lambda inputs: [tf.nest.flatten(initial_state(inputs))[0] + _zero(inputs)]
-
-
-_OPAQUE = {"LSTM": _opaque_lstm, "GRU": _opaque_gru}
 
 
 def _unroll_config(node: Any) -> None:
