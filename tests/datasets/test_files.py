@@ -131,7 +131,7 @@ def nan_at(*where):
             "data.npz has no examples to train on; name its arrays x_train and y_train, or",
         ),
         ({"x_test": X, "y_test": Y}, "no-examples", "data.npz has no examples to train on"),
-        ({"x": X, "y": Y - 1}, "bad-labels", "y in data.npz holds the label -1; number the classes 0, 1, 2 and so on."),
+        ({"x": X, "y": Y - 1}, "bad-labels", "y in data.npz holds the label -1; number the classes 0, 1, 2 and so on,"),
         ({"x": X[:9], "y": Y[:9]}, "too-few", "data.npz has 9 examples; at least 10 are needed."),
         (
             {"x": X, "y": (np.arange(50) == 3) * 1},
