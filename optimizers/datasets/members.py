@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from optimizers.errors import DataRefused
 
-MAX_MEMBERS = 200_000
+MAX_MEMBERS = 100_000
+_ENTRY_MAGIC = b"PK\x01\x02"
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
@@ -37,7 +38,9 @@ class Members:
             else:
                 with self._source.open(member) as stream:
                     content = stream.read(size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged bytes raise whatever the unpacker came across
             raise _damaged(self.name, error) from None
         if len(content) != size:
             raise _damaged(self.name, f"{member} has {len(content)} bytes instead of {size}")
@@ -60,9 +63,12 @@ def opened(path: Path, name: str) -> Iterator[Members]:
         named = {found.relative_to(path).as_posix(): found.stat().st_size for found in files}
         yield _members(name, named, path)
         return
+    _check_directory(path, name)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
         raise _damaged(name, error) from None
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -74,20 +80,48 @@ def opened(path: Path, name: str) -> Iterator[Members]:
         yield _members(name, {entry.filename: entry.file_size for entry in entries}, archive)
 
 
-def names_in(path: Path) -> list[str]:
+def _check_directory(path: Path, name: str) -> None:
+    """Counts the entries before Python makes an object of each."""
+    count, tail = 0, b""
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 24):
+            count += (tail + block).count(_ENTRY_MAGIC)
+            tail = block[-len(_ENTRY_MAGIC) + 1 :]
+    if count > 2 * MAX_MEMBERS:  # contents may hold the same four bytes by chance
+        raise _too_many(name, count)
+
+
+def _too_many(name: str, count: int) -> DataRefused:
+    return DataRefused(
+        f"{name} holds {count:,} files, more than {MAX_MEMBERS:,}; use fewer examples.", code="too-many-files"
+    )
+
+
+def names_in(path: Path) -> tuple[str, ...]:
     """Names of the files in a ZIP file or folder; none where it is neither."""
+    if path.is_dir():
+        return _names(path)
+    stat = path.stat()
+    return _names_of_file(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1)
+def _names_of_file(path: Path, changed_ns: int, size: int) -> tuple[str, ...]:
+    """Remembered, because one format after the other asks."""
+    return _names(path)
+
+
+def _names(path: Path) -> tuple[str, ...]:
     try:
         with opened(path, path.name) as members:
-            return list(members.sizes)
+            return tuple(members.sizes)
     except DataRefused:
-        return []
+        return ()
 
 
 def _members(name: str, sizes: dict[str, int], source: zipfile.ZipFile | Path) -> Members:
     if len(sizes) > MAX_MEMBERS:
-        raise DataRefused(
-            f"{name} holds {len(sizes):,} files, more than {MAX_MEMBERS:,}; use fewer examples.", code="too-many-files"
-        )
+        raise _too_many(name, len(sizes))
     kept = {member: size for member, size in sorted(sizes.items()) if not _is_clutter(PurePosixPath(member))}
     return Members(name, kept, source)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FEW = 20
 MAX_CLASSES = 1000
+MAX_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,13 @@ def _named_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Tar
 
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", errors="replace")
+    longest = int(np.char.str_len(labels).max()) if labels.dtype.kind == "U" else 0
+    if longest > MAX_NAME_LENGTH:
+        raise DataRefused(
+            f"{name} holds a text of {longest:,} characters, more than the name of a class may have "
+            f"({MAX_NAME_LENGTH}); give shorter names or numbers.",
+            code="bad-labels",
+        )
     different, y = np.unique(labels, return_inverse=True)
     classes = tuple(str(word) for word in different)
     _check_count(len(classes), name)
@@ -158,7 +166,8 @@ def _check_count(classes: int, name: str) -> None:
         raise DataRefused(f"All labels in {name} are equal; data of at least two classes is needed.", code="bad-labels")
     if classes > MAX_CLASSES:
         raise DataRefused(
-            f"{name} holds {classes} different labels, more than {MAX_CLASSES}; is it the right one?", code="bad-labels"
+            f"{name} holds {classes} different labels, more than {MAX_CLASSES}; name the column or array of classes.",
+            code="bad-labels",
         )
 
 

@@ -14,14 +14,13 @@ from tests.hostile.archives import _long_directory, _patched
 from tests.hostile.files import HostileFile, Pickled, payload
 from tests.hostile.sound import npz, zipped
 
-_KNOWN = {"very-long-words": "words of any length become names of classes"}
 _LABELS = np.arange(40) % 2
 
 
 def arrays(marker: Path) -> Iterator[HostileFile]:
     """Files offered as data."""
     for name, content in _files(marker):
-        yield HostileFile(f"{name}.npz", content, "data", known=_KNOWN.get(name, ""))
+        yield HostileFile(f"{name}.npz", content, "data")
     for name, content in _never_looked_at(marker):
         yield HostileFile(f"{name}.npz", content, "data", harmless=True)
     yield HostileFile("pickled.keras", pickle.dumps(Pickled(marker)), codes=("unknown-format",))

@@ -35,13 +35,7 @@ class Answer:
     peak_mib: float = 0.0
 
     def faults(self, file: HostileFile) -> list[str]:
-        """What is wrong with this answer to that file, in words. What is known to be wrong must still be wrong."""
-        found = self._faults(file)
-        if file.known:
-            return [] if found else [f"{file.name}: is mended ({file.known}): say so in the corpus"]
-        return found
-
-    def _faults(self, file: HostileFile) -> list[str]:
+        """What is wrong with this answer to that file, in words."""
         if self.problem is None:
             return [] if file.harmless else [f"{file.name}: was read"]
         if not isinstance(self.problem, UserError):

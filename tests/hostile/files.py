@@ -28,7 +28,6 @@ class HostileFile:
         codes: Codes of the refusals that are right; empty when any refusal is.
         harmless: It may also be read, because what is bad in it is never looked at or does no harm.
         confined: The limits of a worker process answer it; without them it would take too much memory or time.
-        known: Why its answer is not yet as it should be; empty when it is.
     """
 
     name: str
@@ -37,7 +36,6 @@ class HostileFile:
     codes: tuple[str, ...] = ()
     harmless: bool = False
     confined: bool = False
-    known: str = ""
 
 
 Group = Callable[[Path], Iterator[HostileFile]]

@@ -167,9 +167,9 @@ def _read(stream: io.BytesIO, size: int, name: str, title: str) -> np.ndarray:
             raise ValueError(f"shape {shape} does not fit {size} bytes")
         flat = np.frombuffer(stream.getbuffer(), dtype, math.prod(shape), stream.tell())
         return flat.reshape(shape, order="F" if fortran else "C")
-    except (DataRefused, MemoryError):
+    except DataRefused:
         raise
-    except Exception as error:  # NumPy tokenizes the header as Python: odd bytes raise whatever a tokenizer can raise
+    except Exception as error:  # NumPy parses the header as Python: odd bytes raise whatever a parser can raise
         raise DataRefused(
             f"{title} in {name} is not a readable NumPy array; save the file again with numpy.savez.",
             code="damaged",
