@@ -163,7 +163,7 @@ def _list(everything: list[Variant], live: set[str], picked: set[str]) -> None:
     kept = set(st.session_state.get(_KEPT, []))
     st.markdown("**Will be compared**")
     with st.container(border=True, gap="xsmall", key="will-run"):
-        st.markdown("`float32` :gray[the original model, converted: the baseline]")
+        st.markdown("`float32` :gray[the original, without any step: the baseline]")
         for number, variant in enumerate(everything, start=1):
             removable = variant.text in kept | picked and variant.text not in live
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
