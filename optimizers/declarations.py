@@ -28,6 +28,10 @@ _FINE = 1000
 Family = Literal["baseline", "quantization", "pruning", "clustering", "distillation", "decomposition"]
 
 
+InputShape = tuple[Any, ...]
+"""Sizes of one example, or such a tuple for each input where a model has several."""
+
+
 class Progress(Protocol):
     """Where work tells how far it is. Raises `Cancelled` when somebody asked for it to stop."""
 
@@ -38,7 +42,8 @@ class Progress(Protocol):
 class Part:
     """Examples of one part of a data set.
 
-    ``x`` has shape (n, *input_shape). ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
+    ``x`` has shape (n, *input_shape), and one field per input where there are several, see
+    `optimizers.datasets.several`. ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
     regression. Where a model is to give several numbers per example, ``y`` has shape (n, numbers), and where there are
     no labels (n, 0).
     """
@@ -143,7 +148,8 @@ class StageContext:
         seed: For everything random.
         progress: To be called after every training batch or epoch, and between conversion steps.
         log: One line for the run's log.
-        input_shape: Shape of one example where the model leaves some of its input's dimensions open, else None.
+        input_shape: Shape of one example (of each input, where there are several) where the model leaves some of its
+            input's dimensions open, else None.
         original: The model that the chain started from: what recovery learns from.
         held: Properties of the weights that earlier steps of the chain achieved and that still hold.
         models: Local files of the models that parameters name, by URI.
@@ -156,7 +162,7 @@ class StageContext:
     seed: int
     progress: Progress
     log: Callable[[str], None]
-    input_shape: tuple[int, ...] | None = None
+    input_shape: InputShape | None = None
     original: Path | None = None
     held: frozenset[Property] = frozenset()
     models: Mapping[str, Path] = field(default_factory=dict)
@@ -251,14 +257,16 @@ class Evidence:
 
     ``scores`` has shape (n, classes) for classification, (n,) for binary (probability of class 1) and regression;
     ``y`` has shape (n,). For reconstruction ``y`` are the inputs and for fidelity the baseline's outputs, in the shape
-    of ``scores``. ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline,
-    taken in turn; both have shape (runs,).
+    of ``scores``. Where a model has several outputs each has its columns in ``scores``, flattened, in the model's
+    order, and ``outputs`` tells their shapes for one example. ``times_ms`` are single runs in milliseconds, in order,
+    of this file and of the baseline, taken in turn; both have shape (runs,).
     """
 
     file: Path
     task: Task | None = None
     scores: np.ndarray | None = None
     y: np.ndarray | None = None
+    outputs: tuple[tuple[int, ...], ...] = ()
     times_ms: np.ndarray | None = None
     baseline_times_ms: np.ndarray | None = None
 

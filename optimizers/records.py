@@ -123,12 +123,14 @@ class DatasetSummary(Record):
     """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty where there are none.
 
     ``values`` is the range of the training examples' numbers and ``n_labels`` how many classes do occur, where known.
-    Data without labels have the task ``fidelity``; ``drawn`` ones are random numbers and nobody's examples.
+    Data without labels have the task ``fidelity``; ``drawn`` ones are random numbers and nobody's examples. Where there
+    are several inputs ``inputs`` tells all of them, and ``input_shape`` and ``input_dtype`` the first.
     """
 
     task: Task
     input_shape: tuple[int, ...]
     input_dtype: str
+    inputs: tuple[TensorSpec, ...] = ()
     n_train: int
     n_validation: int
     n_test: int
@@ -142,6 +144,11 @@ class DatasetSummary(Record):
     source: str = ""
     notes: tuple[str, ...] = ()
     preview: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def each_input(self) -> tuple[TensorSpec, ...]:
+        """What one example has for each input."""
+        return self.inputs or (TensorSpec(name="", shape=self.input_shape, dtype=self.input_dtype),)
 
 
 class Artifact(Record):

@@ -1,5 +1,7 @@
 """Random inputs for a model that comes without data: ``drawn:8x8x1/0..1``, ``drawn:128/int32/0..9999``.
 
+Several inputs are separated by commas: ``drawn:8x8x1/0..1,5/int32/0..9``.
+
 Nothing can be learned from them and no accuracy can be measured. They are good for size and latency, and for how close
 a variant's answers are to the original's; that too may differ on real data.
 """
@@ -8,12 +10,18 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from optimizers.datasets import previews
+from optimizers.datasets.several import joined
 from optimizers.declarations import Dataset, DatasetOrigin, Part
 from optimizers.errors import DataRefused, UnknownName
 from optimizers.records import DatasetRef, DatasetSummary, InputRange, ModelSummary, TensorSpec, digest_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PREFIX = "drawn"
 _SIZES = {"train": 500, "validation": 200, "test": 500}
@@ -21,48 +29,65 @@ _SEED = 20240301
 _FORM = re.compile(r"(\d{1,9}(?:x\d{1,9}){0,4})(?:/(float32|int32))?/(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?)")
 _OPEN = 32
 _MOST_VALUES = 50_000_000
+_MOST_INPUTS = 100
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Examples of ``shape``, evenly spread from ``low`` to ``high``, both included where they are whole numbers."""
+    """One input of ``shape``, evenly spread from ``low`` to ``high``, both included where they are whole numbers."""
 
     shape: tuple[int, ...]
     dtype: str
     low: float
     high: float
 
-    @property
-    def uri(self) -> str:
+    def __str__(self) -> str:
         middle = "" if self.dtype == "float32" else f"/{self.dtype}"
-        return f"{PREFIX}:{'x'.join(map(str, self.shape))}{middle}/{self.low:g}..{self.high:g}"
+        return f"{'x'.join(map(str, self.shape))}{middle}/{self.low:g}..{self.high:g}"
+
+
+def uri_of(draws: Sequence[Draw]) -> str:
+    """The URI of examples with these inputs, in the model's order."""
+    return f"{PREFIX}:{','.join(map(str, draws))}"
 
 
 def for_model(summary: ModelSummary, low: float | None = None, high: float | None = None) -> str:
     """The URI of inputs that a model can take.
 
     Args:
-        summary: Of a model with one input; dimensions that it leaves open become 32 long.
+        summary: Of the model; dimensions that it leaves open become 32 long.
         low, high: The range; where left out, the one that the model tells (a vocabulary, a rescaling), else 0 to 1.
-
-    Raises:
-        DataRefused: The model has several inputs.
     """
-    if len(summary.inputs) != 1:
-        raise DataRefused(
-            f"The model has {len(summary.inputs)} inputs; inputs can only be drawn for models with one.",
-            code="several-tensors",
-        )
-    spec: TensorSpec = summary.inputs[0]
-    told = next(iter(summary.input_ranges), None) or InputRange(low=0, high=1)
+    ranges = summary.input_ranges or (None,) * len(summary.inputs)
+    return uri_of([_draw(spec, told, low, high) for spec, told in zip(summary.inputs, ranges, strict=True)])
+
+
+def _draw(spec: TensorSpec, told: InputRange | None, low: float | None, high: float | None) -> Draw:
+    told = told or InputRange(low=0, high=1)
     whole = told.whole or not spec.dtype.startswith("float")
     shape = tuple(_OPEN if length is None else length for length in spec.shape) or (1,)
     dtype = "int32" if whole else "float32"
-    return Draw(shape, dtype, told.low if low is None else low, told.high if high is None else high).uri
+    return Draw(shape, dtype, told.low if low is None else low, told.high if high is None else high)
 
 
-def parse(rest: str) -> Draw:
-    """The part of the URI behind ``drawn:``. Raises `UnknownName` or `DataRefused`, saying how it is written."""
+def parse(rest: str) -> tuple[Draw, ...]:
+    """The inputs that the part of the URI behind ``drawn:`` tells.
+
+    Raises:
+        UnknownName: Says how it is written.
+        DataRefused: A range is upside down, or the inputs are too many, too large or empty.
+    """
+    inputs = rest.split(",")
+    if len(inputs) > _MOST_INPUTS:
+        raise DataRefused(f"Random inputs are drawn for at most {_MOST_INPUTS} inputs.", code="too-large")
+    draws = tuple(_parsed(text) for text in inputs)
+    if _values(draws) * sum(_SIZES.values()) > _MOST_VALUES * 20:
+        shapes = " and ".join(str(draw.shape) for draw in draws)
+        raise DataRefused(f"Random inputs of shape {shapes} are too large.", code="too-large")
+    return draws
+
+
+def _parsed(rest: str) -> Draw:
     found = _FORM.fullmatch(rest)
     if found is None:
         raise UnknownName(f"Random inputs are written like drawn:8x8x1/0..1 or drawn:128/int32/0..9999, not {rest!r}.")
@@ -73,53 +98,73 @@ def parse(rest: str) -> Draw:
         raise UnknownName(f"The range of random inputs is two numbers like 0..1, not {rest!r}.") from None
     if not (math.isfinite(low) and math.isfinite(high) and -1e9 <= low <= high <= 1e9):
         raise DataRefused("The range of random inputs goes from a smaller to a larger number.", code="bad-value")
-    if 0 in shape or math.prod(shape) * sum(_SIZES.values()) > _MOST_VALUES * 20:
-        raise DataRefused(f"Random inputs of shape {shape} are too large or empty.", code="too-large")
+    if 0 in shape:
+        raise DataRefused(f"Random inputs of shape {shape} are empty.", code="too-large")
     return Draw(shape, found[2] or "float32", low, high)
 
 
 def resolve(rest: str) -> DatasetRef:
     """The reference; nothing is drawn yet. Raises as `parse` does."""
-    draw = parse(rest)
-    made_of = {"draw": draw.uri, "seed": _SEED, "sizes": _sizes(draw)}
-    return DatasetRef(uri=draw.uri, name="random inputs", digest=digest_of(made_of))
+    draws = parse(rest)
+    uri = uri_of(draws)
+    made_of = {"draw": uri, "seed": _SEED, "sizes": _sizes(draws)}
+    return DatasetRef(uri=uri, name="random inputs", digest=digest_of(made_of))
 
 
 def load(rest: str) -> Dataset:
     """The three parts, always the same. Raises as `parse` does."""
     import numpy as np
 
-    draw = parse(rest)
+    draws = parse(rest)
     random, parts = np.random.default_rng(_SEED), {}
-    for part, count in _sizes(draw).items():
-        shape = (count, *draw.shape)
-        if draw.dtype == "int32":
-            x = random.integers(round(draw.low), round(draw.high), shape, dtype=np.int32, endpoint=True)
-        else:
-            x = random.uniform(draw.low, draw.high, shape).astype(np.float32)
+    for part, count in _sizes(draws).items():
+        x = joined([_values_of(draw, count, random) for draw in draws])
         parts[part] = Part(x, np.zeros((count, 0), np.float32))
-    whole = "whole numbers" if draw.dtype == "int32" else "numbers"
+    inputs = tuple(
+        TensorSpec(name=f"input {number}", shape=draw.shape, dtype=draw.dtype)
+        for number, draw in enumerate(draws, start=1)
+    )
     summary = DatasetSummary(
         task="fidelity",
         drawn=True,
-        input_shape=draw.shape,
-        input_dtype=draw.dtype,
+        input_shape=draws[0].shape,
+        input_dtype=draws[0].dtype,
+        inputs=inputs if len(inputs) > 1 else (),
         n_train=len(parts["train"]),
         n_validation=len(parts["validation"]),
         n_test=len(parts["test"]),
         source="drawn at random",
         notes=(
-            f"These are random {whole} from {draw.low:g} to {draw.high:g}, not data: what is measured is how close a "
-            "variant's answers are to the original's, and on real data that may differ.",
+            f"These are random {_told(draws)}, not data: what is measured is how close a variant's answers are to the "
+            "original's, and on real data that may differ.",
         ),
         preview=_preview(parts["train"]),
     )
     return Dataset(parts["train"], parts["validation"], parts["test"], summary)
 
 
-def _sizes(draw: Draw) -> dict[str, int]:
+def _values_of(draw: Draw, count: int, random: np.random.Generator) -> np.ndarray:
+    import numpy as np
+
+    shape = (count, *draw.shape)
+    if draw.dtype == "int32":
+        return random.integers(round(draw.low), round(draw.high), shape, dtype=np.int32, endpoint=True)
+    return random.uniform(draw.low, draw.high, shape).astype(np.float32)
+
+
+def _told(draws: Sequence[Draw]) -> str:
+    kinds = {"int32": "whole numbers", "float32": "numbers"}
+    return " and ".join(dict.fromkeys(f"{kinds[draw.dtype]} from {draw.low:g} to {draw.high:g}" for draw in draws))
+
+
+def _values(draws: Sequence[Draw]) -> int:
+    """Numbers in one example."""
+    return sum(math.prod(draw.shape) for draw in draws)
+
+
+def _sizes(draws: Sequence[Draw]) -> dict[str, int]:
     """Fewer examples where each of them is large."""
-    most = max(32, _MOST_VALUES // (math.prod(draw.shape) * 3))
+    most = max(32, _MOST_VALUES // (_values(draws) * 3))
     return {part: min(count, most) for part, count in _SIZES.items()}
 
 

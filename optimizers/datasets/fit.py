@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optimizers.declarations import Dataset, Part
+from optimizers.datasets.several import arrays_of, joined
+from optimizers.declarations import Dataset, InputShape, Part
 from optimizers.errors import DataRefused
 from optimizers.records import DatasetSummary, Task, TensorSpec
 
@@ -24,7 +25,7 @@ def check_fit(
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
     Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
     one linear output unit. Without labels it is ``reconstruction`` where the output has the input's shape, else
-    ``fidelity`` to the original.
+    ``fidelity`` to the original. That is also the task of a model with several outputs, whatever the labels are.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
@@ -36,27 +37,48 @@ def check_fit(
         DataRefused: Says what the model expects, what the data has, and what to do.
     """
     called = name or data.source or "the data set"
-    if len(inputs) != 1 or len(outputs) != 1:
+    if len(inputs) != len(data.each_input):
         raise DataRefused(
-            f"The model has {_count(len(inputs), 'input')} and {_count(len(outputs), 'output')}; only models with "
-            "one of each can be trained and measured on a data set.",
+            f"The model has {_count(len(inputs), 'input')}, but the examples of {called} are made for "
+            f"{len(data.each_input)}; compare on random inputs instead.",
             code="several-tensors",
         )
-    if fitted_shape(inputs[0], data.input_shape) is None:
+    for spec, given in zip(inputs, data.each_input, strict=True):
+        _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "")
+    if len(outputs) != 1:
+        return "fidelity"
+    if data.task == "fidelity":
+        same = len(inputs) == 1 and outputs[0].shape == inputs[0].shape
+        return "reconstruction" if same and not data.drawn else "fidelity"
+    return _task(outputs[0], data, called, activation)
+
+
+def _check_input(spec: TensorSpec, given: TensorSpec, called: str, place: str) -> None:
+    if fitted_shape(spec, _known(given)) is None:
         raise DataRefused(
-            f"The model expects inputs of shape {_shape(inputs[0].shape)}, but the examples of {called} have shape "
-            f"{_shape(data.input_shape)}; choose data made for this model.",
+            f"The model expects inputs of shape {_shape(spec.shape)}{place}, but the examples of {called} have shape "
+            f"{_shape(given.shape)}; choose data made for this model.",
             code="shape-differs",
         )
-    if _whole(inputs[0].dtype) and not _whole(data.input_dtype):
+    if _whole(spec.dtype) and not _whole(given.dtype):
         raise DataRefused(
-            f"The model expects whole numbers ({inputs[0].dtype}), but examples of {called} are {data.input_dtype}; "
+            f"The model expects whole numbers ({spec.dtype}){place}, but examples of {called} are {given.dtype}; "
             "save them as integers.",
             code="dtype-differs",
         )
-    if data.task == "fidelity":
-        return "fidelity" if data.drawn or outputs[0].shape != inputs[0].shape else "reconstruction"
-    return _task(outputs[0], data, called, activation)
+
+
+def open_shape(inputs: tuple[TensorSpec, ...], data: DatasetSummary) -> InputShape | None:
+    """Shape that examples give to inputs with open dimensions; None where the model fixes them all.
+
+    Args:
+        inputs: The model's.
+        data: Summary of data that fit the model.
+    """
+    if not any(None in spec.shape for spec in inputs):
+        return None
+    shapes = [fitted_shape(spec, _known(given)) for spec, given in zip(inputs, data.each_input, strict=True)]
+    return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
 
 def fitted_shape(spec: TensorSpec, shape: Sequence[int]) -> tuple[int, ...] | None:
@@ -83,25 +105,29 @@ def fitted_shape(spec: TensorSpec, shape: Sequence[int]) -> tuple[int, ...] | No
     return None if rest else tuple(fitted)
 
 
-def adapt(part: Part, spec: TensorSpec) -> Part:
-    """The same examples in the shape and dtype of the model's input; labels are left alone.
+def adapt(part: Part, *specs: TensorSpec) -> Part:
+    """The same examples in the shapes and dtypes of the model's inputs; labels are left alone.
 
     Args:
-        part: ``x`` of shape (n, ...).
-        spec: The model's input.
+        part: ``x`` of shape (n, ...), or with one field per input.
+        specs: The model's inputs.
 
     Raises:
         DataRefused: The examples do not fit.
     """
-    shape = fitted_shape(spec, part.x.shape[1:])
+    arrays = zip(arrays_of(part.x), specs, strict=True)
+    return Part(joined([_adapted(array, spec) for array, spec in arrays]), part.y)
+
+
+def _adapted(x: np.ndarray, spec: TensorSpec) -> np.ndarray:
+    shape = fitted_shape(spec, x.shape[1:])
     if shape is None:
         raise DataRefused(
             f"The model expects inputs of shape {_shape(spec.shape)}, but the examples have shape "
-            f"{_shape(part.x.shape[1:])}; choose data made for this model.",
+            f"{_shape(x.shape[1:])}; choose data made for this model.",
             code="shape-differs",
         )
-    x = part.x.reshape(len(part.x), *shape)
-    return Part(x if x.dtype == spec.dtype else x.astype(spec.dtype), part.y)
+    return x.reshape(len(x), *shape).astype(spec.dtype, copy=False)
 
 
 def adapt_dataset(
@@ -121,7 +147,7 @@ def adapt_dataset(
         DataRefused: There is no such form.
     """
     task = check_fit(inputs, outputs, data.summary, name, activation)
-    parts = [adapt(part, inputs[0]) for part in (data.train, data.validation, data.test)]
+    parts = [adapt(part, *inputs) for part in (data.train, data.validation, data.test)]
     summary = data.summary.model_copy(update={"task": task})
     if task == "regression" and data.summary.task != "regression":
         values = np.asarray(_numbers(data.summary.classes), np.float32)
@@ -129,6 +155,9 @@ def adapt_dataset(
         summary = summary.model_copy(update={"classes": ()})
     if task == "reconstruction":
         parts = [Part(part.x, part.x.astype(np.float32)) for part in parts]
+    if task == "fidelity" and data.summary.task != "fidelity":
+        parts = [Part(part.x, np.zeros((len(part), 0), np.float32)) for part in parts]
+        summary = summary.model_copy(update={"classes": ()})
     train, validation, test = parts
     return Dataset(train, validation, test, summary)
 
@@ -174,6 +203,11 @@ def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str
 
 def _matches(expected: Sequence[int | None], given: Sequence[int]) -> bool:
     return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
+
+
+def _known(given: TensorSpec) -> tuple[int, ...]:
+    """The shape of an example, in which nothing is open."""
+    return tuple(length or 0 for length in given.shape)
 
 
 def _whole(dtype: str) -> bool:

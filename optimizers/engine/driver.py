@@ -9,7 +9,9 @@ from typing import Any
 
 from optimizers import forecast as forecasts
 from optimizers import registry
+from optimizers.datasets import fit
 from optimizers.datasets.proposals import Proposal
+from optimizers.declarations import InputShape
 from optimizers.engine import origins
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
@@ -94,14 +96,14 @@ class Driver:
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
         check_fit(summary, data, dataset_ref.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data)
-        shape, whole = _open_shape(summary, data), recipe.complete()
+        check_examples(recipe, data, summary)
+        shape, whole = fit.open_shape(summary.inputs, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
         expected = forecasts.seconds(found, whole, data.n_train, self._trainings())
         return found.model_copy(update={"seconds": expected})
 
     def _rehearsed(
-        self, model: ModelRef, recipe: Recipe, shape: tuple[int, ...] | None, cancelled: Callable[[], bool]
+        self, model: ModelRef, recipe: Recipe, shape: InputShape | None, cancelled: Callable[[], bool]
     ) -> Forecast:
         named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
         root = {"model": model.digest, "input_shape": shape, "models": {u: r.digest for u, r in named.items()}}
@@ -170,8 +172,8 @@ class Driver:
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data)
-        shape = _open_shape(summary, data)
+        check_examples(recipe, data, summary)
+        shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
         named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
         chain = plan(run.model, run.dataset, recipe, run.seed, shape, named)
@@ -198,7 +200,7 @@ class _Work:
         progress: ProgressWriter,
         cancelled: Callable[[], bool],
         summary: ModelSummary,
-        shape: tuple[int, ...] | None,
+        shape: InputShape | None,
         models: tuple[str, ...],
     ) -> None:
         self.models = models
@@ -329,30 +331,24 @@ class _Work:
 
 def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:
     """What the model does with the data. Raises `DataRefused` when the data set of that name does not fit it."""
-    from optimizers.datasets import fit
-
     return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
 
 
-def check_examples(recipe: Recipe, data: DatasetSummary) -> None:
-    """Raises `NotApplicable` when a recipe trains and there are no examples to train on."""
-    if not data.drawn:
+def check_examples(recipe: Recipe, data: DatasetSummary, model: ModelSummary) -> None:
+    """Raises `NotApplicable` when a recipe trains, and the model or the examples are not made for that."""
+    trains = next((step.technique.title for step in recipe.complete().steps if "train" in step.technique.needs), None)
+    if trains is None:
         return
-    for step in recipe.complete().steps:
-        if "train" in step.technique.needs:
-            raise NotApplicable(
-                f"{step.technique.title} trains, and from random inputs nothing can be learned; bring data, or choose "
-                "steps that do not train."
-            )
-
-
-def _open_shape(model: ModelSummary, data: DatasetSummary) -> tuple[int, ...] | None:
-    """Shape that examples give to an input with open dimensions; None where the model fixes them all."""
-    from optimizers.datasets import fit
-
-    if None not in model.inputs[0].shape:
-        return None
-    return fit.fitted_shape(model.inputs[0], data.input_shape)
+    if len(model.inputs) > 1 or len(model.outputs) > 1:
+        raise NotApplicable(
+            f"{trains} trains, which needs a model with one input and one output; this one has {len(model.inputs)} and "
+            f"{len(model.outputs)}. Choose steps that do not train."
+        )
+    if data.drawn:
+        raise NotApplicable(
+            f"{trains} trains, and from random inputs nothing can be learned; bring data, or choose steps that do not "
+            "train."
+        )
 
 
 def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optimizers.declarations import Property
+from optimizers.declarations import InputShape, Property
 from optimizers.engine.versions import measuring_versions, work_versions
 from optimizers.params import fields
 from optimizers.recipe import BASELINE, Recipe, Step
@@ -45,7 +45,7 @@ def plan(
     dataset: DatasetRef,
     recipe: Recipe,
     seed: int,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: InputShape | None = None,
     models: Mapping[str, ModelRef] | None = None,
 ) -> Plan:
     """The stages of a recipe, first to last; the last one leaves a deployable file.
@@ -56,7 +56,7 @@ def plan(
 
     Args:
         model, dataset, recipe, seed: Of the run.
-        input_shape: Shape of one example where the model leaves dimensions of its input open, else None.
+        input_shape: Shape of one example where the model leaves dimensions of its inputs open, else None.
         models: References of the models that parameters name, by URI.
     """
     root = {"model": model.digest, "scope": model.scope} | ({"input_shape": input_shape} if input_shape else {})

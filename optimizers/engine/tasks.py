@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizers import registry
-from optimizers.declarations import Dataset, Evidence, Property, StageContext, TrainingData
+from optimizers.declarations import Dataset, Evidence, InputShape, Property, StageContext, TrainingData
 from optimizers.engine import origins
 from optimizers.engine.plan import memory_key
 from optimizers.engine.store import Store
@@ -61,7 +61,7 @@ def run_stage(
     params: dict[str, Any],
     seed: int,
     summary: dict[str, Any],
-    input_shape: list[int] | None,
+    input_shape: list[Any] | None,
     held: list[Property],
     models: list[str],
     scope: str,
@@ -91,7 +91,8 @@ def run_stage(
         nonlocal drawn
         drawn = found.summary.drawn
         if found.summary.task == "fidelity":
-            return unlabelled.labelled_by(original, found, told.activation, remember)
+            activation = told.activation if len(told.outputs) == 1 else ""
+            return unlabelled.labelled_by(original, found, activation, remember)
         return found.for_training()
 
     def progress(step: int, of: int, **metrics: float) -> None:
@@ -108,7 +109,7 @@ def run_stage(
     started = time.monotonic()
     with store.draft() as out:
         context = StageContext(
-            source, out, data, seed, progress, log, tuple(input_shape) if input_shape else None, original,
+            source, out, data, seed, progress, log, _shape(input_shape), original,
             frozenset(held), {uri: origins.resolve_model(uri)[0] for uri in models}, remember,
         )  # fmt: skip
         told = declared.apply(context, resolved)
@@ -135,7 +136,7 @@ def rehearse(
     key: str,
     model: str,
     steps: list[dict[str, Any]],
-    input_shape: list[int] | None,
+    input_shape: list[Any] | None,
     models: list[str],
 ) -> dict[str, Any]:
     """What a complete recipe would do, found without training; the forecast is kept in the store under ``key``."""
@@ -144,8 +145,7 @@ def rehearse(
 
     recipe = Recipe(tuple(Step.of(step["technique"], **step["params"]) for step in steps))
     paths = {uri: origins.resolve_model(uri)[0] for uri in models}
-    shape = tuple(input_shape) if input_shape else None
-    found = rehearsal.rehearse(origins.resolve_model(model)[0], recipe, shape, paths)
+    found = rehearsal.rehearse(origins.resolve_model(model)[0], recipe, _shape(input_shape), paths)
     return _keep_summary(key, found.model_dump(mode="json"))
 
 
@@ -236,7 +236,8 @@ def evaluate(
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
-    evidence = Evidence(file, data.summary.task, _array(store, kept, "scores"), _array(store, kept, "y"))
+    outputs = interpreter.output_shapes(file) if len(model.outputs) > 1 else ()
+    evidence = Evidence(file, data.summary.task, _array(store, kept, "scores"), _array(store, kept, "y"), outputs)
     return [
         *_measure(evidence, "file", record.digest, scope),
         *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
@@ -324,6 +325,11 @@ def _adapted(uri: str, model: ModelSummary) -> Dataset:
 
     name = origins.resolve_dataset(uri).name
     return fit.adapt_dataset(origins.load_dataset(uri), model.inputs, model.outputs, name, model.activation)
+
+
+def _shape(given: list[Any] | None) -> InputShape | None:
+    """What JSON made lists of as tuples again."""
+    return tuple(tuple(size) if isinstance(size, list) else size for size in given) if given else None
 
 
 def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from optimizers import records
 from optimizers.errors import ModelRefused
+from optimizers.litert.interpreter import natural
 from optimizers.litert.trial import loads
 from optimizers.litert.weights import StoredWeight, weights
 
@@ -90,13 +91,16 @@ class LiteRtFile:
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """In the order of the file."""
-        return tuple(self.graphs[0].tensors[i] for i in self.graphs[0].inputs)
+        """In the order in which the interpreter is given them."""
+        return tuple(self.graphs[0].tensors[i] for i in self._in_order(self.graphs[0].inputs))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
-        """In the order of the file."""
-        return tuple(self.graphs[0].tensors[i] for i in self.graphs[0].outputs)
+        """In the order in which the interpreter gives them."""
+        return tuple(self.graphs[0].tensors[i] for i in self._in_order(self.graphs[0].outputs))
+
+    def _in_order(self, places: Iterable[int]) -> list[int]:
+        return sorted(places, key=lambda place: natural(self.graphs[0].tensors[place].name))
 
     @property
     def width(self) -> int:
@@ -135,7 +139,7 @@ class LiteRtFile:
     @property
     def input_ranges(self) -> tuple[records.InputRange | None, ...]:
         """For each input what its own type and the tables that it looks up tell of its numbers."""
-        return tuple(self._range(index) for index in self.graphs[0].inputs)
+        return tuple(self._range(index) for index in self._in_order(self.graphs[0].inputs))
 
     def _range(self, index: int) -> records.InputRange | None:
         tensor = self.graphs[0].tensors[index]

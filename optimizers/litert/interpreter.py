@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizers.datasets.several import arrays_of
 from optimizers.errors import DataRefused, NotApplicable
 from optimizers.litert.operators import operators
 
@@ -60,7 +61,17 @@ def outputs(interpreter: Any) -> list[dict[str, Any]]:
 
 
 def _in_order(details: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(details, key=lambda d: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", d["name"])])
+    return sorted(details, key=lambda detail: natural(detail["name"]))
+
+
+def natural(name: str) -> list[int | str]:
+    """Sorts names of tensors by the numbers in them, which is the model's order where the converter named them."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def output_shapes(file: Path | bytes) -> tuple[tuple[int, ...], ...]:
+    """Shape of each output for one example, in the model's order. Raises as `load`."""
+    return tuple(tuple(int(d) for d in detail["shape"][1:]) for detail in outputs(load(file)))
 
 
 def quantized(x: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
@@ -103,62 +114,76 @@ def invoke(interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def predict(file: Path | bytes, x: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Outputs of a file with one input and one output.
+    """Outputs of a file.
 
     Examples go through in batches where that gives what one by one gives, otherwise one by one: a fused recurrent cell
     keeps its state per batch row, and some graphs have the batch size built in.
 
     Args:
         file: A ``.tflite`` file or its bytes.
-        x: Examples, shape (n, *input_shape), real values even where the file takes int8.
+        x: Examples, shape (n, *input_shape), or with one field per input; real values even where the file takes int8.
         threads: CPU threads.
 
     Returns:
-        Float32 with shape (n, classes), or (n,) where the model gives one number per example.
+        Float32 with shape (n, classes), or (n,) where the model gives one number per example. Several outputs are
+        flattened and put side by side in the model's order.
 
     Raises:
-        NotApplicable: LiteRT cannot run the file, or it has several inputs or outputs.
-        DataRefused: ``x`` has another shape than the file's input.
+        NotApplicable: LiteRT cannot run the file.
+        DataRefused: ``x`` has other shapes than the file's inputs.
     """
     content = file if isinstance(file, bytes) else file.read_bytes()
     interpreter = load(content, threads)
-    ins, outs = inputs(interpreter), outputs(interpreter)
-    if len(ins) != 1 or len(outs) != 1:
-        raise NotApplicable(f"Predictions need one input and one output; this file has {len(ins)} and {len(outs)}.")
-    expected = tuple(int(d) for d in ins[0]["shape"][1:])
-    if x.shape[1:] != expected:
-        raise DataRefused(f"The model takes examples of shape {expected}, the data have {x.shape[1:]}.")
+    arrays = arrays_of(x)
+    expected = [tuple(int(d) for d in detail["shape"][1:]) for detail in inputs(interpreter)]
+    given = [array.shape[1:] for array in arrays]
+    if given != expected:
+        shapes = [" and ".join(map(str, found)) for found in (expected, given)]
+        raise DataRefused(f"The model takes examples of shape {shapes[0]}, the data have {shapes[1]}.")
     batched = None
     if len(x) > _PROBES and not STATEFUL_OPS & set(operators(content)):
-        batched = _batched(content, interpreter, x, threads)
-    scores = batched if batched is not None else _one_by_one(interpreter, x)
+        batched = _batched(content, interpreter, arrays, threads)
+    answers = batched if batched is not None else _one_by_one(interpreter, arrays)
+    if len(answers) > 1:
+        return np.concatenate([scores.reshape(len(x), -1) for scores in answers], axis=1)
+    scores = answers[0]
     flat = scores.reshape(len(x), -1) if scores.ndim > 2 and scores[0].size == 1 else scores
     return flat[:, 0] if flat.ndim == 2 and flat.shape[1] == 1 else flat
 
 
-def _one_by_one(interpreter: Any, x: np.ndarray) -> np.ndarray:
-    return np.concatenate([invoke(interpreter, [x[i : i + 1]])[0] for i in range(len(x))])
+def _one_by_one(interpreter: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """One array per output."""
+    rows = range(len(arrays[0]))
+    return _together([invoke(interpreter, [array[i : i + 1] for array in arrays]) for i in rows])
 
 
-def _batched(content: bytes, single: Any, x: np.ndarray, threads: int) -> np.ndarray | None:
+def _together(parts: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """For each output the answers of all invocations, one after the other."""
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _batched(content: bytes, single: Any, arrays: Sequence[np.ndarray], threads: int) -> list[np.ndarray] | None:
     """Outputs computed in batches, or None where the graph does not allow it or answers differently."""
-    size = min(_BATCH, len(x))
+    count = len(arrays[0])
+    size = min(_BATCH, count)
     try:
         many = load(content, threads)
-        detail = inputs(many)[0]
-        many.resize_tensor_input(detail["index"], [size, *x.shape[1:]], strict=False)
+        for detail, array in zip(inputs(many), arrays, strict=True):
+            many.resize_tensor_input(detail["index"], [size, *array.shape[1:]], strict=False)
         many.allocate_tensors()
-        first = invoke(many, [x[:size]])[0]
+        first = invoke(many, [array[:size] for array in arrays])
     except (RuntimeError, ValueError, NotApplicable):
         return None
-    if len(first) != size or not _same(first[:_PROBES], _one_by_one(single, x[:_PROBES]), outputs(single)[0]):
-        return None
+    alone = _one_by_one(single, [array[:_PROBES] for array in arrays])
+    for one, other, detail in zip(first, alone, outputs(single), strict=True):
+        if len(one) != size or not _same(one[:_PROBES], other, detail):
+            return None
     parts = [first]
-    for start in range(size, len(x), size):
-        rows = x[start : start + size]
-        padded = np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-        parts.append(invoke(many, [padded])[0][: len(rows)])
-    return np.concatenate(parts)
+    for start in range(size, count, size):
+        rows = [array[start : start + size] for array in arrays]
+        padded = [np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]) for part in rows]
+        parts.append([scores[: len(rows[0])] for scores in invoke(many, padded)])
+    return _together(parts)
 
 
 def _same(one: np.ndarray, other: np.ndarray, detail: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizers.datasets.several import arrays_of
 from optimizers.litert.interpreter import inputs, load, quantized
 
 _WARM_UP_NS = 100_000_000
@@ -35,7 +36,8 @@ def time_interleaved(
     Args:
         file, baseline: ``.tflite`` files; the same file twice is allowed and shows the noise.
         threads: CPU threads of both interpreters.
-        example: What goes in, shape (1, *input_shape), real values; random values in range where there is none.
+        example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
+            where there is none.
         seconds: Time after which no further pair starts, warm-up not counted.
         min_runs, max_runs: Pairs taken at least (even if that takes longer) and at most.
 
@@ -60,9 +62,9 @@ def _prepared(file: Path, threads: int, example: np.ndarray | None) -> Any:
     interpreter = load(file, threads)
     rng = np.random.default_rng(0)
     details = inputs(interpreter)
-    for detail in details:
-        real = example is not None and len(details) == 1
-        value = quantized(np.asarray(example), detail) if real else _in_range(rng, detail)
+    given = [None] * len(details) if example is None else arrays_of(example)
+    for detail, real in zip(details, given, strict=True):
+        value = _in_range(rng, detail) if real is None else quantized(real, detail)
         interpreter.set_tensor(detail["index"], value)
     return interpreter
 

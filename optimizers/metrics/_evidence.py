@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from optimizers.declarations import Evidence
@@ -25,6 +27,26 @@ def predictions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(scores).all():
         raise NotApplicable("The file predicts values that are not finite numbers.")
     return scores, y
+
+
+def by_output(evidence: Evidence) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Scores and the baseline's, output by output, each of shape (n, *output); one pair where there is one output.
+
+    Raises:
+        NotApplicable: As `predictions`, or the outputs of the file have other shapes than the baseline's.
+    """
+    scores, original = predictions(evidence)
+    if scores.shape != original.shape:
+        raise NotApplicable(f"The file's outputs have shape {scores.shape[1:]}, the baseline's {original.shape[1:]}.")
+    if not evidence.outputs:
+        return [(scores, original)]
+    cuts = np.cumsum([prod(shape) for shape in evidence.outputs])[:-1]
+    return [
+        (one.reshape(len(one), *shape), other.reshape(len(other), *shape))
+        for one, other, shape in zip(
+            np.split(scores, cuts, axis=1), np.split(original, cuts, axis=1), evidence.outputs, strict=True
+        )
+    ]
 
 
 def binary_scores(scores: np.ndarray) -> np.ndarray:

@@ -6,21 +6,24 @@ import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
-from optimizers.metrics._evidence import predictions
+from optimizers.metrics._evidence import by_output
 from optimizers.metrics._intervals import share
 
 
 def measure(evidence: Evidence) -> Value:
     """Fraction in [0, 1] of examples with the same highest output as the baseline, with its Wilson interval.
 
+    Where a model has several outputs an example agrees when all of them do.
+
     Raises:
-        NotApplicable: There are no predictions, or the model does not give one number per class.
+        NotApplicable: There are no predictions, or an output does not give one number per class.
     """
-    scores, original = predictions(evidence)
-    if scores.shape != original.shape or scores.ndim != 2 or scores.shape[1] < 2:
-        raise NotApplicable(f"Agreement needs one score per class, got an output of shape {scores.shape[1:]}.")
-    same = int(np.sum(scores.argmax(axis=1) == original.argmax(axis=1)))
-    return share(same, len(scores))
+    found = by_output(evidence)
+    for scores, _ in found:
+        if scores.ndim != 2 or scores.shape[1] < 2:
+            raise NotApplicable(f"Agreement needs one score per class, got an output of shape {scores.shape[1:]}.")
+    same = np.all([scores.argmax(axis=1) == original.argmax(axis=1) for scores, original in found], axis=0)
+    return share(int(same.sum()), len(same))
 
 
 METRIC = Metric(

@@ -6,24 +6,27 @@ import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
-from optimizers.metrics._evidence import predictions
+from optimizers.metrics._evidence import by_output
 from optimizers.metrics._intervals import mean_error
 
 
 def measure(evidence: Evidence) -> Value:
     """Mean absolute difference to the baseline's outputs over their standard deviation, with a bootstrap interval.
 
+    Where a model has several outputs it is the mean of theirs, each over its own standard deviation.
+
     Raises:
-        NotApplicable: There are no predictions, or the baseline's outputs do not vary.
+        NotApplicable: There are no predictions, or an output of the baseline does not vary.
     """
-    scores, original = predictions(evidence)
-    if scores.shape != original.shape:
-        raise NotApplicable(f"The file's outputs have shape {scores.shape[1:]}, the baseline's {original.shape[1:]}.")
+    return mean_error(np.mean([_errors(scores, original) for scores, original in by_output(evidence)], axis=0))
+
+
+def _errors(scores: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """For one output, by example."""
     spread = float(np.std(original))
     if spread == 0:
         raise NotApplicable("The baseline answers the same to every example, so no change can be told.")
-    errors = np.abs(scores - original).reshape(len(scores), -1).mean(axis=1) / spread
-    return mean_error(errors)
+    return np.asarray(np.abs(scores - original).reshape(len(scores), -1).mean(axis=1) / spread)
 
 
 METRIC = Metric(

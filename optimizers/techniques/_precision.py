@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, isfinite
+from math import ceil, inf, isfinite, prod
 from typing import Any
 
 import numpy as np
 
+from optimizers.datasets.several import one_by_one
 from optimizers.declarations import StageContext
 from optimizers.errors import NotApplicable
 from optimizers.litert import edge_quantizer
@@ -142,12 +143,14 @@ class Probe:
     """Measures files on held-out examples.
 
     Attributes:
-        x: Examples, shape (n, *input_shape).
-        rows: Some of them one by one, as a file with one input takes them.
+        x: Examples, shape (n, *input_shape) or with one field per input.
+        rows: Some of them one by one, as a file takes them.
         part: Which part of the data they are from.
         loss: From a file's answers, shape (n, outputs), to their mean loss on the labels.
         output: What the answers mean: ``probabilities``, ``logits`` or ``values``.
         notes: Sentences.
+        spread: What answers are divided by, shape (outputs,): where a model has several outputs how much each of them
+            varies, so that none outweighs the others.
     """
 
     x: np.ndarray
@@ -156,10 +159,12 @@ class Probe:
     loss: Callable[[np.ndarray], float]
     output: str
     notes: tuple[str, ...] = ()
+    spread: np.ndarray | None = None
 
     def answers(self, content: bytes) -> np.ndarray:
         """What a file answers in LiteRT, shape (n, outputs)."""
-        return predict(content, self.x).reshape(len(self.x), -1)
+        found = predict(content, self.x).reshape(len(self.x), -1)
+        return found if self.spread is None else found / self.spread
 
     def divergence(self, answers: np.ndarray, wanted: np.ndarray) -> float:
         """How far answers are from others: the mean Kullback-Leibler divergence, or squared difference of values.
@@ -199,12 +204,17 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
     from optimizers.tf import cost
     from optimizers.tf.objective import label_loss, meaning, objective, output_of
 
-    data = context.data()
-    if isinstance(model, LiteRtFile):
+    data, brought = context.data(), isinstance(model, LiteRtFile)
+    macs = model.macs if brought else cost.macs(model)
+    dtypes = [np.float32 if brought else tensor.dtype.as_numpy_dtype for tensor in model.inputs]
+    widths = [prod(tensor.shape[1:]) for tensor in model.outputs]
+    if len(widths) > 1:
+        output, on_labels = "values", label_loss("values", sum(widths), "regression")
+    elif brought:
         output = meaning(model.activation, model.width, data, lambda x: predict(model.content, x))
-        on_labels, macs, dtype = label_loss(output, model.width, data.task), model.macs, np.float32
+        on_labels = label_loss(output, model.width, data.task)
     else:
-        output, macs, dtype = output_of(model, data), cost.macs(model), model.inputs[0].dtype.as_numpy_dtype
+        output = output_of(model, data)
         on_labels = objective(model, context, TrainingParams(learn_from="labels")).loss
     part = "validation" if len(data.validation) else "train"
     pool = data.validation if part == "validation" else data.train
@@ -212,14 +222,22 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
     wanted = min(examples, len(pool))
     count = min(wanted, max(_FEWEST_EXAMPLES, affordable))
     picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
-    x, y = pool.x[picks], pool.y[picks].reshape(-1, 1)
-    typed = x[:_PROBES].astype(dtype)
+    x, y = pool.x[picks], pool.y[picks]
+    spread = _spread(y, widths) if len(widths) > 1 else None
+    y = (y if spread is None else y / spread).reshape(-1, 1)
+    rows = one_by_one(x[:_PROBES], dtypes)
     large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."
 
     def loss(answers: np.ndarray) -> float:
         return float(on_labels(y, answers)) if np.isfinite(answers).all() else inf
 
-    return Probe(x, [[row[None]] for row in typed], part, loss, output, (large,) if count < wanted else ())
+    return Probe(x, rows, part, loss, output, (large,) if count < wanted else (), spread)
+
+
+def _spread(y: np.ndarray, widths: Sequence[int]) -> np.ndarray:
+    """For each number of an answer by how much the output that it belongs to varies; 1 where it does not."""
+    outputs = np.split(y, np.cumsum(widths)[:-1], axis=1)
+    return np.concatenate([np.full(output.shape[1], float(output.std()) or 1.0) for output in outputs])
 
 
 def measured(file: FloatFile, found: Choices, of: Probe, tick: Callable[[], None]) -> Choices:

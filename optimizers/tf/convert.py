@@ -12,11 +12,13 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from optimizers.datasets.several import one_by_one
 from optimizers.errors import NotApplicable
 from optimizers.litert import names, operators
 from optimizers.litert.trial import loads
 from optimizers.tf import keras3_only, steps, verify
 from optimizers.tf import recurrent as rnn
+from optimizers.tf.outputs import answers
 
 Mode = Literal["float32", "dynamic_range", "float16", "int8", "int16x8"]
 Io = Literal["float32", "int8", "int16"]
@@ -61,11 +63,12 @@ def convert(
     Args:
         model: A built tf_keras model whose dimensions, but for the batch, are all known.
         mode: How weights and activations are stored; ``int8`` and ``int16x8`` calibrate.
-        representative: Calibration examples, shape (n, *input_shape); needed by the modes that calibrate.
+        representative: Calibration examples, shape (n, *input_shape) or with one field per input; needed by the modes
+            that calibrate.
         io: Type of the file's inputs and outputs. With ``int8`` or ``int16`` no float operator is tolerated inside.
         recurrent: What becomes of LSTM, GRU and SimpleRNN layers.
         granularity: One scale per output channel, or one per weight tensor, which keeps clustered weights clustered.
-        examples: Real examples to verify with, shape (n, *input_shape); random ones in range where there are none.
+        examples: Real examples to verify with, likewise; random ones in range where there are none.
         seed: For random examples.
         fake_quantize: Gives a model with fake quantization, whose ranges the file then has, from the model with its
             recurrent layers as they will be; layers must keep their names. What it leaves float is calibrated.
@@ -121,11 +124,16 @@ def check(model: Any, mode: Mode, recurrent: Recurrent) -> None:
     """Raises `NotApplicable` where the model's structure alone rules a mode out."""
     if mode not in _CALIBRATED:
         return
-    if len(model.inputs) > 1:
-        raise NotApplicable(f"Conversion to {mode} calibrates with one input; this model has {len(model.inputs)}.")
-    if mode == "int16x8" and recurrent == "fused" and rnn.layers(model) and not rnn.all_unrolled(model):
+    if recurrent == "unrolled" or not rnn.layers(model) or rnn.all_unrolled(model):
+        return
+    if mode == "int16x8":
         raise NotApplicable(
             "A recurrent layer has no int16x8 version unless it is unrolled; set recurrent to 'unrolled'."
+        )
+    if len(model.inputs) > 1:  # the converter fails, or sets ranges with which the file answers wrongly
+        raise NotApplicable(
+            f"In a model with several inputs a recurrent layer has no {mode} version unless it is unrolled; set "
+            "recurrent to 'unrolled'."
         )
 
 
@@ -152,8 +160,11 @@ def _specs(model: Any) -> list[tf.TensorSpec]:
 
 
 def _concrete(model: Any, specs: list[tf.TensorSpec]) -> Any:
-    call = tf.function(lambda *x: model(x[0] if len(x) == 1 else list(x), training=False), autograph=False)
-    return call.get_concrete_function(*specs)
+    def call(*x: Any) -> Any:
+        found = answers(model, x)
+        return found[0] if len(found) == 1 else found
+
+    return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
 def _run(
@@ -190,21 +201,16 @@ def _run(
             else ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         )
         converter.target_spec.supported_ops = [wanted] if strict else [wanted, ops.TFLITE_BUILTINS]
-        converter.representative_dataset = _calibration(representative, specs[0])
+        converter.representative_dataset = _calibration(representative, specs)
         if io != "float32":
             converter.inference_input_type = converter.inference_output_type = _TYPES[io]
     return bytes(converter.convert())
 
 
-def _calibration(examples: np.ndarray | None, spec: tf.TensorSpec) -> Callable[[], Iterator[list[np.ndarray]]]:
+def _calibration(examples: np.ndarray | None, specs: list[tf.TensorSpec]) -> Callable[[], Iterator[list[np.ndarray]]]:
     assert examples is not None, "checked by convert()"
-    typed = np.asarray(examples, spec.dtype.as_numpy_dtype)
-
-    def one_by_one() -> Iterator[list[np.ndarray]]:
-        for row in typed:
-            yield [row[None]]
-
-    return one_by_one
+    rows = one_by_one(examples, [spec.dtype.as_numpy_dtype for spec in specs])
+    return lambda: iter(rows)
 
 
 def _with_fallback(run: Callable[[bool], bytes], mode: Mode, io: Io) -> bytes:
@@ -256,7 +262,6 @@ def _refuse_loops(model: Any, specs: list[tf.TensorSpec], mode: Mode, fused: boo
 
 
 def _probes(model: Any, specs: list[tf.TensorSpec], examples: np.ndarray | None, seed: int) -> list[list[np.ndarray]]:
-    if examples is not None and len(specs) == 1:
-        typed = np.asarray(examples, specs[0].dtype.as_numpy_dtype)
-        return [[row[None]] for row in typed]
+    if examples is not None:
+        return one_by_one(examples, [spec.dtype.as_numpy_dtype for spec in specs])
     return verify.random_inputs(model, seed)

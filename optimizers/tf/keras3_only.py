@@ -58,23 +58,24 @@ class Keras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
         model = self.inner
         structure = getattr(model, "_inputs_struct", None)
         if isinstance(structure, dict):
-            inputs = dict(zip(structure, flat_tensors(inputs), strict=True))
+            inputs = dict(zip(sorted(structure), flat_tensors(inputs), strict=True))
         found = flat_tensors(model(inputs, training=False))
         return found[0] if len(found) == 1 else found
 
 
-def clothed(model: Any, ranges: Sequence[InputRange | None], shape: tuple[int, ...] | None = None) -> Any:
+def clothed(model: Any, ranges: Sequence[InputRange | None], shapes: Sequence[tuple[int, ...]] = ()) -> Any:
     """A tf_keras model that computes what a Keras 3 model does.
 
     Args:
         model: A built ``keras.Model``.
         ranges: For each input what the model tells of its numbers.
-        shape: Of one example, where the model has one input with open dimensions.
+        shapes: Of one example, for each input, where the model leaves dimensions open.
 
     Raises:
         ModelRefused: ``bad-graph`` where TensorFlow cannot trace it.
     """
-    inputs = [tf_keras.Input(shape or tuple(t.shape[1:]), dtype=t.dtype) for t in model.inputs]
+    shapes = shapes or [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    inputs = [tf_keras.Input(shape, dtype=t.dtype) for shape, t in zip(shapes, model.inputs, strict=True)]
     layer = Keras3Layer(model, ranges, name="keras3")
     try:
         return tf_keras.Model(inputs, layer(inputs[0] if len(inputs) == 1 else inputs))
@@ -89,7 +90,7 @@ def clothed(model: Any, ranges: Sequence[InputRange | None], shape: tuple[int, .
 
 def inside(model: Any) -> Keras3Layer | None:
     """The layer that holds the Keras 3 model, where a tf_keras model is nothing but its clothes."""
-    last = model.layers[-1]
+    last = next(reversed(model.layers), None)
     return last if isinstance(last, Keras3Layer) else None
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tf_keras
 
+from optimizers.datasets.several import arrays_of
+from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.keras3_only import Keras3Layer
 
 _BATCH = 512
@@ -29,7 +32,20 @@ def output_activation(model: Any) -> str:
     return str(getattr(getattr(last, "activation", None), "__name__", ""))
 
 
+def answers(model: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of a tf_keras model at inference, in its order, to one array or tensor per input, in its order."""
+    return flat_tensors(model(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+
+
 def outputs(model: Any, x: np.ndarray) -> np.ndarray:
-    """What a tf_keras model with one output answers to examples of shape (n, *input): float32, shape (n, outputs)."""
-    parts = [np.asarray(model(x[i : i + _BATCH], training=False)) for i in range(0, len(x), _BATCH)]
-    return np.concatenate(parts).reshape(len(x), -1).astype(np.float32)
+    """What a tf_keras model answers: float32, shape (n, outputs); several outputs are flattened and put side by side.
+
+    Args:
+        model: With any number of inputs and outputs.
+        x: Examples, shape (n, *input), or with one field per input.
+    """
+    arrays, parts = arrays_of(x), []
+    for start in range(0, len(x), _BATCH):
+        found = answers(model, [array[start : start + _BATCH] for array in arrays])
+        parts.append(np.concatenate([np.asarray(part, np.float32).reshape(len(part), -1) for part in found], axis=1))
+    return np.concatenate(parts)

@@ -22,9 +22,11 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapper
 
+from optimizers.datasets.several import arrays_of
 from optimizers.errors import NotApplicable
 from optimizers.tf import build, graph, kernels
 from optimizers.tf.fake_quant import KernelPlan, Scheme
+from optimizers.tf.outputs import answers
 from optimizers.tf.qat_plan import Plan, few, plan, prepared
 
 MODEL, RECORD, RANGES = "model.keras", "quantization.json", "ranges.npz"
@@ -84,7 +86,7 @@ def calibrate(model: Any, examples: np.ndarray) -> None:
             quantizer(kernel, True, weights=variables)
     try:
         for start in range(0, len(examples), _BATCH):
-            model(examples[start : start + _BATCH], training=False)
+            answers(model, [array[start : start + _BATCH] for array in arrays_of(examples)])
     finally:
         for holder, name, before in undo:
             setattr(holder, name, before)

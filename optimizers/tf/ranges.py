@@ -8,16 +8,17 @@ import numpy as np
 
 from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec, references
 from optimizers.records import InputRange
+from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.probes import vocabulary
 
 
 def input_ranges(spec: ModelSpec) -> tuple[InputRange | None, ...]:
-    """For each input its range, or None where the model does not tell.
+    """For each input, in the order of the built model's, its range, or None where the model does not tell.
 
     A look-up table tells its number of rows; a rescaling to 0..1 or -1..1 tells what it was made for.
     """
     tables, layers = vocabulary(spec), spec.graph.by_name()
-    return tuple(_range(spec, layers[r.layer], tables) for r in references(spec.graph.inputs))
+    return tuple(_range(spec, layers[r.layer], tables) for r in flat_tensors(spec.graph.inputs))
 
 
 def _range(spec: ModelSpec, layer: LayerSpec, tables: dict[str, int]) -> InputRange | None:

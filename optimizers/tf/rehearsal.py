@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.declarations import Rehearsal
+from optimizers.declarations import InputShape, Rehearsal
 from optimizers.forecast import Forecast, StepForecast
 from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.params import fields
@@ -25,7 +25,7 @@ _CHANNEL_BYTES = 24
 """Scale and zero point of an output channel and of its bias, in files with quantized weights."""
 
 
-def rehearse(source: Path, recipe: Recipe, input_shape: tuple[int, ...] | None, models: Mapping[str, Path]) -> Forecast:
+def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, models: Mapping[str, Path]) -> Forecast:
     """The forecast of a complete recipe.
 
     Args:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from optimizers import records
 from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
-from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec, references
+from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec
 from optimizers.tf import keras3_only
 from optimizers.tf.build import emit_both, emit_keras3
 from optimizers.tf.check import compare
@@ -74,7 +74,7 @@ def _summary(
 
 def _tensors(spec: ModelSpec, tensors: list[Any], *, inputs: bool) -> Iterator[records.TensorSpec]:
     """Inputs or outputs under the names of the layers that the file gives them to."""
-    names = [reference.layer for reference in references(spec.graph.inputs if inputs else spec.graph.outputs)]
+    names = [reference.layer for reference in flat_tensors(spec.graph.inputs if inputs else spec.graph.outputs)]
     if len(names) != len(tensors):
         names = [tensor.name for tensor in tensors]
     for name, tensor in zip(names, tensors, strict=True):

@@ -14,6 +14,7 @@ from optimizers.litert import interpreter as litert
 from optimizers.litert.file import LiteRtFile
 from optimizers.records import InputRange
 from optimizers.tf import keras3_only
+from optimizers.tf.outputs import answers
 
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
 _BYTES = {"float32": 4, "float16": 2, "low_bit": 0.25, "mixed_precision": 0.25}
@@ -51,16 +52,17 @@ def against_model(
         want, got = np.concatenate([e[position] for e in expected]), _joined(given, position, len(expected[0]))
         _refuse_nonsense(want, got)
         difference = np.abs(want.astype(np.float64) - got)
-        errors.append(float(difference.max()))
+        error, largest = float(difference.max()), float(np.abs(want).max())
+        if mode in _TOLERANCE and error > _TOLERANCE[mode] * max(largest, 1e-6):
+            raise ConversionWrong(
+                f"The {mode} file is off by {error:.3g} where the largest output of the model is {largest:.3g}; "
+                f"allowed is {_TOLERANCE[mode] * largest:.3g}."
+            )
+        errors.append(error)
         energy += float(np.square(want, dtype=np.float64).sum())
         noise += float(np.square(difference).sum())
-        scale = max(scale, float(np.abs(want).max()))
+        scale = max(scale, largest)
     worst = max(errors)
-    if mode in _TOLERANCE and worst > _TOLERANCE[mode] * max(scale, 1e-6):
-        raise ConversionWrong(
-            f"The {mode} file is off by {worst:.3g} where the largest output of the model is {scale:.3g}; "
-            f"allowed is {_TOLERANCE[mode] * scale:.3g}."
-        )
     if not isinstance(model, LiteRtFile):
         _refuse_missing_weights(model, content, mode)
     figures: dict[str, Any] = {"verified_examples": len(examples), "max_abs_error": worst, "output_scale": scale}
@@ -86,9 +88,7 @@ def _reference(model: Any, example: list[np.ndarray]) -> list[np.ndarray]:
     for layer in model.submodules:
         if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
             layer.reset_states()
-    answer = model(example[0] if len(example) == 1 else list(example), training=False)
-    answers = list(answer.values()) if isinstance(answer, dict) else answer
-    return [np.asarray(a) for a in (answers if isinstance(answers, list | tuple) else [answers])]
+    return [np.asarray(answer) for answer in answers(model, example)]
 
 
 def _joined(given: list[list[np.ndarray]], position: int, wanted: int) -> np.ndarray:

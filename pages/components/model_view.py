@@ -49,7 +49,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         st.switch_page("pages/optimize.py", query_params=chosen._asdict())
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
     with shown:
-        _data(dataset, data)
+        _data(dataset, data, summary)
         data_wizard.offer(queue, chosen)
         data_wizard.controls(chosen, data)
     with layers:
@@ -91,9 +91,9 @@ def _facts(summary: ModelSummary, task: Task | None) -> None:
             st.markdown(f":gray[{label}]  \n**{text}**", width="content")
 
 
-def _data(dataset: DatasetRef, data: DatasetSummary) -> None:
+def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary) -> None:
     if data.drawn:
-        drawn_inputs.controls(dataset, data)
+        drawn_inputs.controls(dataset, data, summary.inputs)
         return
     counts = {"train": data.n_train, "validation": data.n_validation, "test": data.n_test}
     st.markdown(
@@ -113,7 +113,9 @@ def _data(dataset: DatasetRef, data: DatasetSummary) -> None:
         st.dataframe(pd.DataFrame(preview["rows"], columns=preview["columns"]), hide_index=True, alt="Example rows")
     else:
         st.caption("There is no picture of examples of this shape.")
-    if data.classes:
+    if len(summary.outputs) > 1 and data.task != "fidelity":
+        st.caption("The labels are not used: of a model with several outputs variants are compared with the original.")
+    elif data.classes:
         st.caption(
             f"{len(data.classes)} classes: {', '.join(data.classes[:20])}{', …' if len(data.classes) > 20 else ''}."
         )

@@ -10,14 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizers.datasets import drawn
+from optimizers.datasets.several import arrays_of
 from optimizers.errors import UserError
 from optimizers.records import InputRange, ModelSummary, TensorSpec
 
 
 def summary(*shape: int | None, dtype: str = "float32", told: InputRange | None = None) -> ModelSummary:
+    return summary_of((TensorSpec(name="x", shape=shape, dtype=dtype), told))
+
+
+def summary_of(*inputs: tuple[TensorSpec, InputRange | None]) -> ModelSummary:
     return ModelSummary(
-        format="", keras_version="", inputs=(TensorSpec(name="x", shape=shape, dtype=dtype),), outputs=(), layers=(),
-        parameters=0, trainable_parameters=0, input_ranges=(told,),
+        format="", keras_version="", inputs=tuple(spec for spec, _ in inputs), outputs=(), layers=(), parameters=0,
+        trainable_parameters=0, input_ranges=tuple(told for _, told in inputs),
     )  # fmt: skip
 
 
@@ -29,16 +34,19 @@ def summary(*shape: int | None, dtype: str = "float32", told: InputRange | None 
 )
 def test_a_draw_survives_its_uri(shape: tuple[int, ...], dtype: str, low: int, width: int) -> None:
     draw = drawn.Draw(shape, dtype, low, low + width)
-    assert drawn.parse(draw.uri.removeprefix("drawn:")) == draw
+    other = drawn.Draw((5,), "int32", 0, 9)
+    assert drawn.parse(str(draw)) == (draw,)
+    assert drawn.parse(drawn.uri_of([draw, other, draw]).removeprefix("drawn:")) == (draw, other, draw)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_draw_or_refused(text: str) -> None:
     with suppress(UserError):
-        assert drawn.parse(drawn.parse(text).uri.removeprefix("drawn:"))
+        assert drawn.parse(drawn.uri_of(drawn.parse(text)).removeprefix("drawn:"))
 
 
-@pytest.mark.parametrize("rest", ["8x8/1..0", "0x8/0..1", "99999x99999x99/0..1", "8/0..1e300", "8/..", "8/--1..2"])
+@pytest.mark.parametrize("rest", ["8x8/1..0", "0x8/0..1", "99999x99999x99/0..1", "8/0..1e300", "8/..", "8/--1..2",
+                                  "8/0..1,", "8/0..1,x", ",".join(["8/0..1"] * 101)])  # fmt: skip
 def test_impossible_draws(rest: str) -> None:
     with pytest.raises(UserError):
         drawn.parse(rest)
@@ -61,3 +69,18 @@ def test_a_model_tells_what_to_draw() -> None:
     words = summary(20, told=InputRange(low=0, high=999, whole=True))
     assert drawn.for_model(words) == "drawn:20/int32/0..999"
     assert drawn.for_model(words, high=9) == "drawn:20/int32/0..9"
+
+
+def test_each_of_several_inputs_is_drawn_from_its_own_range() -> None:
+    image, tokens = TensorSpec(name="i", shape=(8, 8, 1), dtype="float32"), TensorSpec(name="t", shape=(5,), dtype="i")
+    uri = drawn.for_model(summary_of((image, None), (tokens, InputRange(low=0, high=9, whole=True))))
+    assert uri == "drawn:8x8x1/0..1,5/int32/0..9"
+    data = drawn.load(uri.removeprefix("drawn:"))
+    pixels, words = arrays_of(data.train.x)
+    assert (pixels.shape, pixels.dtype, words.shape, words.dtype) == ((500, 8, 8, 1), np.float32, (500, 5), np.int32)
+    assert 0 <= pixels.min() < 0.01 < 0.99 < pixels.max() <= 1
+    assert set(np.unique(words)) == set(range(10))
+    assert [spec.shape for spec in data.summary.each_input] == [(8, 8, 1), (5,)]
+    assert len(data.test) == 500
+    np.testing.assert_array_equal(arrays_of(data.test.x[[3, 1]])[1], arrays_of(data.test.x)[1][[3, 1]])
+    assert len(np.concatenate([data.train.x, data.test.x])) == 1000

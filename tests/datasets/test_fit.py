@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, fitted_shape
+from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, fitted_shape, open_shape
+from optimizers.datasets.several import arrays_of, joined
 from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
 from optimizers.records import DatasetSummary, TensorSpec
@@ -85,8 +86,7 @@ def test_tasks(units, classes, task):
             (spec(8), spec(8)),
             (spec(1),),
             summary(),
-            "The model has 2 inputs and 1 output; only models with one of each can be trained and measured on a "
-            "data set.",
+            "The model has 2 inputs, but the examples of digits.npz are made for 1; compare on random inputs instead.",
         ),
         (
             (spec(8, 8),),
@@ -138,3 +138,30 @@ def test_whole_numbers_are_estimated_by_a_linear_unit_and_refused_by_a_sigmoid()
     assert adapted.test.y.tolist() == [10.0, 20.0, 35.0, 20.0]
     with pytest.raises(DataRefused, match="3 classes"):
         adapt_dataset(data, (spec(8, 8),), (spec(1),), activation="sigmoid")
+
+
+def test_a_model_with_several_outputs_is_compared_with_itself_whatever_the_labels_are():
+    part = Part(np.zeros((4, 8, 8), np.float32), np.array([0, 1, 2, 1]))
+    adapted = adapt_dataset(Dataset(part, part, part, summary()), (spec(8, 8, 1),), (spec(10), spec(1)))
+    assert adapted.summary.task == "fidelity"
+    assert adapted.summary.classes == ()
+    assert (adapted.test.x.shape, adapted.test.y.shape) == ((4, 8, 8, 1), (4, 0))
+
+
+def test_each_of_several_inputs_has_to_fit():
+    given = summary().model_copy(update={"task": "fidelity", "inputs": (spec(8, 8), spec(5, dtype="int32"))})
+    assert check_fit((spec(8, 8, 1), spec(5, dtype="int64")), (spec(2),), given) == "fidelity"
+    with pytest.raises(DataRefused, match=r"shape \(6,\) for 't', but the examples of digits.npz have shape \(5,\)"):
+        check_fit((spec(8, 8, 1), spec(6)), (spec(2),), given)
+    with pytest.raises(DataRefused, match=r"The model has 1 input, but the examples of .* are made for 2"):
+        check_fit((spec(8, 8),), (spec(10),), given)
+    x = joined([np.ones((3, 8, 8), np.float32), np.full((3, 5), 7, np.int32)])
+    first, second = arrays_of(adapt(Part(x, np.zeros((3, 0))), spec(8, 8, 1), spec(5, dtype="int64")).x)
+    assert (first.shape, second.dtype, second.max()) == ((3, 8, 8, 1), np.int64, 7)
+
+
+def test_open_dimensions_of_several_inputs_get_the_sizes_of_the_examples():
+    given = summary().model_copy(update={"inputs": (spec(12, 3), spec(5))})
+    assert open_shape((spec(None, 3), spec(5)), given) == ((12, 3), (5,))
+    assert open_shape((spec(12, 3), spec(5)), given) is None
+    assert open_shape((spec(None, 8),), summary()) == (8, 8)

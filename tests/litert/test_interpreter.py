@@ -59,9 +59,9 @@ def test_quantized_saturates_instead_of_wrapping() -> None:
 def test_batches_are_used_where_they_can_be(files: dict[str, Path]) -> None:
     x = held_out().x[:40]
     content = files["float"].read_bytes()
-    batched = interpreter._batched(content, interpreter.load(content), x, 1)
+    batched = interpreter._batched(content, interpreter.load(content), [x], 1)
     assert batched is not None
-    np.testing.assert_allclose(batched, one_by_one(files["float"], x), atol=1e-6)
+    np.testing.assert_allclose(batched[0], one_by_one(files["float"], x), atol=1e-6)
 
 
 def test_data_of_another_shape_are_refused(files: dict[str, Path]) -> None:

@@ -196,3 +196,20 @@ def test_speedup_is_the_ratio_of_medians_and_its_interval_sees_noise() -> None:
 def test_speedup_of_the_baseline_itself_is_not_measured() -> None:
     with pytest.raises(NotApplicable, match="baseline itself"):
         measure("speedup", times_ms=np.ones(5))
+
+
+def test_of_several_outputs_all_have_to_agree_and_each_counts_by_its_own_spread() -> None:
+    original = np.array([[0.9, 0.1, 3.0, 100.0], [0.2, 0.8, 200.0, 4.0], [0.6, 0.4, 300.0, 5.0], [0.7, 0.3, 1.0, 0.0]])
+    scores = original.copy()
+    scores[0, :2] = [0.4, 0.6]
+    scores[2, 2:] = [5.0, 300.0]
+    told = {"task": "fidelity", "scores": scores, "y": original, "outputs": ((2,), (2,))}
+    agreement = measure("agreement", **told)
+    assert (agreement.value, agreement.n) == (0.5, 4)
+    first, second = (
+        np.abs(scores - original)[:, part].mean() / original[:, part].std() for part in (np.s_[:2], np.s_[2:])
+    )
+    assert measure("output_change", **told).value == pytest.approx((first + second) / 2)
+    for shapes in ((3,), (1,)), ((1, 2), (2,)):
+        with pytest.raises(NotApplicable, match="one score per class"):
+            measure("agreement", **{**told, "outputs": shapes})

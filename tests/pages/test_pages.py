@@ -9,6 +9,7 @@ import pytest
 from optimizers import sessions, uploads
 from optimizers.errors import ConversionWrong
 from optimizers.recipe import parse
+from tests.engine.fake_executor import FakeExecutor
 from tests.pages.conftest import MODEL, healthy, shown
 
 NO_MODELS = [
@@ -229,3 +230,24 @@ def test_a_model_without_data_is_compared_on_random_inputs_of_a_chosen_range(vis
 @pytest.mark.parametrize("data", ["drawn:8x8x1/9..1", "drawn:999999999x999999999/0..1", "drawn:x"])
 def test_nonsense_about_random_inputs_is_refused(visit, data):
     assert healthy(visit(model=MODEL["model"], data=data))
+
+
+def test_every_input_of_a_model_with_several_has_its_own_range(visit, monkeypatch):
+    image, words = ({"shape": (8, 8, 1), "dtype": "float32"}, {"shape": (5,), "dtype": "int32"})
+    told = FakeExecutor.inspect_model
+
+    def inspected(*given, **asked):
+        inputs = [{"name": "image", **image}, {"name": "words", **words}]
+        return {**told(*given, **asked), "inputs": inputs, "input_ranges": (None, {"low": 0, "high": 9, "whole": True})}
+
+    monkeypatch.setattr(FakeExecutor, "inspect_model", inspected)
+    app = visit(model=MODEL["model"], data="drawn:")
+    assert healthy(app)
+    assert [field.label for field in app.number_input] == [
+        "Lowest of image", "Highest of image", "Lowest of words", "Highest of words"]  # fmt: skip
+    app.number_input[3].set_value(4.0)
+    button(app, "Draw from these ranges").click().run()
+    assert healthy(app)
+    assert app.query_params["data"] in ("drawn:8x8x1/0..1,5/int32/0..4", ["drawn:8x8x1/0..1,5/int32/0..4"])
+    assert healthy(visit("optimize", model=MODEL["model"], data="drawn:8x8x1/0..1,5/int32/0..4"))
+    assert "made for 1; compare on random inputs" in shown(visit(**MODEL))

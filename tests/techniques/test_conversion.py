@@ -12,6 +12,7 @@ import tf_keras
 from ai_edge_litert import schema_py_generated as schema
 
 from optimizers import registry
+from optimizers.datasets.several import joined
 from optimizers.errors import ConversionWrong, NotApplicable
 from optimizers.litert.interpreter import load, predict
 from optimizers.litert.operators import float_operators, operators, tensor_types
@@ -143,11 +144,11 @@ def test_an_open_dimension_is_refused_in_words() -> None:
 
 def test_several_inputs_and_outputs_keep_their_order() -> None:
     a, b = tf_keras.Input((4,), name="zebra"), tf_keras.Input((6,), name="ape")
-    joined = tf_keras.layers.Concatenate()([a, b])
-    model = tf_keras.Model([a, b], [tf_keras.layers.Dense(2)(joined), tf_keras.layers.Dense(3)(b)])
+    together = tf_keras.layers.Concatenate()([a, b])
+    model = tf_keras.Model([a, b], [tf_keras.layers.Dense(2)(together), tf_keras.layers.Dense(3)(b)])
     assert convert(model, "float32").figures["max_abs_error"] < 1e-5
-    with pytest.raises(NotApplicable, match="has 2"):
-        convert(model, "int8", representative=np.zeros((3, 4)))
+    x = joined([np.random.default_rng(0).standard_normal((40, size), np.float32) for size in (4, 6)])
+    assert convert(model, "int8", representative=x, examples=x).figures["sqnr_db"] > 25
 
 
 def test_token_inputs_are_probed_with_tokens() -> None:

@@ -1,0 +1,84 @@
+"""Models with several inputs and outputs: converted, measured and compared as a whole, and never trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optimizers.datasets import drawn
+from optimizers.engine.queue import JobQueue
+from optimizers.history.frames import measurements_of
+from optimizers.recipe import parse
+from optimizers.records import Run
+
+FIDELITY = {"agreement", "output_change"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``both.keras`` takes an image and words and gives two outputs, ``outputs.keras`` takes one input."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(4)
+    folder = tmp_path_factory.mktemp("models")
+    image, words = keras.Input((8, 8, 1), name="image"), keras.Input((5,), dtype="int32", name="words")
+    seen = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(image))
+    read = layers.Flatten()(layers.Embedding(50, 8)(words))
+    both = layers.Dense(32, activation="relu")(layers.Concatenate()([seen, read]))
+    heads = [layers.Dense(4, activation="softmax", name="kind")(both), layers.Dense(2, name="place")(both)]
+    keras.Model([image, words], heads).save(folder / "both.keras")
+    x = keras.Input((12,))
+    both = layers.Dense(48, activation="relu")(x)
+    keras.Model(x, [layers.Dense(3)(both), layers.Dense(1)(both)]).save(folder / "outputs.keras")
+    return folder
+
+
+def finished(queue: JobQueue, model: str, data: str, *recipes: str) -> list[Run]:
+    runs = queue.submit(model, data, [parse(recipe) for recipe in recipes])
+    queue.wait([run.id for run in runs])
+    return [queue.history.run(run.id) for run in runs]
+
+
+def test_several_inputs_and_outputs_without_data(queue: JobQueue, folder: Path) -> None:
+    model = str(folder / "both.keras")
+    data = drawn.for_model(queue.driver.inspect_model(model)[1])
+    assert data == "drawn:8x8x1/0..1,5/int32/0..49"
+    float16, int8, mixed, pruned = finished(
+        queue, model, data, "float16", "int8", "mixed_precision(target=0.6)", "magnitude_pruning+int8"
+    )
+    found = [measurements_of(queue.history, run) for run in (float16, int8, mixed)]
+    assert all({"size_bytes", "latency_ms"} | FIDELITY <= set(measured) for measured in found)
+    change = [measured["output_change"].value for measured in found]
+    assert 0 < change[0] < change[1] < 0.1
+    assert 0 < change[2] < 0.2
+    assert found[0]["agreement"].value > 0.98
+    assert pruned.failure is not None
+    assert pruned.failure.message == (
+        "Magnitude pruning trains, which needs a model with one input and one output; this one has 2 and 2. Choose "
+        "steps that do not train."
+    )
+    artifact = queue.store.get(float16.baseline_key)
+    assert artifact is not None
+    brought = folder / "both.tflite"
+    brought.write_bytes(queue.store.path(artifact).read_bytes())
+    _, summary = queue.driver.inspect_model(str(brought))
+    assert drawn.for_model(summary) == data, "the file tells the same ranges as the model that it was made from"
+    as_it_is, few = finished(queue, str(brought), data, "float32", "low_bit(bits=int8)")
+    assert as_it_is.artifact_digest == float16.baseline_digest
+    measured = measurements_of(queue.history, few)
+    assert set(measured) >= FIDELITY
+    assert 0 < measured["output_change"].value < 0.1
+    assert measured["size_bytes"].value < measurements_of(queue.history, as_it_is)["size_bytes"].value / 2
+
+
+def test_several_outputs_on_examples_of_ones_own(queue: JobQueue, folder: Path) -> None:
+    file = folder / "examples.npz"
+    np.savez(file, x=np.random.default_rng(0).normal(3, 2, (300, 12)).astype(np.float32))
+    (int8,) = finished(queue, str(folder / "outputs.keras"), str(file), "int8")
+    measured = measurements_of(queue.history, int8)
+    assert "agreement" not in measured, "one of the outputs is a single number, which decides nothing"
+    assert "accuracy" not in measured
+    assert 0 < measured["output_change"].value < 0.1
