@@ -1,4 +1,4 @@
-"""What reading a file safely costs, as a multiple of what ``keras.models.load_model`` costs on the same file.
+"""What reading a file safely costs, as a multiple of what ``load_model`` costs: that of Keras, and that of tf_keras.
 
     python -m benchmarks.loading
 
@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import keras
+import tf_keras
 
 from optimizers.models.reader import read
 from optimizers.tf.build import build_keras3, build_tf_keras
@@ -48,20 +49,26 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Prints one row for each model."""
-    print(f"{'model':14}{'load_model':>12}{'to Keras 3':>12}{'ratio':>7}{'to Keras 2':>12}{'ratio':>7}   (seconds)")
+    """Prints one row for each model: each Keras's own loader, ours into the same Keras, and the ratio."""
+    print(f"{'model':14}{'keras':>9}{'here':>9}{'ratio':>7}{'tf_keras':>10}{'here':>9}{'ratio':>7}   (seconds)")
     with tempfile.TemporaryDirectory() as folder:
         for name, build in models().items():
-            path = Path(folder) / f"{name}.keras"
+            path, old = Path(folder) / f"{name}.keras", Path(folder) / f"{name}-2.keras"
             build().save(path)
+            build_tf_keras(read(path)).save(old)
             ways = (
                 lambda path=path: keras.models.load_model(path),
                 lambda path=path: build_keras3(read(path)),
+                lambda old=old: tf_keras.models.load_model(old),
                 lambda path=path: build_tf_keras(read(path)),
             )
             rounds = [[seconds(way) for way in ways] for _ in range(_ROUNDS + 1)][1:]
-            native, ours, toolkit = (statistics.median(column) for column in zip(*rounds, strict=True))
-            print(f"{name:14}{native:12.3f}{ours:12.3f}{ours / native:7.2f}{toolkit:12.3f}{toolkit / native:7.2f}")
+            native, ours, native_2, ours_2 = (statistics.median(column) for column in zip(*rounds, strict=True))
+            print(
+                f"{name:14}{native:9.3f}{ours:9.3f}{ours / native:7.2f}{native_2:10.3f}{ours_2:9.3f}"
+                f"{ours_2 / native_2:7.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
