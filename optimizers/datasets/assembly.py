@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from optimizers.datasets import previews, splits
+from optimizers.datasets import previews, several, splits
 from optimizers.datasets.preparation import NOTHING, Preparation
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.declarations import Dataset, Part, RawData
@@ -31,8 +31,8 @@ def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Da
     """
     import numpy as np
 
-    shapes = {part: raw_part.x.shape[1:] for part, raw_part in raw.parts.items()}
-    if len(set(shapes.values())) > 1:
+    shapes = {part: _shapes(raw_part.x) for part, raw_part in raw.parts.items()}
+    if any(shape != shapes["train"] for shape in shapes.values()):
         told = ", ".join(f"{raw.parts[part].title} {shape}" for part, shape in shapes.items())
         raise DataRefused(f"The examples in {name} differ in shape: {told}; make them alike.", code="shapes-differ")
     labels = [part.labels for part in raw.parts.values() if part.labels is not None]
@@ -92,13 +92,16 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
     if repeated:
         share = f"{repeated} of {len(parts['test'])} test examples"
         notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
-    train = parts["train"]
-    values = InputRange(low=float(train.x.min()), high=float(train.x.max()), whole=train.x.dtype.kind in "biu")
-    notes = (*notes, f"The values in the file go from {values.low:g} to {values.high:g}.")
+    train, values = parts["train"], None
+    inputs = several.inputs_of(train.x)
+    if not inputs:
+        values = InputRange(low=float(train.x.min()), high=float(train.x.max()), whole=train.x.dtype.kind in "biu")
+        notes = (*notes, f"The values in the file go from {values.low:g} to {values.high:g}.")
     summary = DatasetSummary(
         task=targets.task,
-        input_shape=train.x.shape[1:],
-        input_dtype=str(train.x.dtype),
+        input_shape=inputs[0].shape if inputs else train.x.shape[1:],
+        input_dtype=inputs[0].dtype if inputs else str(train.x.dtype),
+        inputs=inputs,
         n_train=len(train),
         n_validation=len(parts["validation"]),
         n_test=len(parts["test"]),
@@ -111,6 +114,11 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         preview=dict(raw.preview) or previews.of_part(train, targets.classes),
     )
     return Dataset(train, parts["validation"], parts["test"], summary)
+
+
+def _shapes(x: np.ndarray) -> object:
+    """Shape of an example, of every input by its name where there are several."""
+    return {spec.name: spec.shape for spec in several.inputs_of(x)} or x.shape[1:]
 
 
 def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:

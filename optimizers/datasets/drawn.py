@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optimizers.datasets import previews
-from optimizers.datasets.several import joined
+from optimizers.datasets.several import inputs_of, joined
 from optimizers.declarations import Dataset, DatasetOrigin, Part
 from optimizers.errors import DataRefused, UnknownName
 from optimizers.records import DatasetRef, DatasetSummary, InputRange, ModelSummary, TensorSpec, digest_of
@@ -120,16 +120,12 @@ def load(rest: str) -> Dataset:
     for part, count in _sizes(draws).items():
         x = joined([_values_of(draw, count, random) for draw in draws])
         parts[part] = Part(x, np.zeros((count, 0), np.float32))
-    inputs = tuple(
-        TensorSpec(name=f"input {number}", shape=draw.shape, dtype=draw.dtype)
-        for number, draw in enumerate(draws, start=1)
-    )
     summary = DatasetSummary(
         task="fidelity",
         drawn=True,
         input_shape=draws[0].shape,
         input_dtype=draws[0].dtype,
-        inputs=inputs if len(inputs) > 1 else (),
+        inputs=inputs_of(parts["train"].x),
         n_train=len(parts["train"]),
         n_validation=len(parts["validation"]),
         n_test=len(parts["test"]),

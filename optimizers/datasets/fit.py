@@ -40,10 +40,10 @@ def check_fit(
     if len(inputs) != len(data.each_input):
         raise DataRefused(
             f"The model has {_count(len(inputs), 'input')}, but the examples of {called} are made for "
-            f"{len(data.each_input)}; compare on random inputs instead.",
+            f"{len(data.each_input)}; save an array x_NAME for each input, or compare on random inputs.",
             code="several-tensors",
         )
-    for spec, given in zip(inputs, data.each_input, strict=True):
+    for spec, given in zip(inputs, _in_order(inputs, data, called), strict=True):
         _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "")
     if len(outputs) != 1:
         return "fidelity"
@@ -51,6 +51,20 @@ def check_fit(
         same = len(inputs) == 1 and outputs[0].shape == inputs[0].shape
         return "reconstruction" if same and not data.drawn else "fidelity"
     return _task(outputs[0], data, called, activation)
+
+
+def _in_order(inputs: tuple[TensorSpec, ...], data: DatasetSummary, called: str) -> tuple[TensorSpec, ...]:
+    """What an example has for each of the model's inputs: by their names, or of random inputs one after the other."""
+    if len(inputs) == 1 or data.drawn:
+        return data.each_input
+    given = {spec.name: spec for spec in data.each_input}
+    if set(given) != {spec.name for spec in inputs}:
+        wanted, there = (", ".join(f"x_{spec.name}" for spec in specs) for specs in (inputs, data.each_input))
+        raise DataRefused(
+            f"The arrays of {called} are called {there}; call them {wanted}, after the model's inputs.",
+            code="several-tensors",
+        )
+    return tuple(given[spec.name] for spec in inputs)
 
 
 def _check_input(spec: TensorSpec, given: TensorSpec, called: str, place: str) -> None:
@@ -77,7 +91,8 @@ def open_shape(inputs: tuple[TensorSpec, ...], data: DatasetSummary) -> InputSha
     """
     if not any(None in spec.shape for spec in inputs):
         return None
-    shapes = [fitted_shape(spec, _known(given)) for spec, given in zip(inputs, data.each_input, strict=True)]
+    given = zip(inputs, _in_order(inputs, data, data.source), strict=True)
+    shapes = [fitted_shape(spec, _known(one)) for spec, one in given]
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
 
@@ -115,8 +130,11 @@ def adapt(part: Part, *specs: TensorSpec) -> Part:
     Raises:
         DataRefused: The examples do not fit.
     """
-    arrays = zip(arrays_of(part.x), specs, strict=True)
-    return Part(joined([_adapted(array, spec) for array, spec in arrays]), part.y)
+    arrays = arrays_of(part.x)
+    named = dict(zip(part.x.dtype.names or (), arrays, strict=False))
+    if all(spec.name in named for spec in specs):
+        arrays = [named[spec.name] for spec in specs]
+    return Part(joined([_adapted(array, spec) for array, spec in zip(arrays, specs, strict=True)]), part.y)
 
 
 def _adapted(x: np.ndarray, spec: TensorSpec) -> np.ndarray:

@@ -203,14 +203,19 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
         preparation: What to do.
 
     Raises:
-        DataRefused: The examples cannot be prepared so, for instance words cannot be resized.
+        DataRefused: The examples cannot be prepared so, for instance words cannot be resized, or have several inputs.
     """
     from optimizers.datasets import shaping
     from optimizers.declarations import Dataset, Part
 
     p, parts = preparation, [data.train, data.validation, data.test]
-    if p == NOTHING or data.summary.drawn:
+    if p == NOTHING or data.summary.drawn or (data.summary.inputs and p == of(p.reading)):
         return data
+    if data.summary.inputs:
+        raise DataRefused(
+            "Examples with several inputs are used as they are; prepare them before saving them.",
+            code="bad-preparation",
+        )
     notes: list[str] = []
     xs = [part.x for part in parts]
     if p.layout == "channels_last":

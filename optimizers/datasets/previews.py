@@ -56,7 +56,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, An
 def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
     """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
     shape = train.x.shape[1:]
-    if max(shape) > 1024:
+    if train.x.dtype.names or max(shape) > 1024:
         return {"kind": "none"}
     if train.y.ndim == 2:  # no labels to show
         unlabelled = of_part(replace(train, y=train.y.sum(axis=1)), classes)

@@ -221,7 +221,8 @@ def _joined(one: Part, other: Part) -> Part:
 def _candidates(data: Dataset, model: ModelSummary) -> Iterator[tuple[str, Values]]:
     """Scalings that make sense for these values."""
     x = data.train.x
-    if model.inputs[0].dtype.startswith(("int", "uint")) or (model.input_ranges and _whole(model)):
+    several = len(model.inputs) > 1
+    if several or model.inputs[0].dtype.startswith(("int", "uint")) or (model.input_ranges and _whole(model)):
         yield "as_is", "pixels"
         return
     low, high = float(x.min()), float(x.max())

@@ -10,16 +10,30 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
+from optimizers.records import TensorSpec
 
-def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """One array of examples from one array per input, each of shape (n, ...); a single array is given back as it is."""
+
+def joined(arrays: Sequence[np.ndarray], names: Sequence[str] = ()) -> np.ndarray:
+    """One array of examples from one array per input, each of shape (n, ...); a single array is given back as it is.
+
+    Args:
+        arrays: One per input.
+        names: What the inputs are called, where that is known.
+    """
     if len(arrays) == 1:
         return arrays[0]
-    fields = [(str(number), array.dtype, array.shape[1:]) for number, array in enumerate(arrays)]
+    names = names or [f"#{number}" for number in range(len(arrays))]
+    fields = [(name, array.dtype, array.shape[1:]) for name, array in zip(names, arrays, strict=True)]
     examples = np.empty(len(arrays[0]), np.dtype(fields))
-    for number, array in enumerate(arrays):
-        examples[str(number)] = array
+    for name, array in zip(names, arrays, strict=True):
+        examples[name] = array
     return examples
+
+
+def inputs_of(x: np.ndarray) -> tuple[TensorSpec, ...]:
+    """Name, shape and dtype of every input, where there are several; else none."""
+    fields = [(name, x.dtype[name]) for name in x.dtype.names or ()]
+    return tuple(TensorSpec(name=name, shape=field.shape, dtype=str(field.base)) for name, field in fields)
 
 
 def arrays_of(x: np.ndarray) -> list[np.ndarray]:

@@ -73,7 +73,7 @@ def offer(queue: JobQueue, chosen: Choice, problem: str = "") -> None:
 
 def controls(chosen: Choice, data: DatasetSummary) -> None:
     """A form that prepares the data otherwise."""
-    if not _may_be_prepared(chosen.data):
+    if not _may_be_prepared(chosen.data) or data.inputs:
         return
     bare, present = preparation.split(chosen.data)
     owner = f"preparation:{bare}"

@@ -10,8 +10,8 @@ from optimizers.errors import DataRefused
 from optimizers.records import DatasetSummary, TensorSpec
 
 
-def spec(*shape, dtype="float32"):
-    return TensorSpec(name="t", shape=shape, dtype=dtype)
+def spec(*shape, dtype="float32", name="t"):
+    return TensorSpec(name=name, shape=shape, dtype=dtype)
 
 
 def summary(shape=(8, 8), classes=10, dtype="float32"):
@@ -86,7 +86,8 @@ def test_tasks(units, classes, task):
             (spec(8), spec(8)),
             (spec(1),),
             summary(),
-            "The model has 2 inputs, but the examples of digits.npz are made for 1; compare on random inputs instead.",
+            "The model has 2 inputs, but the examples of digits.npz are made for 1; save an array x_NAME for each "
+            "input, or compare on random inputs.",
         ),
         (
             (spec(8, 8),),
@@ -149,7 +150,8 @@ def test_a_model_with_several_outputs_is_compared_with_itself_whatever_the_label
 
 
 def test_each_of_several_inputs_has_to_fit():
-    given = summary().model_copy(update={"task": "fidelity", "inputs": (spec(8, 8), spec(5, dtype="int32"))})
+    inputs = (spec(8, 8), spec(5, dtype="int32"))
+    given = summary().model_copy(update={"task": "fidelity", "inputs": inputs, "drawn": True})
     assert check_fit((spec(8, 8, 1), spec(5, dtype="int64")), (spec(2),), given) == "fidelity"
     with pytest.raises(DataRefused, match=r"shape \(6,\) for 't', but the examples of digits.npz have shape \(5,\)"):
         check_fit((spec(8, 8, 1), spec(6)), (spec(2),), given)
@@ -161,7 +163,7 @@ def test_each_of_several_inputs_has_to_fit():
 
 
 def test_open_dimensions_of_several_inputs_get_the_sizes_of_the_examples():
-    given = summary().model_copy(update={"inputs": (spec(12, 3), spec(5))})
+    given = summary().model_copy(update={"inputs": (spec(12, 3), spec(5)), "drawn": True})
     assert open_shape((spec(None, 3), spec(5)), given) == ((12, 3), (5,))
     assert open_shape((spec(12, 3), spec(5)), given) is None
     assert open_shape((spec(None, 8),), summary()) == (8, 8)

@@ -50,8 +50,6 @@ def test_open_dimensions_of_one_of_several_inputs_are_fixed() -> None:
     np.testing.assert_allclose(interpreter.predict(file, x), outputs(model, x), atol=1e-5)
     with pytest.raises(NotApplicable, match="set recurrent to 'unrolled'"):
         check(model, "int8", "fused")
-    unrolled = convert(model, "int8", representative=x, examples=x, recurrent="unrolled").file
-    np.testing.assert_allclose(interpreter.predict(unrolled, x), outputs(model, x), atol=0.1)
 
 
 def test_outputs_in_another_order_are_found_out() -> None:

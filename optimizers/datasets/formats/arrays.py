@@ -3,6 +3,8 @@
 They are called ``x_train``, ``y_train`` and, if there are any, ``x_validation`` (or ``x_val``), ``x_test`` with their
 ``y_…``; or just ``x`` and ``y``. ``images``, ``data``, ``features``, ``inputs``, ``labels`` and ``targets`` are
 understood as well, in any order of the words and in capitals. Without any labels the examples have none.
+
+For a model with several inputs there is one array for each: ``x_NAME``, or ``x_train_NAME`` and so on.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from optimizers.datasets import members
+from optimizers.datasets import members, several
 from optimizers.datasets.members import Members
 from optimizers.declarations import DataFormat, RawData, RawPart
 from optimizers.errors import DataRefused
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 MAX_ARRAYS = 64
 MAX_BYTES = 2 << 30
 """Most bytes that the arrays of one file may take up in memory."""
+_MOST_VALUES = 1 << 27
+"""In one example for several inputs: NumPy's records hold less than 2 GiB."""
 
 _LETTERS = {
     **dict.fromkeys(("x", "image", "images", "data", "feature", "features", "input", "inputs", "examples"), "x"),
@@ -34,6 +38,9 @@ _LETTERS = {
 }
 _PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation",
           "valid": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
+
+
+_OF_INPUT = re.compile(rf"x_(?:({'|'.join(_PARTS)})_)?(.+)")
 
 
 def is_arrays(path: Path, start: bytes) -> bool:
@@ -91,25 +98,68 @@ def read_arrays(path: Path, name: str) -> dict[tuple[str, str], tuple[str, np.nd
                 f"{name} holds {len(names)} arrays, more than {MAX_ARRAYS}; save only x and y arrays in it.",
                 code="too-many-arrays",
             )
-        chosen: dict[tuple[str, str], str] = {}
-        for strict in (True, False):
-            for member in names if not chosen else ():
-                purpose = _purpose(PurePosixPath(member).stem, strict)
-                if purpose is None:
-                    continue
-                if purpose in chosen:
-                    told = " and ".join(PurePosixPath(m).stem for m in (chosen[purpose], member))
-                    raise DataRefused(f"{name} has both {told}; keep one of them.", code="ambiguous-arrays")
-                chosen[purpose] = member
-        parts = {part for _, part in chosen}
-        if {"", "train"} <= parts:  # x beside x_train is something else
+        chosen = _chosen(names, name, strict=True)
+        inputs = {} if any(letter == "x" for letter, _ in chosen) else _by_input(names, name)
+        if not chosen and not inputs:
+            chosen = _chosen(names, name, strict=False)
+        if {"", "train"} <= {part for _, part in chosen} | set(inputs):  # x beside x_train is something else
             chosen = {purpose: member for purpose, member in chosen.items() if purpose[1]}
-        if sum(found.sizes[member] for member in chosen.values()) > MAX_BYTES:
+            inputs.pop("", None)
+        wanted = [*chosen.values(), *(member for of_part in inputs.values() for member in of_part.values())]
+        if sum(found.sizes[member] for member in wanted) > MAX_BYTES:
             raise DataRefused(
                 f"The arrays of {name} take more than {MAX_BYTES >> 30} GiB when unpacked; use fewer examples.",
                 code="too-large",
             )
-        return {purpose: _titled(found, member, name) for purpose, member in chosen.items()}
+        arrays = {purpose: _titled(found, member, name) for purpose, member in chosen.items()}
+        for part, of_part in inputs.items():
+            read = {title: _titled(found, member, name) for title, member in of_part.items()}
+            arrays["x", part] = _joined(read, name)
+        return arrays
+
+
+def _chosen(names: list[str], name: str, *, strict: bool) -> dict[tuple[str, str], str]:
+    """Members by the purpose that their names tell."""
+    chosen: dict[tuple[str, str], str] = {}
+    for member in names:
+        purpose = _purpose(PurePosixPath(member).stem, strict)
+        if purpose is None:
+            continue
+        if purpose in chosen:
+            told = " and ".join(PurePosixPath(m).stem for m in (chosen[purpose], member))
+            raise DataRefused(f"{name} has both {told}; keep one of them.", code="ambiguous-arrays")
+        chosen[purpose] = member
+    return chosen
+
+
+def _by_input(names: list[str], name: str) -> dict[str, dict[str, str]]:
+    """For each part the members for a model's inputs, by the inputs' names; none where no part has several."""
+    found: dict[str, dict[str, str]] = {}
+    for member in names:
+        title = PurePosixPath(member).stem
+        told = _OF_INPUT.fullmatch(title)
+        if told and _purpose(title, strict=True) is None:
+            of_part = found.setdefault(_PARTS[told[1]] if told[1] else "", {})
+            if told[2] in of_part:
+                raise DataRefused(f"{name} has {title} twice; keep one of them.", code="ambiguous-arrays")
+            of_part[told[2]] = member
+    return found if any(len(of_part) > 1 for of_part in found.values()) else {}
+
+
+def _joined(arrays: dict[str, tuple[str, np.ndarray]], name: str) -> tuple[str, np.ndarray]:
+    """Several inputs as one array of examples, and the names of their arrays."""
+    titles = " and ".join(title for title, _ in arrays.values())
+    lengths = {x.shape[:1] for _, x in arrays.values()}
+    if len(lengths) > 1 or lengths == {()}:
+        raise DataRefused(
+            f"{titles} in {name} differ in length; every example needs all of its inputs.", code="lengths-differ"
+        )
+    if lengths == {(0,)}:
+        raise DataRefused(f"{titles} in {name} are empty; add examples.", code="too-few")
+    if sum(x[:1].size for _, x in arrays.values()) > _MOST_VALUES:
+        raise DataRefused(f"One example of {titles} in {name} is too large; use smaller ones.", code="too-large")
+    inputs = sorted(arrays)
+    return titles, several.joined([_examples(arrays[one][1], arrays[one][0], name) for one in inputs], inputs)
 
 
 def _purpose(title: str, strict: bool) -> tuple[str, str] | None:
@@ -181,6 +231,8 @@ def _examples(x: np.ndarray, title: str, name: str) -> np.ndarray:
     """Examples as float32, uint8 or int32, of shape (n, ...)."""
     import numpy as np
 
+    if x.dtype.names:  # several inputs, each of which was looked at by itself
+        return x
     if x.dtype.kind not in "biuf":
         raise DataRefused(f"{title} in {name} holds words; save it as numbers.", code="odd-dtype")
     if x.ndim == 1:
