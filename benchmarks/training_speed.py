@@ -30,7 +30,7 @@ from optimizers.params import resolve
 from optimizers.tf.build import load_working
 from optimizers.tf.train import seed_everything
 
-MODEL, DATA, EPOCHS = "sample:digits_cnn", "sample:optdigits", 6
+MODEL, DATA, EPOCHS = "sample:digits_cnn", "sample:optdigits", 8  # as many as steps take unless told
 
 
 def ours(name: str, source: Path, data: TrainingData) -> None:
