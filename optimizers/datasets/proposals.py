@@ -137,7 +137,7 @@ def propose(
     task = base.summary.task
     plain = Proposal(uri=join(uri, of(given)), given=given, task=task)
     if task == "fidelity":
-        note = "Without labels, or with several outputs, there is nothing to compare scalings by: values stay as they are."
+        note = "Without labels, or with several outputs, there is nothing to compare scalings by; values stay as is."
         return plain.model_copy(update={"notes": (note,)})
     candidates = list(_candidates(data, model))
     if len(candidates) < 2:
