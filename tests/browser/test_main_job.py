@@ -158,8 +158,15 @@ def test_the_app_forgets_nothing_when_it_is_restarted(visitor, compared, server)
     page.get_by_text("3 of 3 finished").wait_for()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_wider_than_the_window(visitor, compared, width, scheme):
     for path in (f"/{SAMPLE}", f"/optimize{SAMPLE}", "/runs", compared[0]):
         page = visitor(path, compared[1], viewport={"width": width, "height": 844}, color_scheme=scheme)

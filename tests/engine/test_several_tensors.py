@@ -92,6 +92,7 @@ def test_several_outputs_on_examples_of_ones_own(queue: JobQueue, folder: Path) 
     assert 0 < measured["output_change"].value < 0.1
 
 
+@pytest.mark.slow
 def test_several_inputs_with_examples_are_measured_by_their_labels(queue: JobQueue, folder: Path) -> None:
     import keras
     from keras import layers

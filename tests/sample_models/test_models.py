@@ -49,7 +49,7 @@ def test_variants_answer_like_their_original(name):
     np.testing.assert_allclose(loaded(name).predict_on_batch(x), original.predict_on_batch(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["digits_cnn", "mpg_mlp"])
+@pytest.mark.parametrize("name", [pytest.param("digits_cnn", marks=pytest.mark.slow), "mpg_mlp"])
 def test_training_twice_gives_the_same_bytes(name, tmp_path):
     examples = data.load(SPECS[name].data)
     few = replace(examples, train=replace(examples.train, x=examples.train.x[:100], y=examples.train.y[:100]))
