@@ -13,6 +13,10 @@ from pathlib import Path, PurePosixPath
 from optimizers.errors import DataRefused
 
 MAX_MEMBERS = 100_000
+PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation",
+         "valid": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
+"""The part of a data set that a word in a file's or a folder's name stands for."""
+
 _ENTRY_MAGIC = b"PK\x01\x02"
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})

@@ -45,13 +45,7 @@ class Keras3Layer(tf_keras.layers.Layer):  # type: ignore[misc]
     @property
     def output_activation(self) -> str:
         """As `optimizers.tf.outputs.output_activation` tells it."""
-        last = self.inner.layers[-1]
-        while isinstance(last, keras.Model):
-            last = last.layers[-1]
-        last = getattr(last, "layer", last)
-        if isinstance(last, keras.layers.Softmax):
-            return "softmax"
-        return str(getattr(getattr(last, "activation", None), "__name__", ""))
+        return last_activation(self.inner, keras)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -86,6 +80,17 @@ def clothed(model: Any, ranges: Sequence[InputRange | None], shapes: Sequence[tu
             code="bad-graph",
             detail=str(error)[:2000],
         ) from error
+
+
+def last_activation(model: Any, library: Any) -> str:
+    """Name of the last layer's activation; ``library`` is ``keras`` or ``tf_keras``, whichever the model is of."""
+    last = model.layers[-1]
+    while isinstance(last, library.Model):
+        last = last.layers[-1]
+    last = getattr(last, "layer", last)
+    if isinstance(last, library.layers.Softmax):
+        return "softmax"
+    return str(getattr(getattr(last, "activation", None), "__name__", ""))
 
 
 def inside(model: Any) -> Keras3Layer | None:

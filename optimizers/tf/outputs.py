@@ -10,7 +10,7 @@ import tf_keras
 
 from optimizers.datasets.several import arrays_of
 from optimizers.tf.dialects import flat_tensors
-from optimizers.tf.keras3_only import Keras3Layer
+from optimizers.tf.keras3_only import Keras3Layer, last_activation
 
 _BATCH = 512
 
@@ -24,12 +24,7 @@ def output_activation(model: Any) -> str:
     last = model.layers[-1]
     if isinstance(last, Keras3Layer):
         return last.output_activation
-    while isinstance(last, tf_keras.Model):
-        last = last.layers[-1]
-    last = getattr(last, "layer", last)
-    if isinstance(last, tf_keras.layers.Softmax):
-        return "softmax"
-    return str(getattr(getattr(last, "activation", None), "__name__", ""))
+    return last_activation(model, tf_keras)
 
 
 def answers(model: Any, inputs: Sequence[Any]) -> list[Any]:

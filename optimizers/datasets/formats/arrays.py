@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from optimizers.datasets import members, several
-from optimizers.datasets.members import Members
+from optimizers.datasets.members import PARTS, Members
 from optimizers.declarations import DataFormat, RawData, RawPart
 from optimizers.errors import DataRefused
 
@@ -36,11 +36,9 @@ _LETTERS = {
     **dict.fromkeys(("x", "image", "images", "data", "feature", "features", "input", "inputs", "examples"), "x"),
     **dict.fromkeys(("y", "label", "labels", "target", "targets", "classes"), "y"),
 }
-_PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation",
-          "valid": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
 
 
-_OF_INPUT = re.compile(rf"x_(?:({'|'.join(_PARTS)})_)?(.+)")
+_OF_INPUT = re.compile(rf"x_(?:({'|'.join(PARTS)})_)?(.+)")
 
 
 def is_arrays(path: Path, start: bytes) -> bool:
@@ -60,7 +58,7 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
     arrays = read_arrays(path, name)
     labelled = any(letter == "y" for letter, _ in arrays)
     parts = {}
-    for part in sorted({part for _, part in arrays}, key=["", *_PARTS.values()].index):
+    for part in sorted({part for _, part in arrays}, key=["", *PARTS.values()].index):
         (x_title, x), (y_title, y) = (_array(arrays, letter, part, labelled, name) for letter in "xy")
         if x.ndim == 0 or (labelled and y.ndim == 0):
             raise DataRefused(f"{x_title} or {y_title} in {name} is a single value; save arrays.", code="bad-labels")
@@ -139,7 +137,7 @@ def _by_input(names: list[str], name: str) -> dict[str, dict[str, str]]:
         title = PurePosixPath(member).stem
         told = _OF_INPUT.fullmatch(title)
         if told and _purpose(title, strict=True) is None:
-            of_part = found.setdefault(_PARTS[told[1]] if told[1] else "", {})
+            of_part = found.setdefault(PARTS[told[1]] if told[1] else "", {})
             if told[2] in of_part:
                 raise DataRefused(f"{name} has {title} twice; keep one of them.", code="ambiguous-arrays")
             of_part[told[2]] = member
@@ -166,7 +164,7 @@ def _purpose(title: str, strict: bool) -> tuple[str, str] | None:
     """Letter and part that a name tells; None if it tells none. Unless ``strict``, other words in it do not matter."""
     words = [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", title).lower()) if word]
     letters = [_LETTERS[word] for word in words if word in _LETTERS]
-    parts = [_PARTS[word] for word in words if word in _PARTS]
+    parts = [PARTS[word] for word in words if word in PARTS]
     others = len(words) - len(letters) - len(parts)
     if len(letters) != 1 or len(parts) > 1 or (strict and others):
         return None

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from optimizers.datasets import members
-from optimizers.datasets.members import Members
+from optimizers.datasets.members import PARTS, Members
 from optimizers.declarations import DataFormat, RawData, RawPart
 from optimizers.errors import DataRefused
 
@@ -32,8 +32,6 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
 _DECODERS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")
 _GREY = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
 _TRANSPARENT = frozenset({"LA", "RGBA", "PA", "La", "RGBa"})
-_PARTS = {"train": "train", "training": "train", "validation": "validation", "val": "validation",
-          "valid": "validation", "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def _arranged(inside: Members, name: str) -> tuple[list[_Found], tuple[str, ...]
     folders = {member: PurePosixPath(member).parts[:-1] for member in images}
     shared = _shared(list(folders.values()))
     inner = {member: parts[shared:] for member, parts in folders.items()}
-    if all(parts and parts[0].lower() in _PARTS for parts in inner.values()):
-        found = [_Found(m, _PARTS[parts[0].lower()], parts[1] if len(parts) > 1 else "") for m, parts in inner.items()]
+    if all(parts and parts[0].lower() in PARTS for parts in inner.values()):
+        found = [_Found(m, PARTS[parts[0].lower()], parts[1] if len(parts) > 1 else "") for m, parts in inner.items()]
     else:
         found = [_Found(member, "train", parts[0] if parts else "") for member, parts in inner.items()]
     if "train" not in {image.part for image in found}:
