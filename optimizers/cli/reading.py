@@ -1,0 +1,82 @@
+"""Looking at a model and its data before anything runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json
+from optimizers.recipe import parse
+
+
+@app.command()
+def inspect(
+    model: Annotated[str, typer.Argument(help="sample:NAME or a file.")], as_json: Json = False, home: Home = None
+) -> None:
+    """Describe a model: format, inputs, outputs, layers, parameters."""
+    with Opened(home) as queue:
+        reference, summary = queue.driver.inspect_model(model)
+    if as_json:
+        print_json({"model": reference.model_dump(mode="json"), **summary.model_dump(mode="json")})
+        return
+    saved_by = "" if summary.kind == "tflite" else f", saved by Keras {summary.keras_version or 'unknown'}"
+    print(f"{reference.name}: {summary.format}{saved_by}")
+    for side, specs in (("input", summary.inputs), ("output", summary.outputs)):
+        for spec in specs:
+            print(f"{side:7} {spec.name}: {spec.shape} {spec.dtype}")
+    for layer in summary.layers:
+        name = f"{layer.path}/{layer.name}" if layer.path else layer.name
+        print(f"  {name:36} {layer.kind:26} {layer.output_shape!s:22} {layer.parameters:>10,}")
+    print(f"{summary.parameters:,} parameters, {summary.trainable_parameters:,} of them trainable")
+    for note in summary.notes:
+        print(f"Note: {note}")
+
+
+@app.command()
+def prepare(
+    model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
+    data: Annotated[str, typer.Option("--data", help="sample:NAME, keras:NAME, or a file or folder.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Propose how data are prepared for a model: shape, size, labels, and the scaling by trying it out."""
+    with Opened(home) as queue:
+        found = queue.driver.propose(model, data)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for trial in found.trials:
+        print(f"{trial.scaling:12} {found.metric} {trial.score:.6g}  loss {trial.error:.6g}  p {trial.worse:.3g}")
+    for note in found.notes:
+        print(f"Note: {note}")
+    print(f"--data '{found.uri}'")
+
+
+@app.command()
+def forecast(
+    model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
+    recipe: Recipes,
+    data: Data = "",
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Tell what recipes would do, without training: layers touched and left alone, size, time."""
+    recipes = [parse(text) for text in recipe]
+    with Opened(home) as queue:
+        uri = data_for(queue, model, data)
+        found = [(r.text, queue.driver.forecast(model, uri, r)) for r in recipes]
+    if as_json:
+        print_json([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])
+        return
+    for text, expected in found:
+        print(f"{text}: about {expected.size_bytes:,} B, {expected.compressed_bytes:,} B compressed, "
+              f"{expected.macs:,} multiply-accumulates, {expected.seconds:.0f} s")  # fmt: skip
+        for step in expected.steps:
+            print(f"    {step.technique}")
+            for layer, words in step.touched.items():
+                print(f"        {layer}: {words}")
+            for layer, reason in step.skipped.items():
+                print(f"        {layer}: left alone, {reason}")
+            for note in step.notes:
+                print(f"        {note}")

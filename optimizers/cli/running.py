@@ -1,0 +1,148 @@
+"""Running recipes, and what came of them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
+from optimizers.engine import origins
+from optimizers.engine.driver import check_fit
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import ParetoscopeError
+from optimizers.history.frames import measurements_of
+from optimizers.ledger import Stage, losses, stages_of
+from optimizers.recipe import parse, warnings
+from optimizers.records import Run, StageRecord
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Option("--model", help="sample:NAME or a file.")],
+    recipe: Recipes,
+    data: Data = "",
+    as_json: Json = False,
+    home: Home = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="For everything random.")] = 0,
+    keras: Annotated[
+        Path | None, typer.Option("--keras", help="Folder for the optimized float models, as Keras 3 files.")
+    ] = None,
+) -> None:
+    """Apply recipes to a model and measure the files that result."""
+    recipes = [parse(text) for text in recipe]
+    for checked in recipes:
+        for warning in warnings(checked):
+            say(f"Warning: {checked.text}: {warning}")
+    with Opened(home) as queue:
+        origins.resolve_model(model)  # a wrong name is told before anything is read
+        uri = data_for(queue, model, data)
+        reference, dataset = queue.driver.inspect_dataset(uri)
+        _, summary = queue.driver.inspect_model(model)
+        check_fit(summary, dataset, reference.name)
+        runs = queue.submit(model, uri, recipes, seed=seed)
+        _follow(queue, runs)
+        finished = [queue.history.run(r.id) for r in runs]
+        results = [_result(queue, r) for r in finished]
+        if keras is not None:
+            for r, result in zip(finished, results, strict=True):
+                result["keras"] = _exported(queue, r, keras)
+    if as_json:
+        print_json(results)
+    else:
+        _table(results)
+    sys.exit(0 if all(r.state == "done" for r in finished) else 1)
+
+
+def _follow(queue: JobQueue, runs: list[Run]) -> None:
+    """Tells on standard error what is happening until all runs have ended."""
+    told: dict[str, str] = {}
+    open_ids = [r.id for r in runs]
+    names = {r.id: r.recipe for r in runs}
+    while open_ids:
+        queue.wait(open_ids, seconds=0.2)
+        for run_id in list(open_ids):
+            state = queue.history.run(run_id)
+            ended = state.state in ("done", "failed", "cancelled")
+            line = state.state if ended else _moment(queue, run_id)
+            if line and told.get(run_id) != line:
+                told[run_id] = line
+                say(f"{names[run_id]}: {line}")
+            if ended:
+                open_ids.remove(run_id)
+                if state.failure:
+                    say(f"{names[run_id]}: {state.failure.message}")
+        time.sleep(0.3)
+
+
+def _moment(queue: JobQueue, run_id: str) -> str:
+    progress = queue.progress(run_id)
+    if progress is None:
+        return ""
+    tenth = f" {10 * int(10 * progress.step / progress.of)}%" if progress.step and progress.of else ""
+    return f"[{progress.stage}/{progress.stages}] {progress.waiting or progress.title}{tenth}"
+
+
+def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
+    artifact = queue.store.get(run.artifact_key) if run.artifact_key else None
+    measured = measurements_of(queue.history, run) if artifact else {}
+    return {
+        "id": run.id,
+        "recipe": run.recipe,
+        "state": run.state,
+        "failure": run.failure.model_dump(mode="json", exclude={"detail"}) if run.failure else None,
+        "artifact": str(queue.store.path(artifact)) if artifact else None,
+        "measurements": {
+            name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
+            for name, m in measured.items()
+        },
+        "stages": [_stage(queue, stage) for stage in run.stages],
+        "forecast": run.forecast or None,
+        "lost": [loss.sentence for loss in losses(_ledger(queue, run))],
+    }
+
+
+def _exported(queue: JobQueue, run: Run, folder: Path) -> str | None:
+    """Path of a run's optimized model as a Keras 3 file; None, and a sentence on standard error, if there is none."""
+    if run.state != "done":
+        return None
+    try:
+        source = queue.driver.export_keras3(run)
+    except ParetoscopeError as error:
+        say(f"{run.recipe}: {error.message}")
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{run.id}.keras"
+    shutil.copyfile(source, target)
+    return str(target)
+
+
+def _stage(queue: JobQueue, stage: StageRecord) -> dict[str, Any]:
+    """A stage with what its step told and what is in its kernels."""
+    artifact = queue.store.get(stage.key)
+    report = artifact.report if artifact else {}
+    told = {name: report.get(name) for name in ("notes", "skipped", "figures", "survey")}
+    return {**stage.model_dump(mode="json"), **told}
+
+
+def _ledger(queue: JobQueue, run: Run) -> tuple[Stage, ...]:
+    artifacts = [queue.store.get(stage.key) for stage in run.stages]
+    return stages_of([artifact.report for artifact in artifacts if artifact is not None])
+
+
+def _table(results: Iterable[dict[str, Any]]) -> None:
+    for result in results:
+        print(f"{result['recipe']}: {result['state']}")
+        for name, m in result["measurements"].items():
+            interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
+            print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}")
+        for sentence in result["lost"]:
+            print(f"    Lost: {sentence}")
+        for name in ("artifact", "keras"):
+            if result.get(name):
+                print(f"    {result[name]}")
