@@ -1,4 +1,4 @@
-"""Finds techniques, metrics, origins and data formats by scanning their folders. Adding one is adding a file."""
+"""Finds techniques, metrics, analyses, origins, formats by scanning their folders. Adding one is adding a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from optimizers.declarations import DataFormat, DatasetOrigin, Metric, ModelOrigin, Technique
 from optimizers.errors import UnknownName
+from optimizers.findings import Analysis
 
 
 def _scan(package: str, constant: str, key: str) -> dict[str, Any]:
@@ -38,6 +39,13 @@ def techniques() -> dict[str, Technique]:
 def metrics() -> dict[str, Metric]:
     """All metrics by name, in order of rank."""
     found = _scan("optimizers.metrics", "METRIC", "name")
+    return dict(sorted(found.items(), key=lambda item: item[1].rank))
+
+
+@cache
+def analyses() -> dict[str, Analysis]:
+    """All analyses by name, in order of rank."""
+    found = _scan("optimizers.analyses", "ANALYSIS", "name")
     return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
 
@@ -77,4 +85,12 @@ def metric(name: str) -> Metric:
     known = metrics()
     if name not in known:
         raise UnknownName(f"There is no metric {name!r}; known are: {', '.join(known)}.")
+    return known[name]
+
+
+def analysis(name: str) -> Analysis:
+    """The analysis of that name. Raises `UnknownName`."""
+    known = analyses()
+    if name not in known:
+        raise UnknownName(f"There is no analysis {name!r}; known are: {', '.join(known)}.")
     return known[name]

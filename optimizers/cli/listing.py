@@ -1,11 +1,11 @@
-"""What there is: sample models, sample data, techniques, metrics."""
+"""What there is: sample models, sample data, techniques, metrics, analyses."""
 
 from __future__ import annotations
 
 from optimizers import registry
 from optimizers.cli.common import Json, app, print_json
 from optimizers.engine import origins
-from optimizers.params import fields
+from optimizers.params import ParamField, fields
 
 
 @app.command()
@@ -64,10 +64,7 @@ def techniques(as_json: Json = False) -> None:
     for t in known:
         print(f"{t.name}\n    {t.summary}")
         for f in fields(t.params):
-            bounds = f"one of {', '.join(f.choices)}" if f.choices else ""
-            if f.low is not None and f.high is not None:
-                bounds = f"{f.low:g} to {f.high:g}"
-            print(f"    {f.name}={f.default}  {f.help} {f'({bounds})' if bounds else ''}")
+            print(f"    {f.name}={f.default}  {f.help}{_bounds(f)}")
 
 
 @app.command()
@@ -94,3 +91,34 @@ def metrics(as_json: Json = False) -> None:
         return
     for m in known:
         print(f"{m.name:18} {m.unit:14} {m.direction} is better  {m.help}")
+
+
+@app.command()
+def analyses(as_json: Json = False) -> None:
+    """List the analyses and their parameters."""
+    known = registry.analyses().values()
+    if as_json:
+        shown = [
+            {
+                "name": a.name,
+                "version": a.version,
+                "title": a.title,
+                "summary": a.summary,
+                "tasks": sorted(a.tasks),
+                "parameters": [f.model_dump(mode="json") for f in fields(a.params)],
+            }
+            for a in known
+        ]
+        print_json(shown)
+        return
+    for a in known:
+        print(f"{a.name}\n    {a.summary}")
+        for f in fields(a.params):
+            print(f"    {f.name}={f.default}  {f.help}{_bounds(f)}")
+
+
+def _bounds(field: ParamField) -> str:
+    """The values that a parameter takes, in brackets."""
+    if field.choices:
+        return f" (one of {', '.join(field.choices)})"
+    return f" ({field.low:g} to {field.high:g})" if field.low is not None and field.high is not None else ""

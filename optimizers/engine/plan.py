@@ -8,7 +8,8 @@ from typing import Any
 
 from optimizers.declarations import InputShape, Property
 from optimizers.engine.versions import measuring_versions, work_versions
-from optimizers.params import fields
+from optimizers.findings import Analysis
+from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, digest_of
 
@@ -115,6 +116,20 @@ def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str
 def export_key(stage: str, form: str) -> str:
     """Key of a stage's model in another file format."""
     return digest_of({"format": _FORMAT, "export": form, "stage": stage, "versions": work_versions()})
+
+
+def analysis_key(analysis: Analysis, params: ParamSet, identity: dict[str, Any]) -> str:
+    """Key of an analysis' report on what its identity tells."""
+    return digest_of(
+        {
+            "format": _FORMAT,
+            "analysis": analysis.name,
+            "version": analysis.version,
+            "params": params.model_dump(mode="json"),
+            "identity": identity,
+            "versions": measuring_versions() | (work_versions() if analysis.tensorflow else {}),
+        }
+    )
 
 
 def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optimizers import uploads
 from optimizers.engine import origins, progress
+from optimizers.engine.analysing import AnalysisDesk
 from optimizers.engine.driver import Driver
 from optimizers.engine.executor import Executor, LocalExecutor
 from optimizers.engine.lanes import try_exclusive
@@ -67,6 +68,7 @@ class JobQueue:
         self._foreseen: dict[tuple[str, str, str], Future[Forecast]] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self.analyses = AnalysisDesk(self.driver, self._closing.is_set)
         atexit.register(self.close)
         if resume:
             self.store.sweep()
@@ -196,6 +198,7 @@ class JobQueue:
         self.driver.executor.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._looking.shutdown(wait=True, cancel_futures=True)
+        self.analyses.close()
         self.history.close()
 
     # driving ------------------------------------------------------------------------------------------------------

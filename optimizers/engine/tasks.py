@@ -87,7 +87,7 @@ def run_stage(
     @cache
     def data() -> TrainingData:
         told = ModelSummary.model_validate(summary)
-        found = _adapted(dataset, told)
+        found = adapted(dataset, told)
         nonlocal drawn
         drawn = found.summary.drawn
         if found.summary.task == "fidelity":
@@ -184,7 +184,7 @@ def _remembered(store: Store, key: str, compute: Callable[[], np.ndarray]) -> np
             np.savez_compressed(out / "array.npz", values=values)
             store.commit(out, key, "predictions", "array.npz", {})
         return values
-    return _array(store, kept, "values")
+    return array(store, kept, "values")
 
 
 def export_keras3(report: Reporter, *, source: str, key: str) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def evaluate(
     assert record is not None, "the file to evaluate is stored"
     file = store.path(record)
     model = ModelSummary.model_validate(summary)
-    data = _adapted(dataset, model)
+    data = adapted(dataset, model)
     reference = origins.resolve_dataset(dataset)
     kept = store.get(predictions)
     if kept is None:
@@ -232,19 +232,19 @@ def evaluate(
         if data.summary.task == "fidelity":
             first = store.get(of_baseline)
             assert first is not None or predictions == of_baseline, "the baseline is evaluated before its variants"
-            y = scores if first is None else _array(store, first, "scores")
+            y = scores if first is None else array(store, first, "scores")
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
     outputs = interpreter.output_shapes(file) if len(model.outputs) > 1 else ()
-    evidence = Evidence(file, data.summary.task, _array(store, kept, "scores"), _array(store, kept, "y"), outputs)
+    evidence = Evidence(file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs)
     return [
         *_measure(evidence, "file", record.digest, scope),
         *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
     ]
 
 
-def _array(store: Store, kept: Artifact, name: str) -> np.ndarray:
+def array(store: Store, kept: Artifact, name: str) -> np.ndarray:
     """One array of a file of arrays in the store."""
     import numpy as np
 
@@ -271,7 +271,7 @@ def time_latency(
     assert records[0] is not None, "the file to time is stored"
     assert records[1] is not None, "the baseline is stored"
     files = [store.path(record) for record in records if record is not None]
-    example = _adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
+    example = adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
     times, baseline_times = latency.time_interleaved(
         files[0], files[1], threads=threads, example=example, seconds=seconds
     )
@@ -319,7 +319,7 @@ def _measure(
     return found
 
 
-def _adapted(uri: str, model: ModelSummary) -> Dataset:
+def adapted(uri: str, model: ModelSummary) -> Dataset:
     """The data set in the form that the model wants. Raises `DataRefused` when there is no such form."""
     from optimizers.datasets import fit
 

@@ -6,7 +6,7 @@ Sizes are decimal (1 KB is 1,000 bytes). Minus signs are typographic, so that co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from optimizers.declarations import Metric
@@ -37,11 +37,16 @@ def scale(metric: Metric, values: Iterable[float | None]) -> Scale:
     """One scale that suits all values of a metric: the largest unit in which the largest value is at least 1."""
     if metric.percent:
         return Scale(100.0, "%")
-    steps = {"B": _BYTES, "ms": _TIMES}.get(metric.unit)
-    if steps is None:
+    steps = steps_of(metric.unit)
+    if not steps:
         return Scale(1.0, "" if metric.unit in ("fraction", "") else metric.unit)
     top = max((abs(v) for v in values if v is not None and not missing(v)), default=1.0)
     return next((step for step in steps if top * step.factor >= 1), steps[-1])
+
+
+def steps_of(unit: str) -> tuple[Scale, ...]:
+    """The units that bytes or milliseconds are shown in, largest first; none for other units."""
+    return {"B": _BYTES, "ms": _TIMES}.get(unit, ())
 
 
 def size(value: float) -> str:
@@ -151,3 +156,43 @@ def _three_digits(number: float) -> str:
     rounded = round(number, 2 - math.floor(math.log10(abs(number))))
     digits = 2 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:.{max(0, min(digits, 6))}f}"
+
+
+def cell(number: str | bool | float | None, unit: str = "") -> str:
+    """A fact or a table's cell in its unit, see `optimizers.findings.Unit`; a dash where there is nothing."""
+    if number is None or (not isinstance(number, str | bool) and missing(number)):
+        return "–"
+    if isinstance(number, bool):
+        return "yes" if number else "no"
+    if isinstance(number, str):
+        return number
+    written = _WRITTEN.get(unit)
+    if written is not None:
+        return written(number)
+    return f"{_whole_or_plain(number)} {unit}".rstrip()
+
+
+_WRITTEN: dict[str, Callable[[float], str]] = {
+    "B": size,
+    "ms": milliseconds,
+    "s": elapsed,
+    "x": lambda v: f"{v:.2f}x",
+    "fraction": percent,
+    "count": count,
+    "bits": lambda v: f"{v:.2f} bits",
+    "dB": lambda v: f"{v:.1f} dB",
+    "J": lambda v: _with_prefix(v, "J"),
+    "1/s": lambda v: f"{plain(v)} per s",
+}
+
+
+def _with_prefix(number: float, unit: str) -> str:
+    """A small quantity with the prefix that leaves one to three digits before the point."""
+    for factor, prefix in ((1.0, ""), (1e3, "m"), (1e6, "µ"), (1e9, "n"), (1e12, "p")):
+        if abs(number) * factor >= 1 or prefix == "p":
+            return f"{_three_digits(number * factor)} {prefix}{unit}"
+    raise AssertionError("the last prefix always fits")
+
+
+def _whole_or_plain(number: float) -> str:
+    return count(number) if isinstance(number, int) else plain(number)

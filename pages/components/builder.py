@@ -50,7 +50,7 @@ def _technique(technique: Technique, choices: forms.Choices) -> Step | None:
         if not on:
             return None
         try:
-            return Step.of(technique.name, **forms.given_params(technique, choices))
+            return Step.of(technique.name, **forms.given_params(technique.name, technique.params, choices))
         except ParetoscopeError as error:
             st.error(error.message)
             return None

@@ -34,8 +34,8 @@ def compared_runs(queue: JobQueue) -> list[Run]:
     return [found[run_id] for run_id in asked if run_id in found]
 
 
-def header(queue: JobQueue, runs: list[Run]) -> None:
-    """The title with what is compared, the choice of runs, and the link to share."""
+def header(queue: JobQueue, runs: list[Run], page: str = "compare") -> None:
+    """The title with what is compared, the choice of runs, and the link to share, which leads to that page."""
     pairs = list(dict.fromkeys(f"**{escaped(r.model.name)}** on **{escaped(r.dataset.name)}**" for r in runs))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(" and ".join(pairs[:3]), width="stretch")
@@ -43,7 +43,7 @@ def header(queue: JobQueue, runs: list[Run]) -> None:
             _chooser(queue, runs)
         with st.popover("Share", icon=":material/link:"):
             st.markdown("Whoever has this link sees this comparison.")
-            st.code(links.address("compare", [run.id for run in runs]), language=None, wrap_lines=True)
+            st.code(links.address(page, [run.id for run in runs]), language=None, wrap_lines=True)
     if len(pairs) > 1:
         st.caption("Several models or data sets are shown; each variant is compared with its own baseline.")
 

@@ -10,8 +10,7 @@ from typing import Any
 import streamlit as st
 
 from optimizers import selection
-from optimizers.declarations import Technique
-from optimizers.params import ParamField, Scalar, fields
+from optimizers.params import ParamField, ParamSet, Scalar, fields
 
 _MOST_SLIDER_STEPS = 60
 _MOST_BUTTONS = 3
@@ -26,14 +25,14 @@ class Choices:
     columns: tuple[str, ...] = ()
 
 
-def given_params(technique: Technique, choices: Choices) -> dict[str, Scalar]:
-    """Draws the controls of a technique and returns what differs from its defaults."""
-    declared = fields(technique.params)
-    values = {f.name: control(technique.name, f, choices) for f in declared if not f.advanced}
+def given_params(owner: str, params: type[ParamSet], choices: Choices) -> dict[str, Scalar]:
+    """Draws the controls of a technique or an analysis and returns what differs from the defaults."""
+    declared = fields(params)
+    values = {f.name: control(owner, f, choices) for f in declared if not f.advanced}
     advanced = [f for f in declared if f.advanced]
     if advanced:
-        with st.expander("More settings", key=f"more:{technique.name}"):
-            values |= {f.name: control(technique.name, f, choices) for f in advanced}
+        with st.expander("More settings", key=f"more:{owner}"):
+            values |= {f.name: control(owner, f, choices) for f in advanced}
     return {f.name: values[f.name] for f in declared if values[f.name] != f.default}
 
 

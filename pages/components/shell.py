@@ -19,6 +19,7 @@ def navigation() -> Any:
             st.Page("pages/optimize.py", title="Optimize", icon=":material/tune:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/pending_actions:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/scatter_plot:"),
+            st.Page("pages/inspect.py", title="Inspect", icon=":material/search_insights:"),
         ],
         position="top",
     )

@@ -1,0 +1,1 @@
+"""One file per analysis; each ends in the constant ``ANALYSIS``."""

@@ -1,0 +1,159 @@
+"""Analyses of one file: which file, which analysis, and what it found. What an analysis declares is all it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from optimizers import registry
+from optimizers.engine.analysing import Look, Question
+from optimizers.engine.queue import JobQueue
+from optimizers.figures import format as fmt
+from optimizers.figures.findings import chart
+from optimizers.figures.theme import CONFIG
+from optimizers.findings import Analysis, Fact, Report, Sentence, Table
+from optimizers.params import fields
+from optimizers.records import Run
+from pages.components import forms
+from pages.components.boundary import guarded
+from pages.components.comparison import CHOSEN, identities, names
+from pages.components.text import escaped
+
+_SECONDS = 1.0
+_FACTS_IN_A_ROW = 4
+_TONES = {"good": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]", "plain": "-"}
+
+
+def subject(frame: pd.DataFrame, runs: list[Run]) -> Question:
+    """Draws the choice of the file and of what it is compared with; the analysis is still open."""
+    ids = identities(frame)
+    called = dict(zip(ids, names(frame, full=True), strict=True))
+    left, right = st.columns(2)
+    chosen = left.selectbox("File", ids, key=CHOSEN, format_func=called.__getitem__)
+    row = frame.iloc[ids.index(chosen)]
+    same = frame[(frame["model"] == row["model"]) & (frame["dataset"] == row["dataset"])]
+    others = [i for i in identities(same) if i != chosen and not same.iloc[identities(same).index(i)]["is_baseline"]]
+    against = right.selectbox("Compared with", ["", *others], format_func=lambda i: called[i] if i else "Baseline")
+    by_id = {run.id: run for run in runs}
+    own = by_id.get(str(row["run_id"]))
+    if own is None:  # the baseline, known from any run that has it
+        own = next(r for r in runs if r.model.name == row["model"] and r.baseline_digest == row["artifact_digest"])
+    other = by_id.get(str(frame.iloc[ids.index(against)]["run_id"])) if against else None
+    return Question(own, "", {}, of_baseline=bool(row["is_baseline"]), against=other)
+
+
+def reports(queue: JobQueue, question: Question) -> None:
+    """Draws the choice of analyses and the report of the chosen one."""
+    known = registry.analyses()
+    titles = {name: declared.title for name, declared in known.items()}
+    chosen = st.pills(
+        "Look at", list(titles), default=next(iter(titles)), required=True, key="what", format_func=titles.__getitem__,
+        label_visibility="collapsed", bind="query-params",
+    )  # fmt: skip
+    declared = known[chosen or next(iter(titles))]
+    st.subheader(declared.title, anchor=False)
+    st.caption(declared.summary)
+    given = _settings(declared)
+    asked = replace(question, analysis=declared.name, given=given)
+    start = declared.quick or st.session_state.get("look_started") == (declared.name, asked.run.id, str(given))
+    sight = queue.analyses.look(asked, start=start)
+    if sight is None:
+        if not st.button("Find out", type="primary", icon=":material/play_arrow:", key=f"start:{declared.name}"):
+            st.caption("This takes more than a few seconds; it runs beside everything else, and its result is kept.")
+            return
+        st.session_state["look_started"] = (declared.name, asked.run.id, str(given))
+        sight = queue.analyses.look(asked)
+    if sight is not None and sight.pending:
+        st.fragment(_waiting, run_every=_SECONDS)(queue, asked)
+    elif sight is not None:
+        _found(queue, asked, sight)
+
+
+def _settings(declared: Analysis) -> dict[str, object]:
+    if not fields(declared.params):
+        return {}
+    with st.popover("Settings", icon=":material/tune:"):
+        return dict(forms.given_params(f"analysis {declared.name}", declared.params, forms.Choices()))
+
+
+@guarded
+def _waiting(queue: JobQueue, asked: Question) -> None:
+    sight = queue.analyses.look(asked, start=False)
+    if sight is None or not sight.pending:
+        st.rerun(scope="app")
+    progress = sight.progress if sight is not None else None
+    done = progress.step / progress.of if progress is not None and progress.of else 0.0
+    words = (progress.waiting or "Working") if progress is not None else "Starting"
+    left = f", about {fmt.elapsed(progress.seconds_left)} left" if progress and progress.seconds_left else ""
+    st.progress(min(1.0, done), f"{words}{left}")
+    if sight is not None and st.button("Cancel", icon=":material/close:"):
+        queue.analyses.cancel(sight.key)
+        st.session_state.pop("look_started", None)
+
+
+def _found(queue: JobQueue, asked: Question, sight: Look) -> None:
+    if sight.report is None:
+        st.info(sight.problem, icon=":material/info:")
+        if sight.key and st.button("Try again", icon=":material/refresh:"):
+            queue.analyses.again(sight.key)
+            st.rerun()
+        return
+    show(sight.report, asked.analysis)
+    for name, title in sight.report.files.items():
+        st.download_button(
+            title, queue.analyses.file(sight.key, name).read_bytes(), file_name=name, icon=":material/download:",
+            on_click="ignore", key=f"file:{name}",
+        )  # fmt: skip
+
+
+def show(report: Report, key: str) -> None:
+    """Draws a report: what it means first, then the numbers."""
+    for sentence in report.sentences:
+        st.markdown(said(sentence))
+    for start in range(0, len(report.facts), _FACTS_IN_A_ROW):
+        row = report.facts[start : start + _FACTS_IN_A_ROW]
+        for place, fact in zip(st.columns(_FACTS_IN_A_ROW), row, strict=False):
+            _fact(place, fact)
+    for table in report.tables:
+        _table(table, key)
+
+
+def said(sentence: Sentence) -> str:
+    """A sentence with its sign, and in grey what to do about it."""
+    sign = _TONES[sentence.tone]
+    advice = f" :gray[{escaped(sentence.advice)}]" if sentence.advice else ""
+    return f"{'' if sign == '-' else sign + ' '}{escaped(sentence.text)}{advice}"
+
+
+def _fact(place: object, fact: Fact) -> None:
+    bounds = ""
+    if fact.low is not None and fact.high is not None:
+        bounds = f"{fmt.cell(fact.low, fact.unit)} to {fmt.cell(fact.high, fact.unit)}"
+    place.metric(  # type: ignore[attr-defined]
+        fact.title, fmt.cell(fact.value, fact.unit), bounds or None, delta_color="off", delta_arrow="off", border=True,
+        help=fact.help or None,
+    )  # fmt: skip
+
+
+def _table(table: Table, key: str) -> None:
+    figure = chart(table)
+    if figure is not None:
+        st.plotly_chart(figure, config=CONFIG, key=f"chart:{key}:{table.name}", alt=f"{table.title}, also in the table")
+    else:
+        st.markdown(f"**{escaped(table.title)}**")
+    if not table.rows:
+        st.caption(table.note or "There is nothing to show.")
+        return
+    frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
+    frame = frame.rename(columns={column.name: column.title for column in table.columns})
+    styled = frame.style.format(
+        {c.title: lambda v, unit=c.unit: fmt.cell(None if pd.isna(v) else v, unit) for c in table.columns}
+    )
+    helps = {c.title: st.column_config.Column(help=c.help) for c in table.columns if c.help}
+    shown = {"hide_index": True, "column_config": helps, "placeholder": "–", "alt": table.title}
+    with st.expander("The numbers", expanded=figure is None, key=f"numbers:{key}:{table.name}"):
+        st.dataframe(styled, key=f"table:{key}:{table.name}", **shown)
+    if table.note:
+        st.caption(table.note)

@@ -1,0 +1,61 @@
+"""Charts of declared tables: what is drawn is what the rows say."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizers.figures.findings import chart
+from optimizers.figures.format import cell
+from optimizers.findings import Chart, Column, Table
+
+COLUMNS = (
+    Column(name="layer", title="Layer"),
+    Column(name="kind", title="Kind"),
+    Column(name="bytes", title="Bytes", unit="B", better="lower"),
+    Column(name="low", title="Low", unit="B"),
+    Column(name="high", title="High", unit="B"),
+)
+ROWS = (
+    {"layer": "a", "kind": "x", "bytes": 2000, "low": 1500, "high": 2600},
+    {"layer": "b", "kind": "x", "bytes": None, "low": None, "high": None},
+    {"layer": "a", "kind": "y", "bytes": 500, "low": 400, "high": 600},
+)
+
+
+def drawn(kind, rows=ROWS, **more):
+    told = Chart(kind=kind, x="layer", y=("bytes",), **more)
+    return chart(Table(name="t", title="Bytes by layer", columns=COLUMNS, rows=rows, chart=told))
+
+
+def test_bars_show_values_in_one_unit_with_intervals():
+    figure = drawn("bars", low="low", high="high")
+    assert figure.data[0].x[0] == 2.0
+    assert figure.layout.xaxis.title.text == "KB"
+    assert figure.data[0].error_x.array[0] == pytest.approx(0.6)
+    assert "Lower is better" in figure.layout.title.subtitle.text
+
+
+def test_lines_are_split_by_a_column():
+    figure = drawn("lines", by="kind")
+    assert [trace.name for trace in figure.data] == ["x", "y"]
+    assert list(figure.data[1].y) == [0.5]
+
+
+def test_a_matrix_has_a_cell_for_every_pair():
+    figure = drawn("matrix", by="kind")
+    assert figure.data[0].z.shape == (2, 2)
+    assert figure.data[0].z[1, 0] == 500
+
+
+def test_nothing_is_drawn_without_rows():
+    assert drawn("bars", rows=()) is None
+
+
+def test_cells_say_their_unit():
+    assert cell(None) == "–"
+    assert cell(float("nan"), "ms") == "–"
+    assert cell(0.000123, "J") == "123 µJ"
+    assert cell(3.2, "bits") == "3.20 bits"
+    assert cell(True) == "yes"
+    assert cell(12, "count") == "12"
+    assert cell(0.5, "fraction") == "50.0%"
