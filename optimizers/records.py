@@ -18,6 +18,8 @@ Kind = Literal["keras", "keras3", "keras_qat", "tflite"]
 """What a file holds: a model for either Keras, one that only Keras 3 can hold, one prepared for quantization, or what
 LiteRT runs."""
 RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Source = Literal["host", "browser", "import"]
+"""Who measured: this app's own process, a visitor's browser, or a benchmark whose log was imported."""
 Direction = Literal["lower", "higher"]
 
 SHARED = "shared"
@@ -166,7 +168,8 @@ class Artifact(Record):
 class Measurement(Record):
     """One number, measured on one file. What was not measured has no record.
 
-    ``low`` and ``high`` bound a 95% interval; ``n`` is how many examples or timed runs are behind the value.
+    ``low`` and ``high`` bound a 95% interval; ``n`` is how many examples or timed runs are behind the value. What comes
+    from a ``source`` other than the host is somebody's claim.
     """
 
     artifact_digest: str
@@ -181,6 +184,7 @@ class Measurement(Record):
     device: str = ""
     threads: int = 0
     scope: str = SHARED
+    source: Source = "host"
     measured_at: datetime = Field(default_factory=now)
     versions: dict[str, str] = Field(default_factory=dict)
 

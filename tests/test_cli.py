@@ -68,8 +68,9 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
         assert {"size_bytes", "compressed_bytes", "accuracy", "latency_ms", "latency_p90_ms"} <= set(
             result["measurements"]
         )
-        for m in result["measurements"].values():
-            assert set(m) == {"value", "unit", "low", "high", "n"}
+        for name, m in result["measurements"].items():
+            timed = {"device", "threads"} if registry.metric(name).device_bound else set()
+            assert set(m) == {"value", "unit", "low", "high", "n"} | timed
     assert "int8: " in done.stderr
     again = json.loads(cli(*words).stdout)
     assert {stage["origin"] for result in again for stage in result["stages"]} == {"store"}

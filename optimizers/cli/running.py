@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +16,11 @@ from optimizers.engine import origins
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
+from optimizers.history.devices import devices
 from optimizers.history.frames import measurements_of
 from optimizers.ledger import Stage, losses, stages_of
 from optimizers.recipe import parse, warnings
-from optimizers.records import Run, StageRecord
+from optimizers.records import Measurement, Run, StageRecord
 
 
 @app.command()
@@ -97,14 +98,28 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
         "state": run.state,
         "failure": run.failure.model_dump(mode="json", exclude={"detail"}) if run.failure else None,
         "artifact": str(queue.store.path(artifact)) if artifact else None,
-        "measurements": {
-            name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
-            for name, m in measured.items()
+        "measurements": _told(measured),
+        "devices": {
+            other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
+            for other in devices(queue.history, [run.id])[1:]
         },
         "stages": [_stage(queue, stage) for stage in run.stages],
         "forecast": run.forecast or None,
         "lost": [loss.sentence for loss in losses(_ledger(queue, run))],
     }
+
+
+def _told(measured: Mapping[str, Measurement]) -> dict[str, Any]:
+    """Measurements as JSON; those that hold for one device only name it."""
+    return {
+        name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
+        | ({"device": m.device, "threads": m.threads} if m.device else {})
+        for name, m in measured.items()
+    }
+
+
+def _timed(queue: JobQueue, run: Run, device: str) -> dict[str, Measurement]:
+    return {name: m for name, m in measurements_of(queue.history, run, device).items() if m.device}
 
 
 def _exported(queue: JobQueue, run: Run, folder: Path) -> str | None:
@@ -137,7 +152,7 @@ def _ledger(queue: JobQueue, run: Run) -> tuple[Stage, ...]:
 
 def _table(results: Iterable[dict[str, Any]]) -> None:
     for result in results:
-        print(f"{result['recipe']}: {result['state']}")
+        print(f"{result['recipe']}: {result['state']}, run {result['id']}")
         for name, m in result["measurements"].items():
             interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
             print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}")

@@ -9,7 +9,8 @@ import pandas as pd
 
 from optimizers import registry
 from optimizers.history.database import History
-from optimizers.records import SHARED, Measurement, Run
+from optimizers.history.devices import default, scopes_of
+from optimizers.records import Measurement, Run
 
 COMPARISON_COLUMNS = (
     "variant",  # short form of the recipe
@@ -24,6 +25,7 @@ COMPARISON_COLUMNS = (
     "scope",
     "device",
     "threads",
+    "source",  # who timed it: this app's host, a browser, or a benchmark that was imported
 )
 """First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
 ``metric_high``, ``metric_n`` and ``metric_change``."""
@@ -44,8 +46,10 @@ RUN_COLUMNS = (
 )
 
 
-def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
+def comparison(history: History, run_ids: Sequence[str], device: str = "") -> pd.DataFrame:
     """One row per deployable file of the finished runs and of their baselines, baselines first.
+
+    Times are those of one device, one of `optimizers.history.devices.devices`; the first of them unless named.
 
     ``<metric>_change`` compares with the row's own baseline: variant minus baseline for prediction metrics, the ratio
     minus one for sizes and for the median latency (-0.75 is four times smaller or faster). What was not measured is
@@ -54,7 +58,7 @@ def comparison(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     order = {run_id: place for place, run_id in enumerate(run_ids)}
     runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
     runs.sort(key=lambda r: order[r.id])
-    measured = _measured(history, runs)
+    measured = _measured(history, runs, device)
     rows, seen = [], set()
     for run in [*_baselines(runs), *runs]:
         identity = (run.model.digest, run.dataset.digest, run.recipe if run.id else "", run.seed, run.artifact_digest)
@@ -155,20 +159,21 @@ def _baselines(runs: Sequence[Run]) -> list[Run]:
     return list(found.values())
 
 
-def _measured(history: History, runs: Sequence[Run]) -> dict[tuple[str, str], dict[str, Measurement]]:
+def _measured(history: History, runs: Sequence[Run], device: str) -> dict[tuple[str, str], dict[str, Measurement]]:
     digests = {r.artifact_digest for r in runs} | {r.baseline_digest for r in runs}
-    scopes = {SHARED, *(r.scope for r in runs)}
+    every = history.measurements(sorted(digests), scopes=scopes_of(runs))
+    chosen = device or default(every)
     found: dict[tuple[str, str], dict[str, Measurement]] = {}
     known = registry.metrics()
-    for m in sorted(history.measurements(sorted(digests), scopes=sorted(scopes)), key=lambda m: m.measured_at):
-        if m.metric in known and known[m.metric].version == m.version:
+    for m in sorted(every, key=lambda m: m.measured_at):
+        if m.metric in known and known[m.metric].version == m.version and m.device in ("", chosen):
             found.setdefault((m.artifact_digest, m.dataset_digest), {})[m.metric] = m
     return found
 
 
-def measurements_of(history: History, run: Run) -> dict[str, Measurement]:
-    """What was measured on the run's file, by metric, in order of rank."""
-    measured = _measured(history, [run])
+def measurements_of(history: History, run: Run, device: str = "") -> dict[str, Measurement]:
+    """What was measured on the run's file, by metric, in order of rank; times of one device, as in `comparison`."""
+    measured = _measured(history, [run], device)
     own = measured.get((run.artifact_digest, ""), {}) | measured.get((run.artifact_digest, run.dataset.digest), {})
     return {name: own[name] for name in registry.metrics() if name in own}
 
@@ -192,6 +197,7 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
         "scope": run.scope,
         "device": timed.device if timed else "",
         "threads": timed.threads if timed else None,
+        "source": timed.source if timed else "",
     }
     for name, m in own.items():
         row |= {name: m.value, f"{name}_low": m.low, f"{name}_high": m.high, f"{name}_n": m.n}
