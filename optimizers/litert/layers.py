@@ -19,6 +19,7 @@ _ALIKE = 0.6
 kernels with a hundred values or more it exceeds 0.5 about once in a million."""
 _FEWEST = 16
 _LONG_ROW = 8
+_MULTIPLIES = ("conv", "depthwise", "matmul", "einsum", "tensordot")
 
 
 def layer_of(weight: StoredWeight, layers: Iterable[str]) -> str | None:
@@ -35,6 +36,19 @@ def layer_of(weight: StoredWeight, layers: Iterable[str]) -> str | None:
         if len(found) == 1:
             return found.pop()
     return None
+
+
+def named(names: Iterable[str], layers: Iterable[str]) -> tuple[str, ...]:
+    """All layers that the names of tensors speak of, those that multiply first, each once.
+
+    Args:
+        names: Of what an operator gives.
+        layers: Names of the layers that there are.
+    """
+    known = frozenset(layers)
+    paths = [path for name in names for path in name.split(";")]
+    paths.sort(key=lambda path: not any(word in path.rsplit("/", 1)[-1].lower() for word in _MULTIPLIES))
+    return tuple(dict.fromkeys(layer for path in paths for layer in _named(path, known)))
 
 
 def layers_of(weights: Sequence[StoredWeight], kernels: Mapping[str, Sequence[np.ndarray]]) -> dict[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+CASTS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
 def operators(file: Path | bytes) -> Counter[str]:
@@ -17,7 +17,7 @@ def operators(file: Path | bytes) -> Counter[str]:
 
 def float_operators(file: Path | bytes) -> Counter[str]:
     """How often each operator computes with floating point activations or weights; mere casts do not count."""
-    return Counter(name for name, floats in _each(file) if floats and name not in _CASTS)
+    return Counter(name for name, floats in _each(file) if floats and name not in CASTS)
 
 
 def tensor_types(file: Path | bytes) -> Counter[str]:
