@@ -259,7 +259,8 @@ class Evidence:
     ``y`` has shape (n,). For reconstruction ``y`` are the inputs and for fidelity the baseline's outputs, in the shape
     of ``scores``. Where a model has several outputs each has its columns in ``scores``, flattened, in the model's
     order, and ``outputs`` tells their shapes for one example. ``times_ms`` are single runs in milliseconds, in order,
-    of this file and of the baseline, taken in turn; both have shape (runs,).
+    of this file and of the baseline, taken in turn; both have shape (runs,). ``instances`` tells which process each run
+    was taken in, where several took part.
     """
 
     file: Path
@@ -269,6 +270,7 @@ class Evidence:
     outputs: tuple[tuple[int, ...], ...] = ()
     times_ms: np.ndarray | None = None
     baseline_times_ms: np.ndarray | None = None
+    instances: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from optimizers.engine import origins
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
+from optimizers.figures import format as fmt
 from optimizers.history.devices import devices
 from optimizers.history.frames import measurements_of
 from optimizers.ledger import Stage, losses, stages_of
+from optimizers.litert.ratio import verdict
 from optimizers.recipe import parse, warnings
 from optimizers.records import Measurement, Run, StageRecord
 
@@ -114,6 +116,7 @@ def _told(measured: Mapping[str, Measurement]) -> dict[str, Any]:
     return {
         name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
         | ({"device": m.device, "threads": m.threads} if m.device else {})
+        | ({"verdict": verdict(m.value, m.low, m.high)} if name == "speedup" else {})
         for name, m in measured.items()
     }
 
@@ -150,12 +153,19 @@ def _ledger(queue: JobQueue, run: Run) -> tuple[Stage, ...]:
     return stages_of([artifact.report for artifact in artifacts if artifact is not None])
 
 
+def _in_words(ratio: dict[str, Any]) -> str:
+    """What a speed-up means, and how well it is known."""
+    told = (ratio["value"], ratio["low"], ratio["high"])
+    return "; ".join(filter(None, (fmt.speed(*told), fmt.precision(*told))))
+
+
 def _table(results: Iterable[dict[str, Any]]) -> None:
     for result in results:
         print(f"{result['recipe']}: {result['state']}, run {result['id']}")
         for name, m in result["measurements"].items():
             interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
-            print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}")
+            words = f"  {_in_words(m)}" if name == "speedup" else ""
+            print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}{words}")
         for sentence in result["lost"]:
             print(f"    Lost: {sentence}")
         for name in ("artifact", "keras"):

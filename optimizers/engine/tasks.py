@@ -272,10 +272,13 @@ def time_latency(
     assert records[1] is not None, "the baseline is stored"
     files = [store.path(record) for record in records if record is not None]
     example = adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
-    times, baseline_times = latency.time_interleaved(
-        files[0], files[1], threads=threads, example=example, seconds=seconds
+    found = latency.time_interleaved(files[0], files[1], threads=threads, example=example, seconds=seconds)
+    evidence = Evidence(
+        files[0],
+        times_ms=found.times_ms,
+        baseline_times_ms=None if artifact == baseline else found.baseline_times_ms,
+        instances=found.instances,
     )
-    evidence = Evidence(files[0], times_ms=times, baseline_times_ms=None if artifact == baseline else baseline_times)
     return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from optimizers.declarations import Metric
+from optimizers.litert.ratio import PRECISION, verdict
 
 NOT_MEASURED = "not measured"
+INDISTINGUISHABLE = "indistinguishable from the baseline"
 _SAME = 0.005
 """Ratios closer to 1 than this are told as equal."""
 
@@ -126,14 +128,31 @@ def change(metric: Metric, difference: float | None, speedup: tuple[float, float
     if metric.needs == "predictions":
         return signed(difference, "" if metric.unit == "fraction" else metric.unit, 3)
     ratio = 1 + difference
-    if metric.needs == "timing" and speedup is not None and speedup[0] <= 1 <= speedup[1]:
-        return "no measurable difference"
+    if metric.needs == "timing" and speedup is not None and verdict(1 / ratio, *speedup) == "indistinguishable":
+        return INDISTINGUISHABLE
     less, more = _WORDS.get(metric.unit, ("less", "more"))
     if metric.direction == "higher":
         less, more = "less", "more"
     if abs(difference) < _SAME or ratio <= 0:
         return "same" if ratio > 0 else less
     return f"{_times(1 / ratio)} {less}" if ratio < 1 else f"{_times(ratio)} {more}"
+
+
+def speed(ratio: float, low: float | None, high: float | None) -> str:
+    """A speed-up in words, like ``2.50x faster``, ``1.10x slower`` or ``indistinguishable from the baseline``."""
+    found = verdict(ratio, low, high)
+    if found == "indistinguishable":
+        return INDISTINGUISHABLE
+    return f"{ratio if found == 'faster' else 1 / ratio:.2f}x {found}"
+
+
+def precision(ratio: float, low: float | None, high: float | None) -> str:
+    """How well a speed-up is known, and whether timing ended because it was known well enough."""
+    if low is None or high is None or missing(low) or missing(high):
+        return ""
+    width = (high - low) / ratio
+    known = f"speed-up known to ±{50 * width:.1f}%"
+    return known if width < PRECISION else f"{known} only: time was up before ±{50 * PRECISION:.1f}%"
 
 
 _WORDS = {"B": ("smaller", "larger"), "ms": ("faster", "slower")}

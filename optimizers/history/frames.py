@@ -10,6 +10,7 @@ import pandas as pd
 from optimizers import registry
 from optimizers.history.database import History
 from optimizers.history.devices import default, scopes_of
+from optimizers.litert.ratio import verdict
 from optimizers.records import Measurement, Run
 
 COMPARISON_COLUMNS = (
@@ -26,6 +27,7 @@ COMPARISON_COLUMNS = (
     "device",
     "threads",
     "source",  # who timed it: this app's host, a browser, or a benchmark that was imported
+    "speed",  # "faster", "slower" or "indistinguishable", each than (from) the baseline; empty where no ratio is known
 )
 """First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
 ``metric_high``, ``metric_n`` and ``metric_change``."""
@@ -183,7 +185,7 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
         return measured.get((digest, ""), {}) | measured.get((digest, run.dataset.digest), {})
 
     own, base = of(run.artifact_digest), of(run.baseline_digest)
-    timed = next((m for m in own.values() if m.device), None)
+    timed, ratio = next((m for m in own.values() if m.device), None), own.get(_PAIRED_RATIO)
     row: dict[str, object] = {
         "variant": run.recipe,
         "run_id": run.id,
@@ -198,6 +200,7 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
         "device": timed.device if timed else "",
         "threads": timed.threads if timed else None,
         "source": timed.source if timed else "",
+        "speed": verdict(ratio.value, ratio.low, ratio.high) if ratio else "",
     }
     for name, m in own.items():
         row |= {name: m.value, f"{name}_low": m.low, f"{name}_high": m.high, f"{name}_n": m.n}

@@ -1,20 +1,50 @@
-"""Times two LiteRT files in turn, so that whatever slows the machine down slows both."""
+"""Times two LiteRT files in turn, so that what slows the machine down slows both, until their ratio is known."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from time import perf_counter_ns
-from typing import Any
+from time import monotonic
+from typing import Protocol
 
 import numpy as np
 
-from optimizers.datasets.several import arrays_of
-from optimizers.litert.interpreter import inputs, load, quantized
+from optimizers.litert.ratio import FEWEST, PRECISION, Ratio, paired_ratio
+from optimizers.litert.rounds import Rounds
 
-_WARM_UP_NS = 100_000_000
-_WARM_UP_RUNS = 5
-_SHORTEST_RUN_NS = 50_000
+FIRST_LOOK = 10
+"""Processes before the interval is looked at for the first time."""
+_GROWTH = 1.5
+_ROUND_SECONDS = 0.15
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Runs of a file and of its baseline.
+
+    Attributes:
+        times_ms, baseline_times_ms: Milliseconds per run in order of measurement, float64, shape (runs,).
+        instances: The process that each run was taken in, int64, shape (runs,).
+        ratio: How many times faster than the baseline.
+    """
+
+    times_ms: np.ndarray
+    baseline_times_ms: np.ndarray
+    instances: np.ndarray
+    ratio: Ratio
+
+    @property
+    def precise(self) -> bool:
+        """Whether the interval of the ratio became narrow enough before time was up."""
+        return self.ratio.width < PRECISION
+
+
+class Take(Protocol):
+    """Gives the times of a file and of its baseline from one more process."""
+
+    def __call__(self, *, seconds: float, backwards: bool) -> list[np.ndarray]: ...
 
 
 def time_interleaved(
@@ -22,76 +52,59 @@ def time_interleaved(
     baseline: Path,
     *,
     threads: int = 1,
+    batch: int = 1,
     example: np.ndarray | None = None,
-    seconds: float = 2.0,
-    min_runs: int = 50,
-    max_runs: int = 2000,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Milliseconds per invocation of a file and of its baseline, taken A B A B … in this process.
+    seconds: float = 10.0,
+) -> Timing:
+    """Times a file and its baseline in turn in one fresh process after the other.
 
-    A *run* is one ``invoke()`` of one example, inputs already set. Where that takes less than 50 µs, a run is the mean
-    of as many invocations in a row as fill 50 µs, so that the clock's own cost stays below a percent; medians then
-    describe such means, and the tail (p90) is smoother than that of single invocations. Each file has its own number.
+    A *run* is one ``invoke()``, inputs already set. Where that takes less than 50 µs, a run is the mean of as many
+    invocations in a row as fill 50 µs, so that the clock's own cost stays below a percent; medians then describe such
+    means, and the tail is smoother than that of single invocations. Each file has its own number.
 
     Args:
         file, baseline: ``.tflite`` files; the same file twice is allowed and shows the noise.
         threads: CPU threads of both interpreters.
+        batch: Examples in one run.
         example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
             where there is none.
-        seconds: Time after which no further pair starts, warm-up not counted.
-        min_runs, max_runs: Pairs taken at least (even if that takes longer) and at most.
-
-    Returns:
-        Two float64 arrays of equal length, shape (runs,), in order of measurement.
+        seconds: Time after which no further process starts; at least four are used even if that takes longer.
 
     Raises:
-        NotApplicable: LiteRT cannot run one of the files.
+        NotApplicable: LiteRT cannot run one of the files, or not with that batch.
     """
-    first, second = _prepared(file, threads, example), _prepared(baseline, threads, example)
-    repeat_first, repeat_second = _warmed_up(first), _warmed_up(second)
-    times: list[float] = []
-    baseline_times: list[float] = []
-    deadline = perf_counter_ns() + int(seconds * 1e9)
-    while len(times) < max_runs and (len(times) < min_runs or perf_counter_ns() < deadline):
-        times.append(_run_ms(first, repeat_first))
-        baseline_times.append(_run_ms(second, repeat_second))
-    return np.asarray(times), np.asarray(baseline_times)
+    with Rounds([file, baseline], example) as rounds:
+
+        def take(*, seconds: float, backwards: bool) -> list[np.ndarray]:
+            return rounds.round(threads=threads, batch=batch, seconds=seconds, backwards=backwards)
+
+        return until_precise(take, seconds)
 
 
-def _prepared(file: Path, threads: int, example: np.ndarray | None) -> Any:
-    interpreter = load(file, threads)
-    rng = np.random.default_rng(0)
-    details = inputs(interpreter)
-    given = [None] * len(details) if example is None else arrays_of(example)
-    for detail, real in zip(details, given, strict=True):
-        value = _in_range(rng, detail) if real is None else quantized(real, detail)
-        interpreter.set_tensor(detail["index"], value)
-    return interpreter
+def until_precise(take: Take, seconds: float, clock: Callable[[], float] = monotonic) -> Timing:
+    """Takes more until the ratio is known to within 3%, or time is up.
+
+    The interval is looked at after 10 processes and then whenever there are half as many again, not after each: who
+    looks all the time stops when chance has made it narrow. The first file comes first in every other process.
+    """
+    length = min(_ROUND_SECONDS, seconds / FIRST_LOOK)
+    deadline = clock() + seconds
+    own: list[np.ndarray] = []
+    other: list[np.ndarray] = []
+    next_look = FIRST_LOOK
+    while len(own) < FEWEST or clock() < deadline:
+        times, baseline_times = take(seconds=length, backwards=len(own) % 2 == 1)
+        own.append(times)
+        other.append(baseline_times)
+        if len(own) >= next_look:
+            found = _timing(own, other)
+            if found.precise:
+                return found
+            next_look = ceil(next_look * _GROWTH)
+    return _timing(own, other)
 
 
-def _in_range(rng: np.random.Generator, detail: dict[str, Any]) -> np.ndarray:
-    """Random values that an input may hold; unquantized integers are taken as indices, so only 0 and 1 are safe."""
-    dtype, shape = np.dtype(detail["dtype"]), tuple(detail["shape"])
-    if not np.issubdtype(dtype, np.integer):
-        return rng.standard_normal(shape).astype(dtype)
-    if detail["quantization"][0] == 0 and dtype.itemsize > 1:
-        return rng.integers(0, 2, shape).astype(dtype)
-    bounds = np.iinfo(dtype)
-    return rng.integers(bounds.min, bounds.max, shape, dtype=dtype, endpoint=True)
-
-
-def _warmed_up(interpreter: Any) -> int:
-    """Number of invocations that make one run, found while the caches warm up."""
-    spent: list[int] = []
-    while len(spent) < _WARM_UP_RUNS or sum(spent) < _WARM_UP_NS:
-        started = perf_counter_ns()
-        interpreter.invoke()
-        spent.append(perf_counter_ns() - started)
-    return max(1, ceil(_SHORTEST_RUN_NS / max(1.0, float(np.median(spent)))))
-
-
-def _run_ms(interpreter: Any, repeat: int) -> float:
-    started = perf_counter_ns()
-    for _ in range(repeat):
-        interpreter.invoke()
-    return (perf_counter_ns() - started) / repeat / 1e6
+def _timing(own: list[np.ndarray], other: list[np.ndarray]) -> Timing:
+    times, baseline_times = np.concatenate(own), np.concatenate(other)
+    instances = np.repeat(np.arange(len(own)), [len(runs) for runs in own])
+    return Timing(times, baseline_times, instances, paired_ratio(times, baseline_times, instances))

@@ -12,6 +12,8 @@ from optimizers.declarations import Value
 Z95 = 1.959963984540054
 RESAMPLES = 2000
 _CHUNK = 2_000_000
+_CLUSTER_RESAMPLES = 400
+_FEWEST_CLUSTERS = 4
 _SEED = 20240229
 
 
@@ -74,6 +76,35 @@ def mean_error(errors: np.ndarray) -> Value:
     """Mean of one error per example, shape (n,), with its bootstrap interval."""
     low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
     return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
+
+
+def quantile(values: np.ndarray, q: float, clusters: np.ndarray | None = None) -> Value:
+    """A quantile of timed runs with its interval.
+
+    Runs of one process resemble each other, so where there are several processes whole processes are drawn again. With
+    fewer than four nothing is known about how much they differ, and there is no interval.
+
+    Args:
+        values: Shape (n,).
+        q: Which quantile, 0.5 for the median.
+        clusters: The process of each value, shape (n,); None if all are of one process.
+
+    Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 3.8.
+    """
+    point, n = float(np.quantile(values, q)), len(values)
+    if clusters is None:
+        low, high = quantile_interval(values, q)
+        return Value(value=point, n=n, low=low, high=high)
+    groups = [values[clusters == name] for name in np.unique(clusters)]
+    if len(groups) < _FEWEST_CLUSTERS:
+        return Value(value=point, n=n)
+    rng = np.random.default_rng(_SEED)
+    drawn = [
+        np.quantile(np.concatenate([groups[i] for i in picks]), q)
+        for picks in rng.integers(0, len(groups), (_CLUSTER_RESAMPLES, len(groups)))
+    ]
+    bounds = np.percentile(drawn, (2.5, 97.5))
+    return Value(value=point, n=n, low=min(point, float(bounds[0])), high=max(point, float(bounds[1])))
 
 
 def quantile_interval(values: np.ndarray, q: float) -> tuple[float | None, float | None]:

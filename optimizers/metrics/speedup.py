@@ -6,14 +6,16 @@ import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
+from optimizers.litert.ratio import FEWEST, paired_ratio
 from optimizers.metrics._evidence import times
 from optimizers.metrics._intervals import block_bootstrap
 
 
 def measure(evidence: Evidence) -> Value:
-    """Median of the baseline's runs over the median of this file's runs, with a block bootstrap over the pairs.
+    """How many times as long the baseline takes, from runs taken in turn; ``n`` is the number of pairs.
 
-    An interval that contains 1 means: no difference could be shown. ``n`` is the number of pairs.
+    Where the runs are of several processes the ratio is the one of `optimizers.litert.ratio.paired_ratio`, otherwise
+    that of the medians with a block bootstrap over the pairs. An interval that contains 1 means: indistinguishable.
 
     Raises:
         NotApplicable: There are no runs of a baseline. For the baseline itself the value is 1 by definition, so it is
@@ -27,6 +29,9 @@ def measure(evidence: Evidence) -> Value:
         raise NotApplicable(
             f"Runs must come in pairs, got {len(variant)} of the file and {len(baseline)} of the baseline."
         )
+    if evidence.instances is not None and len(np.unique(evidence.instances)) >= FEWEST:
+        ratio = paired_ratio(variant, baseline, evidence.instances)
+        return Value(value=ratio.value, n=len(variant), low=ratio.low, high=ratio.high)
     low, high = block_bootstrap(
         len(variant),
         lambda picks: np.asarray(np.median(baseline[picks], axis=1) / np.median(variant[picks], axis=1)),
@@ -36,7 +41,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="speedup",
-    version="1",
+    version="2",
     title="Speed-up",
     unit="x",
     direction="higher",

@@ -75,7 +75,7 @@ def _lower(name: str | None) -> str:
 
 
 def _colour(direction: str, change: float | None, words: str) -> Any:
-    if change is None or fmt.missing(change) or change == 0 or words.startswith(("no ", "same", "±")):
+    if change is None or fmt.missing(change) or change == 0 or words.startswith(("same", "±", fmt.INDISTINGUISHABLE)):
         return "off"
     return "green" if (change < 0) == (direction == "lower") else "red"
 

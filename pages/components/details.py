@@ -91,6 +91,9 @@ def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
         ]
         if counts:
             parts.append(f"{fmt.count(counts[0])} {what}")
+    ratio = row.get("speedup")
+    if ratio is not None and not pd.isna(ratio):
+        parts.append(fmt.precision(ratio, row["speedup_low"], row["speedup_high"]))
     if row["device"]:
         threads = int(row["threads"] or 1)
         parts.append(f"{row['device']}, {threads} thread{'s' if threads > 1 else ''}")

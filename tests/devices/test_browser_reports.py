@@ -35,6 +35,7 @@ def test_times_become_measurements_by_the_usual_metrics(history, run):
     baseline, variant = frame.iloc[0], frame.iloc[1]
     assert variant["speedup"] == pytest.approx(3.0, rel=0.02)
     assert variant["speedup_low"] < 3.0 < variant["speedup_high"]
+    assert variant["speed"] == "faster"
     assert variant["latency_ms_change"] == pytest.approx(1 / variant["speedup"] - 1)
     assert (baseline["latency_ms"], variant["latency_ms_n"]) == (pytest.approx(6.0, rel=0.02), 200)
     assert set(frame["source"]) == {"browser"}
@@ -48,7 +49,7 @@ def test_means_of_several_predictions_tell_no_tail(history, run):
 
 
 def test_this_machine_is_shown_unless_another_device_is_chosen(history, run):
-    own = Measurement(artifact_digest="b" * 64, metric="latency_ms", version="1", value=0.5, unit="ms", n=100,
+    own = Measurement(artifact_digest="b" * 64, metric="latency_ms", version="2", value=0.5, unit="ms", n=100,
                       device=this_machine(), threads=1)  # fmt: skip
     history.record([own])
     browser.store(report(), "Anna's phone", [run], history)

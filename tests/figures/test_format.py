@@ -52,7 +52,7 @@ def test_values_carry_their_unit_and_absence_is_told():
         ("size_bytes", 0.001, None, "same"),
         ("latency_ms", -0.5, (1.9, 2.1), "2.0x faster"),
         ("latency_ms", 11.0, (0.08, 0.09), "12.0x slower"),
-        ("latency_ms", -0.02, (0.99, 1.05), "no measurable difference"),
+        ("latency_ms", -0.02, (0.99, 1.05), "indistinguishable from the baseline"),
         ("accuracy", -0.003, None, "−0.3 points"),
         ("accuracy", 0.0001, None, "±0.0 points"),
         ("mae", 0.25, None, "+0.250 target units"),
@@ -75,3 +75,23 @@ def test_an_axis_uses_the_largest_unit_that_its_largest_value_fills():
 def test_an_exact_value_has_no_interval():
     assert fmt.interval(metric("size_bytes"), NAN, NAN) == ""
     assert fmt.interval(metric("accuracy"), 0.95, 0.97) == "95.0% to 97.0%"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "text"),
+    [
+        (2.5, 2.4, 2.6, "2.50x faster"),
+        (0.8, 0.79, 0.81, "1.25x slower"),
+        (1.02, 0.99, 1.05, "indistinguishable from the baseline"),
+        (1.02, 1.0, 1.05, "indistinguishable from the baseline"),
+        (1.02, None, None, "1.02x faster"),
+    ],
+)
+def test_speed_in_words(ratio, low, high, text):
+    assert fmt.speed(ratio, low, high) == text
+
+
+def test_how_well_a_speed_up_is_known():
+    assert fmt.precision(2.0, 1.98, 2.02) == "speed-up known to ±1.0%"
+    assert fmt.precision(2.0, 1.9, 2.1) == "speed-up known to ±5.0% only: time was up before ±1.5%"
+    assert fmt.precision(2.0, None, None) == fmt.precision(2.0, NAN, NAN) == ""

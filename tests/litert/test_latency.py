@@ -1,28 +1,132 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from optimizers.litert import latency
+from optimizers.errors import NotApplicable
+from optimizers.litert import latency, rounds
+from optimizers.litert.ratio import PRECISION, paired_ratio, trimmed_interval
 
 
-def test_pairs_are_counted_and_positive(files: dict[str, Path]) -> None:
-    ours, baseline = latency.time_interleaved(files["int8"], files["float"], seconds=0, min_runs=7, max_runs=100)
-    assert ours.shape == baseline.shape == (7,)
-    assert (ours > 0).all()
-    assert (baseline > 0).all()
+class Machine:
+    """A simulated machine: each process is off by a factor, and time passes by itself."""
+
+    def __init__(self, seed: int, ratio: float, spread: float, *, disturbed: float = 0.0, drift: float = 0.0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.ratio, self.spread, self.disturbed, self.drift = ratio, spread, disturbed, drift
+        self.now, self.last, self.turns = 0.0, self.rng.normal(0, spread), list[bool]()
+
+    def clock(self) -> float:
+        return self.now
+
+    def take(self, *, seconds: float, backwards: bool) -> list[np.ndarray]:
+        self.now += 0.25
+        self.turns.append(backwards)
+        fresh = self.rng.normal(0, self.spread * np.sqrt(1 - self.drift**2))
+        self.last = self.drift * self.last + fresh
+        off = self.last + (self.rng.random() < self.disturbed) * self.rng.normal(0, 8 * self.spread)
+        speed = self.rng.uniform(1, 2)  # of the whole machine, which both feel
+        one, other = speed * self.rng.gamma(400, 1 / 400, (2, 40))
+        return [one, other * self.ratio * np.exp(off)]
 
 
-def test_there_is_an_upper_bound_and_a_file_may_race_itself(files: dict[str, Path]) -> None:
-    one, other = latency.time_interleaved(files["float"], files["float"], seconds=60, min_runs=3, max_runs=9)
-    assert len(one) == len(other) == 9
+def times_covered(measurements: int, spread: float, **more: float) -> tuple[float, float]:
+    """Shares of measurements whose interval holds the truth, and which became precise in ten seconds."""
+    found = []
+    for seed in range(measurements):
+        machine = Machine(seed, 1.3, spread, **more)
+        timing = latency.until_precise(machine.take, 10.0, machine.clock)
+        found.append((timing.ratio.low <= 1.3 <= timing.ratio.high, timing.precise))
+    covered, precise = np.mean(found, axis=0)
+    return float(covered), float(precise)
+
+
+@pytest.mark.parametrize("spread", [0.003, 0.02])
+def test_stopping_early_leaves_the_interval_honest(spread: float) -> None:
+    covered, precise = times_covered(250, spread)
+    assert covered >= 0.94
+    assert precise >= 0.9
+
+
+def test_disturbed_processes_and_a_drifting_machine_leave_the_interval_honest() -> None:
+    assert times_covered(250, 0.01, disturbed=0.1)[0] >= 0.93
+    assert times_covered(250, 0.01, drift=0.3)[0] >= 0.92
+
+
+def test_timing_ends_when_the_ratio_is_known_and_not_before_ten_processes() -> None:
+    quiet = Machine(0, 2.0, 0.001)
+    found = latency.until_precise(quiet.take, 600.0, quiet.clock)
+    assert found.precise
+    assert found.ratio.width < PRECISION
+    assert len(quiet.turns) == latency.FIRST_LOOK
+    assert quiet.turns[:4] == [False, True, False, True]
+    assert found.times_ms.shape == found.baseline_times_ms.shape == found.instances.shape
+    assert found.instances.max() == latency.FIRST_LOOK - 1
+
+
+def test_timing_ends_when_time_is_up_and_says_that_it_is_not_precise() -> None:
+    loud = Machine(0, 2.0, 0.5)
+    found = latency.until_precise(loud.take, 5.0, loud.clock)
+    assert not found.precise
+    assert loud.now == pytest.approx(5.0)
+    hasty = Machine(0, 2.0, 0.5)
+    assert latency.until_precise(hasty.take, 0.05, hasty.clock).ratio.n == 4
+
+
+def test_an_interval_is_the_one_of_a_trimmed_mean() -> None:
+    from scipy.stats import mstats
+
+    values = np.random.default_rng(1).standard_normal(40)
+    values = (
+        values[np.argsort(np.abs(values))][::-1] * np.tile([1, -1], 20) + 3
+    )  # neighbours do not resemble each other
+    centre, half = trimmed_interval(values)
+    low, high = mstats.trimmed_mean_ci(values, (0.2, 0.2), alpha=0.02)
+    apart = values - values.mean()
+    assert centre == pytest.approx((low + high) / 2)
+    if apart[1:] @ apart[:-1] < 0:
+        assert half == pytest.approx((high - low) / 2, rel=0.02)
+
+
+def test_one_disturbed_process_of_ten_does_not_count() -> None:
+    instances = np.repeat(np.arange(10), 20)
+    times = np.ones(200)
+    baseline = np.where(instances == 3, 40.0, 2.0)
+    found = paired_ratio(times, baseline, instances)
+    assert found.value == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="needs 4 processes, got 3"):
+        paired_ratio(times[:60], baseline[:60], instances[:60])
+
+
+def test_real_files_are_timed_in_processes_of_their_own(files: dict[str, Path]) -> None:
+    found = latency.time_interleaved(files["int8"], files["float"], seconds=0.05)
+    assert set(found.instances) >= set(range(4))
+    assert (found.times_ms > 0).all()
+    assert (found.baseline_times_ms > 0).all()
+    assert len(found.times_ms) == len(found.baseline_times_ms) == len(found.instances)
 
 
 def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
-    ours, _ = latency.time_interleaved(files["fused_lstm"], files["loop_gru"], seconds=0, min_runs=2)
-    assert len(ours) == 2
+    assert latency.time_interleaved(files["fused_lstm"], files["loop_gru"], seconds=0.05).ratio.value > 0
+
+
+def test_a_batch_takes_longer_than_one_example(files: dict[str, Path]) -> None:
+    with rounds.Rounds([files["float"]]) as several:
+        alone = several.round(threads=1, batch=1, seconds=0.02, backwards=False)[0]
+        many = several.round(threads=1, batch=64, seconds=0.02, backwards=True)[0]
+    assert np.median(many) > 2 * np.median(alone)
+
+
+def test_a_file_that_does_not_run_is_refused_and_the_next_round_goes_on(files: dict[str, Path], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(struct.pack("<I4s", 8, b"TFL3") + bytes(64))
+    with rounds.Rounds([broken]) as several:
+        for _ in range(2):
+            with pytest.raises(NotApplicable, match="LiteRT"):
+                several.round(threads=1, batch=1, seconds=0.01, backwards=False)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +140,9 @@ def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
 )
 def test_inputs_are_in_range_and_repeat(dtype: type, quantization: tuple[float, int], low: int, high: int) -> None:
     detail = {"dtype": dtype, "quantization": quantization, "shape": np.array([1, 1000])}
-    drawn = latency._in_range(np.random.default_rng(0), detail)
+    drawn = rounds.in_range(np.random.default_rng(0), detail)
     assert drawn.dtype == dtype
     assert drawn.shape == (1, 1000)
     assert low <= drawn.min()
     assert drawn.max() <= high
-    np.testing.assert_array_equal(drawn, latency._in_range(np.random.default_rng(0), detail))
+    np.testing.assert_array_equal(drawn, rounds.in_range(np.random.default_rng(0), detail))

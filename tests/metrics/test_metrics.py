@@ -193,6 +193,40 @@ def test_speedup_is_the_ratio_of_medians_and_its_interval_sees_noise() -> None:
     assert same.low < 1 < same.high
 
 
+def test_bounds_of_a_median_see_how_processes_differ() -> None:
+    instances = np.repeat(np.arange(8), 100)
+    runs = np.array([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7])[instances] + RNG.normal(0, 0.001, 800)
+    alone, apart = measure("latency_ms", times_ms=runs), measure("latency_ms", times_ms=runs, instances=instances)
+    assert alone.value == apart.value == np.median(runs)
+    assert apart.low is not None
+    assert apart.high is not None
+    assert apart.low < 1.25
+    assert apart.high > 1.45
+    assert measure("latency_ms", times_ms=runs[:300], instances=instances[:300]).low is None
+
+
+def test_the_last_percent_needs_many_runs() -> None:
+    with pytest.raises(NotApplicable, match="500 timed runs, and there are 499"):
+        measure("latency_p99_ms", times_ms=np.ones(499))
+    runs = RNG.permutation(np.arange(1.0, 1001.0))
+    found = measure("latency_p99_ms", times_ms=runs)
+    assert found.value == np.quantile(runs, 0.99)
+    assert found.low is not None
+    assert found.high is not None
+    assert 980 < found.low < found.value < found.high <= 1000
+
+
+def test_speedup_of_several_processes_is_a_ratio_of_ratios() -> None:
+    instances = np.repeat(np.arange(12), 50)
+    drift = RNG.uniform(1, 3, 12)[instances]
+    found = measure("speedup", times_ms=drift, baseline_times_ms=2 * drift, instances=instances)
+    assert found.value == pytest.approx(2)
+    assert found.n == 600
+    assert found.low is not None
+    assert found.high is not None
+    assert 1.98 < found.low < 2 < found.high < 2.02
+
+
 def test_speedup_of_the_baseline_itself_is_not_measured() -> None:
     with pytest.raises(NotApplicable, match="baseline itself"):
         measure("speedup", times_ms=np.ones(5))

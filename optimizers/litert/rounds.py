@@ -1,0 +1,188 @@
+"""Times LiteRT files in turn, each time in a fresh process.
+
+Run as ``python -m optimizers.litert.rounds``: it loads LiteRT but no file, and answers each line of JSON on standard
+input with one on standard output, from a copy of itself that ends afterwards. Loading files again and again in one
+process leaves its memory scattered, and a small int8 file then takes up to 20% longer than in a new process; a device
+that starts a program sees the latter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from optimizers.datasets.several import arrays_of
+from optimizers.errors import NotApplicable, from_dict
+from optimizers.litert.interpreter import inputs, load, quantized
+
+_WARM_UP_NS = 20_000_000
+_WARM_UP_RUNS = 5
+_SHORTEST_RUN_NS = 50_000
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Rounds:
+    """Gives one round after the other; each takes place in a process of its own.
+
+    Args:
+        files: ``.tflite`` files.
+        example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
+            where there is none.
+    """
+
+    def __init__(self, files: Sequence[Path], example: np.ndarray | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="paretoscope-rounds-")
+        self._files = [str(Path(file).resolve()) for file in files]
+        self._example = ""
+        if example is not None:
+            self._example = str(Path(self._folder.name) / "example.npy")
+            np.save(self._example, example, allow_pickle=False)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "optimizers.litert.rounds"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+        )
+
+    def __enter__(self) -> Rounds:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._server.communicate()
+        self._folder.cleanup()
+
+    def round(self, *, threads: int, batch: int, seconds: float, backwards: bool) -> list[np.ndarray]:
+        """Milliseconds per run of each file, all of the same length, taken in turn forwards and backwards (A B B A …).
+
+        Args:
+            threads: CPU threads of the interpreters.
+            batch: Examples in one run.
+            seconds: Time after which no further turn starts, warm-up not counted; there are always two.
+            backwards: Load and time the files in the opposite order.
+
+        Raises:
+            NotApplicable: LiteRT cannot run one of the files, or not with that batch.
+        """
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        asked = {"files": self._files, "example": self._example, "threads": threads, "batch": batch}
+        self._server.stdin.write(json.dumps(asked | {"seconds": seconds, "backwards": backwards}) + "\n")
+        self._server.stdin.flush()
+        told = json.loads(self._server.stdout.readline() or '{"died": 0}')
+        if "died" in told:
+            raise NotApplicable("LiteRT crashed while it was running this file.", detail=f"signal {told['died']}")
+        if "error" in told:
+            raise from_dict(told["error"])
+        return [np.asarray(times, np.float64) for times in told["times"]]
+
+
+def prepared(file: Path, threads: int, example: np.ndarray | None, batch: int = 1) -> Any:
+    """An interpreter whose inputs are set.
+
+    Raises:
+        NotApplicable: The file does not run, or not with that batch.
+    """
+    interpreter = load(file, threads)
+    if batch > 1:
+        try:
+            for detail in inputs(interpreter):
+                interpreter.resize_tensor_input(detail["index"], [batch, *map(int, detail["shape"][1:])], strict=False)
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise NotApplicable(f"This file cannot take {batch} examples at once.", detail=str(error)) from error
+    rng = np.random.default_rng(0)
+    details = inputs(interpreter)
+    given = [None] * len(details) if example is None else arrays_of(example)
+    for detail, real in zip(details, given, strict=True):
+        value = in_range(rng, detail) if real is None else np.repeat(quantized(real, detail), batch, axis=0)
+        interpreter.set_tensor(detail["index"], value)
+    return interpreter
+
+
+def in_range(rng: np.random.Generator, detail: dict[str, Any]) -> np.ndarray:
+    """Random values that an input may hold; unquantized integers are taken as indices, so only 0 and 1 are safe."""
+    dtype, shape = np.dtype(detail["dtype"]), tuple(detail["shape"])
+    if not np.issubdtype(dtype, np.integer):
+        return rng.standard_normal(shape).astype(dtype)
+    if detail["quantization"][0] == 0 and dtype.itemsize > 1:
+        return rng.integers(0, 2, shape).astype(dtype)
+    bounds = np.iinfo(dtype)
+    return rng.integers(bounds.min, bounds.max, shape, dtype=dtype, endpoint=True)
+
+
+def _warmed_up(interpreter: Any) -> int:
+    """Number of invocations that make one run, found while the caches warm up."""
+    spent: list[int] = []
+    while sum(spent) < _WARM_UP_NS or (len(spent) < _WARM_UP_RUNS and sum(spent) < 10 * _WARM_UP_NS):
+        started = perf_counter_ns()
+        interpreter.invoke()
+        spent.append(perf_counter_ns() - started)
+    return max(1, ceil(_SHORTEST_RUN_NS / max(1.0, float(np.median(spent)))))
+
+
+def _run_ms(interpreter: Any, repeat: int) -> float:
+    started = perf_counter_ns()
+    for _ in range(repeat):
+        interpreter.invoke()
+    return (perf_counter_ns() - started) / repeat / 1e6
+
+
+def _taken(asked: dict[str, Any]) -> list[list[float]]:
+    """Times of each file, in this process."""
+    example = np.load(asked["example"], allow_pickle=False) if asked["example"] else None
+    order = list(range(len(asked["files"])))
+    if asked["backwards"]:
+        order.reverse()
+    ready = {i: prepared(Path(asked["files"][i]), asked["threads"], example, asked["batch"]) for i in order}
+    repeats = {i: _warmed_up(ready[i]) for i in order}
+    times: list[list[float]] = [[] for _ in order]
+    deadline = perf_counter_ns() + int(asked["seconds"] * 1e9)
+    while len(times[0]) < 2 or perf_counter_ns() < deadline:
+        for i in order:
+            times[i].append(_run_ms(ready[i], repeats[i]))
+        order.reverse()
+    return times
+
+
+def _answer(line: str) -> str:
+    try:
+        return json.dumps({"times": _taken(json.loads(line))})
+    except NotApplicable as error:
+        return json.dumps({"error": error.to_dict()})
+
+
+def main() -> None:
+    """Answers until standard input ends. Nothing is ever loaded here, only in the copies."""
+    import ai_edge_litert.interpreter  # noqa: F401  (once, for all copies)
+
+    for line in sys.stdin:
+        reading, writing = os.pipe()
+        copy = os.fork()
+        if copy == 0:
+            os.close(reading)
+            with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+                pipe.write(_answer(line))
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(copy, 0)
+        code = os.waitstatus_to_exitcode(status)
+        print(told if code == 0 else json.dumps({"died": -code}), flush=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main()
