@@ -61,8 +61,12 @@ class Column(Record):
     help: str = ""
 
 
+REFERENCE = "reference"
+"""Name of a column of what a file is compared with; charts draw it in grey."""
+
+
 class Chart(Record):
-    """How a table is drawn.
+    """How a table is drawn. The column named ``REFERENCE`` is grey.
 
     Attributes:
         kind: ``bars`` lie, one for each row and each column of ``y``; ``lines`` go over numbers; ``matrix`` colours the

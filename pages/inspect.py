@@ -20,6 +20,7 @@ if frame.empty:
     st.page_link("pages/optimize.py", label="Optimize a model", icon=":material/tune:")
     st.stop()
 
+look.settle_analysis()
 header(queue, runs, "inspect")
 comparison.settle_choice(frame)
 question = look.subject(frame, runs)

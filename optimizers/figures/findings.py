@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import plotly.graph_objects as go
 
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.findings import Column, Table
+from optimizers.findings import REFERENCE, Chart, Column, Table
 
 _SERIES = ("#1F85C7", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7D8590")
 """Okabe and Ito's colours in an order in which neighbours differ most."""
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 _MOST_BARS = 40
+_STEPS, _MOST_MARKS = (1, 2, 5, 10, 20, 50), 10
 _LABELLED_CELLS = 15
 
 
@@ -36,6 +38,7 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
     shown = frame.head(_MOST_BARS)
     columns = {column.name: column for column in table.columns}
     factor, unit = _scale(columns[told.y[0]], frame[list(told.y)])
+    colours = _colours(told.y)
     figure = go.Figure()
     for number, name in enumerate(told.y):
         values = pd.to_numeric(shown[name], errors="coerce")
@@ -45,7 +48,7 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
             y=[str(x) for x in shown[told.x]],
             orientation="h",
             name=columns[name].title,
-            marker={"color": _SERIES[number % len(_SERIES)]},
+            marker={"color": colours[name]},
             error_x=intervals,
             hovertext=[f"{x}: {fmt.cell(_number(v), columns[name].unit)}" for x, v in _pairs(shown[told.x], values)],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -55,7 +58,12 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
     more = f"the first {_MOST_BARS} of {len(frame)}" if len(frame) > _MOST_BARS else ""
     theme.layout(figure, table.title, _subtitle(columns[told.y[0]], more), height=int(130 + 24 * rows))
     figure.update_layout(barmode="stack" if told.stacked else "group", bargap=0.28)
-    figure.update_xaxes(title_text=unit or None, type="log" if told.log else "linear", rangemode="tozero")
+    figure.update_xaxes(
+        title_text=unit or None,
+        type="log" if told.log else "linear",
+        rangemode="tozero",
+        dtick=_whole_steps(columns[told.y[0]], shown[list(told.y)], told),
+    )
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
     figure.update_layout(legend={"y": -70 / max(1, int(130 + 24 * rows) - 110)})
     return figure
@@ -69,6 +77,7 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
     groups: list[tuple[str, pd.DataFrame]] = [("", frame)]
     if told.by:
         groups = [(str(name), rows) for name, rows in frame.groupby(told.by, sort=False)]
+    colours = _colours(told.y if not told.by else range(len(groups) * len(told.y)))
     figure = go.Figure()
     for number, (group, name) in enumerate((g, y) for g in groups for y in told.y):
         label, rows = group
@@ -78,7 +87,10 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
             y=values * factor,
             mode="lines+markers",
             name=" · ".join(filter(None, (label, columns[name].title if len(told.y) > 1 or not label else ""))),
-            line={"color": _SERIES[number % len(_SERIES)], "dash": _DASHES[number // len(_SERIES) % len(_DASHES)]},
+            line={
+                "color": colours[number if told.by else name],
+                "dash": _DASHES[number // len(_SERIES) % len(_DASHES)],
+            },
             marker={"symbol": _SYMBOLS[number % len(_SYMBOLS)], "size": 7},
             error_y=_intervals(rows, told.low, told.high, values, factor) if name == told.y[0] else None,
             showlegend=len(groups) * len(told.y) > 1,
@@ -123,6 +135,21 @@ def _matrix(table: Table, frame: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title_text=columns[told.x].title, type="category", showgrid=False)
     figure.update_yaxes(title_text=columns[told.by].title, type="category", autorange="reversed", showgrid=False)
     return figure
+
+
+def _colours(names: Iterable[str | int]) -> dict[str | int, str]:
+    """One for each series; grey is for what the others are held against."""
+    left = cycle(_SERIES)
+    return {name: theme.NEUTRAL if name == REFERENCE else next(left) for name in names}
+
+
+def _whole_steps(column: Column, values: pd.DataFrame, told: Chart) -> float | None:
+    """Distance between the marks of an axis of few things that are counted, so that no mark falls between them."""
+    if column.unit != "count" or told.log:
+        return None
+    rows = values.apply(pd.to_numeric, errors="coerce").fillna(0.0)
+    top = float(rows.sum(axis=1).max() if told.stacked else _largest(rows))
+    return next((float(step) for step in _STEPS if top / step <= _MOST_MARKS), None)
 
 
 def _subtitle(column: Column, more: str = "") -> str:

@@ -21,6 +21,8 @@ from pages.components import session
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
 _MOST_RUNS = 60
 _CHOICE = "choice"
+WHAT = "what"
+"""Query parameter of the analysis that is looked at."""
 
 
 class Choice(NamedTuple):
@@ -104,10 +106,14 @@ def runs_query(ids: Iterable[str]) -> dict[str, str]:
 
 
 def address(page: str, ids: Iterable[str]) -> str:
-    """Full link to a page that shows these runs; a relative one where the app's own address is unknown."""
+    """Full link to a page that shows these runs, and the same analysis where one is looked at.
+
+    It is a relative one where the app's own address is unknown.
+    """
     here = urlsplit(st.context.url or "")
     root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
-    return f"{root}/{page}?runs={','.join(ids)}"
+    what = f"&{WHAT}={st.session_state[WHAT]}" if WHAT in st.session_state else ""
+    return f"{root}/{page}?runs={','.join(ids)}{what}"
 
 
 def _data_of_sample(uri: str) -> str:

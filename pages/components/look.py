@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -16,7 +17,7 @@ from optimizers.figures.theme import CONFIG
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
 from optimizers.records import Run
-from pages.components import forms
+from pages.components import forms, links
 from pages.components.boundary import guarded
 from pages.components.comparison import CHOSEN, identities, names
 from pages.components.text import escaped
@@ -24,6 +25,17 @@ from pages.components.text import escaped
 _SECONDS = 1.0
 _FACTS_IN_A_ROW = 4
 _TONES = {"good": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]", "plain": "-"}
+
+
+def settle_analysis() -> None:
+    """Makes sure that an analysis is chosen; at first it is the one that the address names.
+
+    The address has names, which stay the same when titles change; a widget that is bound to it would have titles.
+    """
+    known = registry.analyses()
+    if st.session_state.get(links.WHAT) not in known:
+        asked = st.query_params.get(links.WHAT, "")
+        st.session_state[links.WHAT] = asked if asked in known else next(iter(known))
 
 
 def subject(frame: pd.DataFrame, runs: list[Run]) -> Question:
@@ -48,11 +60,7 @@ def reports(queue: JobQueue, question: Question) -> None:
     """Draws the choice of analyses and the report of the chosen one."""
     known = registry.analyses()
     titles = {name: declared.title for name, declared in known.items()}
-    chosen = st.pills(
-        "Look at", list(titles), default=next(iter(titles)), required=True, key="what", format_func=titles.__getitem__,
-        label_visibility="collapsed", bind="query-params",
-    )  # fmt: skip
-    declared = known[chosen or next(iter(titles))]
+    declared = known[_chosen(titles)]
     st.subheader(declared.title, anchor=False)
     st.caption(declared.summary)
     given = _settings(declared)
@@ -69,6 +77,16 @@ def reports(queue: JobQueue, question: Question) -> None:
         st.fragment(_waiting, run_every=_SECONDS)(queue, asked)
     elif sight is not None:
         _found(queue, asked, sight)
+
+
+def _chosen(titles: Mapping[str, str]) -> str:
+    chosen = st.pills(
+        "Look at", list(titles), required=True, key=links.WHAT, format_func=titles.__getitem__,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    chosen = chosen or next(iter(titles))
+    st.query_params[links.WHAT] = chosen
+    return chosen
 
 
 def _settings(declared: Analysis) -> dict[str, object]:

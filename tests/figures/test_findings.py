@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from optimizers.figures import theme
 from optimizers.figures.findings import chart
 from optimizers.figures.format import cell
 from optimizers.findings import Chart, Column, Table
@@ -33,6 +34,27 @@ def test_bars_show_values_in_one_unit_with_intervals():
     assert figure.layout.xaxis.title.text == "KB"
     assert figure.data[0].error_x.array[0] == pytest.approx(0.6)
     assert "Lower is better" in figure.layout.title.subtitle.text
+
+
+def test_what_a_file_is_compared_with_is_grey():
+    columns = (Column(name="x", title="X"), *(Column(name=n, title=n, unit="count") for n in ("own", "reference", "c")))
+    rows = ({"x": "a", "own": 3, "reference": 2, "c": 1},)
+    for kind in ("bars", "lines"):
+        told = Chart(kind=kind, x="x", y=("own", "reference", "c"))
+        figure = chart(Table(name="t", title="T", columns=columns, rows=rows, chart=told))
+        colours = [(trace.marker if kind == "bars" else trace.line).color for trace in figure.data]
+        assert colours[1] == theme.NEUTRAL
+        assert len(set(colours)) == 3
+
+
+@pytest.mark.parametrize(
+    ("top", "stacked", "step"), [(3, False, 1), (12, False, 2), (12, True, 5), (4000, False, None)]
+)
+def test_few_things_are_counted_in_whole_steps(top, stacked, step):
+    columns = (Column(name="x", title="X"), *(Column(name=n, title=n, unit="count") for n in ("a", "b")))
+    told = Chart(kind="bars", x="x", y=("a", "b"), stacked=stacked)
+    table = Table(name="t", title="T", columns=columns, rows=({"x": "z", "a": top, "b": 9},), chart=told)
+    assert chart(table).layout.xaxis.dtick == step
 
 
 def test_lines_are_split_by_a_column():

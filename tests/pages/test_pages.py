@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from optimizers import sessions, uploads
+from optimizers import registry, sessions, uploads
 from optimizers.errors import ConversionWrong
 from optimizers.recipe import parse
 from tests.engine.fake_executor import FakeExecutor
@@ -180,6 +180,16 @@ def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
     app.selectbox(key="chosen_file").set_value(ids[1]).run()
     assert "magnitude_pruning+int8" in [code.value for code in healthy(app).code]
     assert len(app.download_button) == 2
+
+
+@pytest.mark.parametrize("name", list(registry.analyses()))
+def test_every_analysis_can_be_linked_to(visit, queue, name):
+    ids = ran(queue, "int8")
+    app = healthy(visit("inspect", runs=",".join(ids), what=name))
+    assert registry.analysis(name).title in [subheader.value for subheader in app.subheader]
+    assert app.query_params["what"] == name
+    assert any(code.value.endswith(f"&what={name}") for code in app.code)
+    healthy(visit("inspect", runs=",".join(ids), what="<nonsense>"))
 
 
 def test_axes_can_be_chosen(visit, queue):
