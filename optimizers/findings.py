@@ -75,7 +75,7 @@ class Chart(Record):
         y: Columns that are drawn, all in one unit.
         by: Column that splits lines into several, or the rows of a matrix.
         low, high: Columns with the bounds of intervals of ``y[0]``.
-        log: The axis of values is logarithmic.
+        log, log_x: The axis of values, or of ``x``, is logarithmic; on ``x`` the values themselves are marked.
         stacked: Bars are put one behind the other.
     """
 
@@ -86,6 +86,7 @@ class Chart(Record):
     low: str = ""
     high: str = ""
     log: bool = False
+    log_x: bool = False
     stacked: bool = False
 
 
@@ -231,6 +232,8 @@ class Analysis:
         tensorflow: It needs a process with TensorFlow.
         alone: It times something, so nothing else of ours may run on the host meanwhile. Its report holds for this
             machine and number of threads only.
+        afterwards: Names of parameters that only ``retell`` needs; changing them measures nothing anew.
+        retell: Makes the report that is shown from the one that was kept.
         quick: It takes a few seconds at most, so that pages make it without being asked.
         rank: Order on pages.
     """
@@ -245,5 +248,7 @@ class Analysis:
     tasks: frozenset[Task] = ALL_TASKS
     tensorflow: bool = False
     alone: bool = False
+    afterwards: frozenset[str] = frozenset()
+    retell: Callable[[Report, Any], Report] = lambda report, params: report
     quick: bool = False
     rank: int = 100

@@ -92,7 +92,7 @@ def analyse(driver: Driver, question: Question, cancelled: Callable[[], bool] = 
             progress.remove(driver.settings.home / "progress", _progress_name(key))
         known = driver.store.get(key)
         assert known is not None, "a finished report is in the store"
-    return Report.model_validate(known.report), key
+    return declared.retell(Report.model_validate(known.report), params), key
 
 
 def prepared(driver: Driver, question: Question) -> tuple[Analysis, ParamSet, str]:
@@ -108,7 +108,9 @@ def prepared(driver: Driver, question: Question) -> tuple[Analysis, ParamSet, st
         question.run.dataset.digest,
     ):
         raise NotApplicable("Only files of one model on one data set can be held against each other.")
-    return declared, params, analysis_key(declared, params, _identity(driver, declared, question))
+    usual = {name: declared.params.model_fields[name].default for name in declared.afterwards}
+    key = analysis_key(declared, params.model_copy(update=usual), _identity(driver, declared, question))
+    return declared, params, key
 
 
 def _make(
@@ -214,12 +216,12 @@ class AnalysisDesk:
     def look(self, question: Question, *, start: bool = True) -> Look | None:
         """The report or how far it is. None where nobody has asked for it so far and ``start`` is false."""
         try:
-            _, _, key = prepared(self._driver, question)
+            declared, params, key = prepared(self._driver, question)
         except ParetoscopeError as error:
             return Look(problem=error.message)
         known = self._driver.store.get(key)
         if known is not None:
-            return Look(Report.model_validate(known.report), key=key)
+            return Look(declared.retell(Report.model_validate(known.report), params), key=key)
         with self._lock:
             future = self._asked.get(key)
             if future is None or future.cancelled():

@@ -45,8 +45,13 @@ def device() -> str:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
         flags = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ", ".join([name, f"{cores} core{'s' if cores > 1 else ''}", *integer_unit(flags.split())])
+    count = cores()
+    return ", ".join([name, f"{count} core{'s' if count > 1 else ''}", *integer_unit(flags.split())])
+
+
+def cores() -> int:
+    """Logical cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def integer_unit(flags: Collection[str]) -> tuple[str, ...]:

@@ -97,6 +97,9 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
         )
     theme.layout(figure, table.title, _subtitle(columns[told.y[0]]), height=340)
     figure.update_xaxes(title_text=_axis(columns[told.x]))
+    if told.log_x:
+        marked = sorted(set(frame[told.x]))
+        figure.update_xaxes(type="log", tickvals=marked, ticktext=[fmt.count(value) for value in marked])
     figure.update_yaxes(title_text=unit or None, type="log" if told.log else "linear")
     return figure
 

@@ -174,7 +174,7 @@ def _three_digits(number: float) -> str:
         return "0"
     rounded = round(number, 2 - math.floor(math.log10(abs(number))))
     digits = 2 - math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(0, min(digits, 6))}f}"
+    return f"{rounded:.{max(0, min(digits, 9))}f}"
 
 
 def cell(number: str | bool | float | None, unit: str = "") -> str:

@@ -151,6 +151,23 @@ def predict(file: Path | bytes, x: np.ndarray, threads: int = 1) -> np.ndarray:
     return flat[:, 0] if flat.ndim == 2 and flat.shape[1] == 1 else flat
 
 
+def takes_batches(file: Path | bytes, x: np.ndarray, threads: int = 1) -> bool:
+    """Whether a file answers examples together as it answers them one by one.
+
+    Args:
+        file: A ``.tflite`` file or its bytes.
+        x: At least two examples, as for `predict`; they are given together.
+        threads: CPU threads.
+
+    Raises:
+        NotApplicable: LiteRT cannot run the file.
+    """
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    if STATEFUL_OPS & set(operators(content)):
+        return False
+    return _many(content, load(content, threads), arrays_of(x), threads) is not None
+
+
 def _one_by_one(interpreter: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """One array per output."""
     rows = range(len(arrays[0]))
@@ -166,24 +183,39 @@ def _batched(content: bytes, single: Any, arrays: Sequence[np.ndarray], threads:
     """Outputs computed in batches, or None where the graph does not allow it or answers differently."""
     count = len(arrays[0])
     size = min(_BATCH, count)
-    try:
-        many = load(content, threads)
-        for detail, array in zip(inputs(many), arrays, strict=True):
-            many.resize_tensor_input(detail["index"], [size, *array.shape[1:]], strict=False)
-        many.allocate_tensors()
-        first = invoke(many, [array[:size] for array in arrays])
-    except (RuntimeError, ValueError, NotApplicable):
+    found = _many(content, single, [array[:size] for array in arrays], threads)
+    if found is None:
         return None
-    alone = _one_by_one(single, [array[:_PROBES] for array in arrays])
-    for one, other, detail in zip(first, alone, outputs(single), strict=True):
-        if len(one) != size or not _same(one[:_PROBES], other, detail):
-            return None
+    many, first = found
     parts = [first]
     for start in range(size, count, size):
         rows = [array[start : start + size] for array in arrays]
         padded = [np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]) for part in rows]
         parts.append([scores[: len(rows[0])] for scores in invoke(many, padded)])
     return _together(parts)
+
+
+def _many(
+    content: bytes, single: Any, arrays: Sequence[np.ndarray], threads: int
+) -> tuple[Any, list[np.ndarray]] | None:
+    """An interpreter that takes as many examples together as there are, and its answers to them.
+
+    None where the graph does not allow it, or answers the first ones differently from ``single``.
+    """
+    size = len(arrays[0])
+    try:
+        many = load(content, threads)
+        for detail, array in zip(inputs(many), arrays, strict=True):
+            many.resize_tensor_input(detail["index"], [size, *array.shape[1:]], strict=False)
+        many.allocate_tensors()
+        first = invoke(many, arrays)
+    except (RuntimeError, ValueError, NotApplicable):
+        return None
+    alone = _one_by_one(single, [array[:_PROBES] for array in arrays])
+    for one, other, detail in zip(first, alone, outputs(single), strict=True):
+        if len(one) != size or not _same(one[: len(other)], other, detail):
+            return None
+    return many, first
 
 
 def _same(one: np.ndarray, other: np.ndarray, detail: Mapping[str, Any]) -> bool:

@@ -55,6 +55,7 @@ def time_interleaved(
     batch: int = 1,
     example: np.ndarray | None = None,
     seconds: float = 10.0,
+    progress: Callable[[int, int], None] = lambda step, of: None,
 ) -> Timing:
     """Times a file and its baseline in turn in one fresh process after the other.
 
@@ -69,13 +70,17 @@ def time_interleaved(
         example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
             where there is none.
         seconds: Time after which no further process starts; at least four are used even if that takes longer.
+        progress: Told how many of how many seconds are over, in hundredths.
 
     Raises:
         NotApplicable: LiteRT cannot run one of the files, or not with that batch.
     """
+    limit = seconds
     with Rounds([file, baseline], example) as rounds:
+        started = monotonic()
 
         def take(*, seconds: float, backwards: bool) -> list[np.ndarray]:
+            progress(min(100, int(100 * (monotonic() - started) / limit)), 100)
             return rounds.round(threads=threads, batch=batch, seconds=seconds, backwards=backwards)
 
         return until_precise(take, seconds)

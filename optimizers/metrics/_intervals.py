@@ -78,33 +78,42 @@ def mean_error(errors: np.ndarray) -> Value:
     return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
 
 
-def quantile(values: np.ndarray, q: float, clusters: np.ndarray | None = None) -> Value:
-    """A quantile of timed runs with its interval.
+def timed(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], clusters: np.ndarray | None) -> Value:
+    """A statistic of timed runs with its interval.
 
     Runs of one process resemble each other, so where there are several processes whole processes are drawn again. With
     fewer than four nothing is known about how much they differ, and there is no interval.
 
     Args:
         values: Shape (n,).
-        q: Which quantile, 0.5 for the median.
-        clusters: The process of each value, shape (n,); None if all are of one process.
+        statistic: Of arrays along their last axis.
+        clusters: The process of each value, shape (n,). None if all are of one process; then blocks of neighbours are
+            drawn again.
 
     Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 3.8.
     """
-    point, n = float(np.quantile(values, q)), len(values)
+    point, n = float(statistic(values)), len(values)
     if clusters is None:
-        low, high = quantile_interval(values, q)
+        low, high = block_bootstrap(n, lambda picks: statistic(values[picks]))
         return Value(value=point, n=n, low=low, high=high)
     groups = [values[clusters == name] for name in np.unique(clusters)]
     if len(groups) < _FEWEST_CLUSTERS:
         return Value(value=point, n=n)
     rng = np.random.default_rng(_SEED)
     drawn = [
-        np.quantile(np.concatenate([groups[i] for i in picks]), q)
+        statistic(np.concatenate([groups[i] for i in picks]))
         for picks in rng.integers(0, len(groups), (_CLUSTER_RESAMPLES, len(groups)))
     ]
     bounds = np.percentile(drawn, (2.5, 97.5))
     return Value(value=point, n=n, low=min(point, float(bounds[0])), high=max(point, float(bounds[1])))
+
+
+def quantile(values: np.ndarray, q: float, clusters: np.ndarray | None = None) -> Value:
+    """A quantile of timed runs, as `timed`; within one process the bounds are order statistics."""
+    if clusters is not None:
+        return timed(values, lambda runs: np.quantile(runs, q, axis=-1), clusters)
+    low, high = quantile_interval(values, q)
+    return Value(value=float(np.quantile(values, q)), n=len(values), low=low, high=high)
 
 
 def quantile_interval(values: np.ndarray, q: float) -> tuple[float | None, float | None]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.metrics._evidence import times
-from optimizers.metrics._intervals import block_bootstrap
+from optimizers.metrics._intervals import timed
 
 
 def measure(evidence: Evidence) -> Value:
-    """Mean milliseconds with a block bootstrap over the runs; ``n`` is the number of timed runs."""
-    runs = times(evidence)
-    low, high = block_bootstrap(len(runs), lambda picks: np.asarray(runs[picks].mean(axis=1)))
-    return Value(value=float(runs.mean()), n=len(runs), low=low, high=high)
+    """Mean milliseconds; ``n`` is the number of timed runs."""
+    return timed(times(evidence), lambda runs: runs.mean(axis=-1), evidence.instances)
 
 
 METRIC = Metric(
     name="latency_mean_ms",
-    version="1",
+    version="2",
     title="Latency (mean)",
     unit="ms",
     direction="lower",

@@ -81,3 +81,11 @@ def test_cells_say_their_unit():
     assert cell(True) == "yes"
     assert cell(12, "count") == "12"
     assert cell(0.5, "fraction") == "50.0%"
+
+
+def test_numbers_over_orders_of_magnitude_are_spaced_evenly_and_marked():
+    rows = [{"low": n, "bytes": 5 * n} for n in (8, 1, 64)]
+    told = Chart(kind="lines", x="low", y=("bytes",), log_x=True)
+    figure = chart(Table(name="t", title="Bytes", columns=COLUMNS, rows=tuple(rows), chart=told))
+    assert figure.layout.xaxis.type == "log"
+    assert list(figure.layout.xaxis.ticktext) == ["1", "8", "64"]
