@@ -252,6 +252,32 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Change:
+    """How much a file's figure is above the baseline's on the same examples: the paired difference.
+
+    Attributes:
+        value: Variant minus baseline, in the metric's unit.
+        n: Number of examples.
+        low, high: 95% interval.
+        floor, ceiling: One-sided 95% bounds: the true difference is below ``floor`` in at most one case in twenty, and
+            above ``ceiling`` in at most one in twenty. What is certified rests on these.
+        lost, gained: Examples that only the baseline, and only the variant, gets right; None where a metric does not
+            count right answers.
+        p: Exact McNemar test (two-sided) that as many are lost as gained.
+    """
+
+    value: float
+    n: int
+    low: float
+    high: float
+    floor: float
+    ceiling: float
+    lost: int | None = None
+    gained: int | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What metrics are computed from: the deployable file and, where asked for, its outputs on the test part.
 
@@ -261,6 +287,7 @@ class Evidence:
     order, and ``outputs`` tells their shapes for one example. ``times_ms`` are single runs in milliseconds, in order,
     of this file and of the baseline, taken in turn; both have shape (runs,). ``instances`` tells which process each run
     was taken in, where several took part.
+    ``baseline_scores`` are the baseline's outputs on the same examples, where labels make a comparison possible.
     """
 
     file: Path
@@ -271,6 +298,7 @@ class Evidence:
     times_ms: np.ndarray | None = None
     baseline_times_ms: np.ndarray | None = None
     instances: np.ndarray | None = None
+    baseline_scores: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -283,6 +311,8 @@ class Metric:
         rank: Order of columns and default axes; the lowest rank among prediction metrics is the task's headline.
         percent: Shown as percent; differences are then in points.
         measure: From evidence to value.
+        change: From evidence with the baseline's outputs to the paired difference; see `optimizers.metrics._paired`.
+        certifiable: Whether a budget can be certified; not where one rare example may outweigh all others.
     """
 
     name: str
@@ -297,6 +327,8 @@ class Metric:
     percent: bool = False
     device_bound: bool = False
     help: str = ""
+    change: Callable[[Evidence], Change] | None = None
+    certifiable: bool = True
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ RunState = Literal["queued", "running", "done", "failed", "cancelled", "interrup
 Source = Literal["host", "browser", "import"]
 """Who measured: this app's own process, a visitor's browser, or a benchmark whose log was imported."""
 Direction = Literal["lower", "higher"]
+VerdictState = Literal["certified", "not proven", "failed"]
+"""Whether a file is proven to stay within a budget, proven to exceed it, or neither."""
 
 SHARED = "shared"
 """Scope of everything that every session may see: results of sample models on sample data."""
@@ -187,6 +189,54 @@ class Measurement(Record):
     source: Source = "host"
     measured_at: datetime = Field(default_factory=now)
     versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Difference(Record):
+    """How much one file's figure is above the baseline's on the same examples of a data set; the paired difference.
+
+    ``low`` and ``high`` bound a 95% interval, ``floor`` and ``ceiling`` are one-sided 95% bounds. ``baseline`` is the
+    baseline's own figure. Where right answers are counted ``lost`` and ``gained`` are the examples that only the
+    baseline, and only this file, gets right, and ``p`` is the exact McNemar test's (two-sided).
+    """
+
+    artifact_digest: str
+    baseline_digest: str
+    dataset_digest: str
+    metric: str
+    version: str
+    value: float
+    unit: str
+    n: int
+    low: float
+    high: float
+    floor: float
+    ceiling: float
+    baseline: float
+    lost: int | None = None
+    gained: int | None = None
+    p: float | None = None
+    scope: str = SHARED
+    measured_at: datetime = Field(default_factory=now)
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Verdict(Record):
+    """What was decided about one file, one baseline, one data set and one budget, at the first time somebody asked.
+
+    ``budget`` is in points, or in percent of the baseline's figure, as `optimizers.certification.Budget` has it.
+    """
+
+    artifact_digest: str
+    baseline_digest: str
+    dataset_digest: str
+    metric: str
+    budget: float
+    state: VerdictState
+    n: int
+    drop: float
+    upper: float
+    scope: str = SHARED
+    decided_at: datetime = Field(default_factory=now)
 
 
 class Failure(Record):

@@ -70,7 +70,8 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
         )
         for name, m in result["measurements"].items():
             timed = {"device", "threads"} if registry.metric(name).device_bound else set()
-            assert set(m) == {"value", "unit", "low", "high", "n"} | timed
+            told = timed | ({"verdict"} if name == "speedup" else set())
+            assert set(m) == {"value", "unit", "low", "high", "n"} | told
     assert "int8: " in done.stderr
     again = json.loads(cli(*words).stdout)
     assert {stage["origin"] for result in again for stage in result["stages"]} == {"store"}

@@ -13,9 +13,20 @@ from optimizers.datasets import fit
 from optimizers.datasets.proposals import Proposal
 from optimizers.declarations import InputShape
 from optimizers.engine import origins
+from optimizers.engine.evaluation import metric_versions
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
-from optimizers.engine.plan import Plan, Stage, export_key, plan, predictions_key, rehearsal_key, scope_of, summary_key
+from optimizers.engine.plan import (
+    Plan,
+    Stage,
+    evaluation_key,
+    export_key,
+    plan,
+    predictions_key,
+    rehearsal_key,
+    scope_of,
+    summary_key,
+)
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device
@@ -30,6 +41,7 @@ from optimizers.records import (
     Artifact,
     DatasetRef,
     DatasetSummary,
+    Difference,
     Measurement,
     ModelRef,
     ModelSummary,
@@ -270,8 +282,10 @@ class _Work:
     def _evaluate(self, artifact: Artifact, baseline: Artifact) -> None:
         dataset = self.run.dataset
         key = predictions_key(artifact.digest, dataset, self.scope)
+        done = evaluation_key(key, baseline.digest, metric_versions())
         with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
-            if self._measured(artifact, "predictions", dataset.digest) and self._measured(artifact, "file", ""):
+            known = self._measured(artifact, "predictions", dataset.digest) and self._measured(artifact, "file", "")
+            if known and self.driver.store.get(done) is not None:
                 return
             found = self._run(
                 "evaluate",
@@ -279,12 +293,15 @@ class _Work:
                 "work",
                 artifact=artifact.key,
                 predictions=key,
+                baseline=baseline.digest,
                 of_baseline=predictions_key(baseline.digest, dataset, self.scope),
+                evaluation=done,
                 dataset=dataset.uri,
                 summary=self.summary,
                 scope=self.scope,
             )
-            self.driver.history.record(Measurement.model_validate(m) for m in found)
+            self.driver.history.record(Measurement.model_validate(m) for m in found["measurements"])
+            self.driver.history.record_differences(Difference.model_validate(d) for d in found["differences"])
 
     def _time(self, artifact: Artifact, baseline: Artifact) -> None:
         with exclusive(self.locks, f"time-{artifact.digest}", self._check, self._wait_for_other):

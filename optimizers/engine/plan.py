@@ -82,9 +82,15 @@ def predictions_key(artifact_digest: str, dataset: DatasetRef, scope: str) -> st
             "file": artifact_digest,
             "data": dataset.digest,
             "scope": scope,
+            "scores": "probabilities",
             "versions": measuring_versions(),
         }
     )
+
+
+def evaluation_key(predictions: str, baseline: str, metrics: Mapping[str, str]) -> str:
+    """Key of having measured a file's outputs, and held them against a baseline's, with metrics of these versions."""
+    return digest_of({"format": 1, "predictions": predictions, "baseline": baseline, "metrics": dict(metrics)})
 
 
 def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:

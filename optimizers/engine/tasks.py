@@ -16,7 +16,7 @@ from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
-from optimizers.records import Artifact, Measurement, ModelSummary, Task
+from optimizers.records import Artifact, Measurement, ModelSummary
 from optimizers.settings import Settings
 
 if TYPE_CHECKING:
@@ -204,17 +204,22 @@ def evaluate(
     *,
     artifact: str,
     predictions: str,
+    baseline: str,
     of_baseline: str,
+    evaluation: str,
     dataset: str,
     summary: dict[str, Any],
     scope: str,
-) -> list[dict[str, Any]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Runs a deployable file on the test part and measures size and quality; its outputs stay in the store.
 
-    Where there are no labels, the baseline's outputs, stored under ``of_baseline``, are what it is held against.
+    The baseline's outputs, stored under ``of_baseline``, are what it is held against: where there are no labels they
+    stand for what is right, else the difference is told (``baseline`` is the digest of its file). Why a figure is
+    absent stays in the store under ``evaluation``.
     """
     import numpy as np
 
+    from optimizers.engine.evaluation import LABELLED, evaluated, probabilities
     from optimizers.litert import interpreter
 
     store = Store(Settings().store)
@@ -227,7 +232,7 @@ def evaluate(
     kept = store.get(predictions)
     if kept is None:
         report.emit("progress", step=0, of=len(data.test), metrics={})
-        scores = _probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
+        scores = probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
         y = data.test.y
         if data.summary.task == "fidelity":
             first = store.get(of_baseline)
@@ -237,11 +242,17 @@ def evaluate(
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
     outputs = interpreter.output_shapes(file) if len(model.outputs) > 1 else ()
-    evidence = Evidence(file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs)
-    return [
-        *_measure(evidence, "file", record.digest, scope),
-        *_measure(evidence, "predictions", record.digest, scope, dataset_digest=reference.digest),
-    ]
+    first = store.get(of_baseline) if data.summary.task in LABELLED and predictions != of_baseline else None
+    evidence = Evidence(
+        file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs,
+        baseline_scores=array(store, first, "scores") if first is not None else None,
+    )  # fmt: skip
+    told = evaluated(evidence, record.digest, baseline, reference.digest, scope)
+    _keep_summary(evaluation, {"absent": told.absent})
+    return {
+        "measurements": [m.model_dump(mode="json") for m in told.measurements],
+        "differences": [d.model_dump(mode="json") for d in told.differences],
+    }
 
 
 def array(store: Store, kept: Artifact, name: str) -> np.ndarray:
@@ -279,25 +290,13 @@ def time_latency(
         baseline_times_ms=None if artifact == baseline else found.baseline_times_ms,
         instances=found.instances,
     )
-    return _measure(evidence, "timing", records[0].digest, scope, threads=threads)
+    return _timed(evidence, records[0].digest, scope, threads)
 
 
-def _probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
-    """Scores as they are, but for a binary model without a sigmoid at its end: its logits become probabilities."""
-    import numpy as np
-
-    inside = scores.min() >= 0.0 and scores.max() <= 1.0
-    if task != "binary" or activation == "sigmoid" or (activation != "linear" and inside):
-        return scores
-    return np.asarray(1.0 / (1.0 + np.exp(-scores)))
-
-
-def _measure(
-    evidence: Evidence, needs: str, artifact_digest: str, scope: str, *, dataset_digest: str = "", threads: int = 0
-) -> list[dict[str, Any]]:
+def _timed(evidence: Evidence, artifact_digest: str, scope: str, threads: int) -> list[dict[str, Any]]:
     found = []
     for metric in registry.metrics().values():
-        if metric.needs != needs or (evidence.task is not None and evidence.task not in metric.tasks):
+        if metric.needs != "timing":
             continue
         try:
             value = metric.measure(evidence)
@@ -312,9 +311,8 @@ def _measure(
             n=value.n,
             low=value.low,
             high=value.high,
-            dataset_digest=dataset_digest,
-            device=device() if metric.device_bound else "",
-            threads=threads if metric.device_bound else 0,
+            device=device(),
+            threads=threads,
             scope=scope,
             versions=measuring_versions(),
         )

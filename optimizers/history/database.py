@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from optimizers.errors import UnknownName
-from optimizers.records import SHARED, Failure, Measurement, Run, RunState, now
+from optimizers.records import SHARED, Difference, Failure, Measurement, Run, RunState, Verdict, now
 
 SCHEMA_VERSION = 1
 UNFINISHED: tuple[RunState, ...] = ("queued", "running", "interrupted")
@@ -38,6 +38,30 @@ _measurements = sa.Table(
     sa.Column("dataset_digest", sa.String(64), primary_key=True),
     sa.Column("device", sa.String(200), primary_key=True),
     sa.Column("threads", sa.Integer, primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+_differences = sa.Table(
+    "differences",
+    _tables,
+    sa.Column("scope", sa.String(80), primary_key=True),
+    sa.Column("artifact_digest", sa.String(64), primary_key=True),
+    sa.Column("baseline_digest", sa.String(64), primary_key=True),
+    sa.Column("dataset_digest", sa.String(64), primary_key=True),
+    sa.Column("metric", sa.String(60), primary_key=True),
+    sa.Column("version", sa.String(20), primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+_verdicts = sa.Table(
+    "verdicts",
+    _tables,
+    sa.Column("scope", sa.String(80), primary_key=True),
+    sa.Column("artifact_digest", sa.String(64), primary_key=True),
+    sa.Column("baseline_digest", sa.String(64), primary_key=True),
+    sa.Column("dataset_digest", sa.String(64), primary_key=True),
+    sa.Column("metric", sa.String(60), primary_key=True),
+    sa.Column("budget", sa.String(40), primary_key=True),
     sa.Column("record", sa.JSON, nullable=False),
 )
 
@@ -138,7 +162,48 @@ class History:
         with self.engine.connect() as connection:
             return [Measurement.model_validate(record) for (record,) in connection.execute(query)]
 
+    def record_differences(self, differences: Iterable[Difference]) -> None:
+        """Stores paired differences; one of the same two files, data and metric replaces the older one."""
+        with self.engine.begin() as connection:
+            for d in differences:
+                key = {name: getattr(d, name) for name in _DIFFERENCE_KEY}
+                _replace(connection, _differences, key, {"record": d.model_dump(mode="json")})
 
+    def differences(self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)) -> list[Difference]:
+        """All paired differences of some files, to whatever baseline and on whatever data."""
+        query = sa.select(_differences.c.record).where(
+            _differences.c.artifact_digest.in_(list(artifact_digests)), _differences.c.scope.in_(list(scopes))
+        )
+        with self.engine.connect() as connection:
+            return [Difference.model_validate(record) for (record,) in connection.execute(query)]
+
+    def decide(self, verdict: Verdict) -> Verdict:
+        """Stores a verdict unless there is one already for the same files, data and budget; gives back the first."""
+        key = {name: getattr(verdict, name) for name in _VERDICT_KEY} | {"budget": f"{verdict.budget:.12g}"}
+        where = sa.and_(*(_verdicts.c[name] == value for name, value in key.items()))
+        try:
+            with self.engine.begin() as connection:
+                row = connection.execute(sa.select(_verdicts.c.record).where(where)).first()
+                if row is None:
+                    record = verdict.model_dump(mode="json")
+                    connection.execute(sa.insert(_verdicts).values({**key, "record": record}))
+                    return verdict
+                return Verdict.model_validate(row[0])
+        except sa.exc.IntegrityError:  # somebody else was first
+            return self.decide(verdict)
+
+    def verdicts(self, dataset_digest: str, *, scopes: Sequence[str] = (SHARED,)) -> list[Verdict]:
+        """Everything that was decided on a data set's test part, oldest first."""
+        query = sa.select(_verdicts.c.record).where(
+            _verdicts.c.dataset_digest == dataset_digest, _verdicts.c.scope.in_(list(scopes))
+        )
+        with self.engine.connect() as connection:
+            found = [Verdict.model_validate(record) for (record,) in connection.execute(query)]
+        return sorted(found, key=lambda v: v.decided_at)
+
+
+_VERDICT_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric")
+_DIFFERENCE_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric", "version")
 _MEASUREMENT_KEY = ("scope", "artifact_digest", "metric", "version", "dataset_digest", "device", "threads")
 
 

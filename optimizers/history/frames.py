@@ -11,7 +11,7 @@ from optimizers import registry
 from optimizers.history.database import History
 from optimizers.history.devices import default, scopes_of
 from optimizers.litert.ratio import verdict
-from optimizers.records import Measurement, Run
+from optimizers.records import Difference, Measurement, Run
 
 COMPARISON_COLUMNS = (
     "variant",  # short form of the recipe
@@ -30,7 +30,11 @@ COMPARISON_COLUMNS = (
     "speed",  # "faster", "slower" or "indistinguishable", each than (from) the baseline; empty where no ratio is known
 )
 """First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
-``metric_high``, ``metric_n`` and ``metric_change``."""
+``metric_high``, ``metric_n`` and ``metric_change``, and for prediction metrics ``CHANGE_SUFFIXES`` behind these."""
+
+CHANGE_SUFFIXES = ("_change_low", "_change_high", "_change_floor", "_change_ceiling", "_lost", "_gained", "_p")
+"""Of the paired difference: 95% interval, one-sided 95% bounds, examples that only the baseline and only the variant
+gets right, and the p-value of McNemar's exact test."""
 
 _PAIRED_TIME, _PAIRED_RATIO = "latency_ms", "speedup"
 
@@ -53,14 +57,15 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "") -> pd
 
     Times are those of one device, one of `optimizers.history.devices.devices`; the first of them unless named.
 
-    ``<metric>_change`` compares with the row's own baseline: variant minus baseline for prediction metrics, the ratio
+    ``<metric>_change`` compares with the row's own baseline: for prediction metrics variant minus baseline on the same
+    examples, with its interval in ``<metric>_change_low`` and ``<metric>_change_high``; else the ratio
     minus one for sizes and for the median latency (-0.75 is four times smaller or faster). What was not measured is
     NaN.
     """
     order = {run_id: place for place, run_id in enumerate(run_ids)}
     runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
     runs.sort(key=lambda r: order[r.id])
-    measured = _measured(history, runs, device)
+    measured, paired = _measured(history, runs, device), _differences(history, runs)
     rows, seen = [], set()
     for run in [*_baselines(runs), *runs]:
         identity = (run.model.digest, run.dataset.digest, run.recipe if run.id else "", run.seed, run.artifact_digest)
@@ -71,13 +76,17 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "") -> pd
         if identity in seen:
             continue
         seen |= {identity, (run.model.digest, run.dataset.digest, run.artifact_digest)}
-        rows.append(_comparison_row(run, measured))
+        rows.append(_comparison_row(run, measured) | _paired_columns(run, paired))
     frame = pd.DataFrame(rows)
     if frame.empty:
         return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
     names = [name for name in registry.metrics() if name in frame.columns]
     suffixes = ("", "_low", "_high", "_n", "_change")
-    columns = [*COMPARISON_COLUMNS, *(f"{name}{suffix}" for name in names for suffix in suffixes)]
+    known = registry.metrics()
+    columns = list(COMPARISON_COLUMNS)
+    for name in names:
+        more = CHANGE_SUFFIXES if known[name].change is not None else ()
+        columns += [f"{name}{suffix}" for suffix in (*suffixes, *more)]
     return frame.reindex(columns=columns)
 
 
@@ -171,6 +180,32 @@ def _measured(history: History, runs: Sequence[Run], device: str) -> dict[tuple[
         if m.metric in known and known[m.metric].version == m.version and m.device in ("", chosen):
             found.setdefault((m.artifact_digest, m.dataset_digest), {})[m.metric] = m
     return found
+
+
+def _differences(history: History, runs: Sequence[Run]) -> dict[tuple[str, str, str], dict[str, Difference]]:
+    """Paired differences by file, baseline and data, and then by metric."""
+    known = registry.metrics()
+    found: dict[tuple[str, str, str], dict[str, Difference]] = {}
+    every = history.differences(sorted({r.artifact_digest for r in runs}), scopes=scopes_of(runs))
+    for d in sorted(every, key=lambda d: d.measured_at):
+        if d.metric in known and known[d.metric].version == d.version:
+            found.setdefault((d.artifact_digest, d.baseline_digest, d.dataset_digest), {})[d.metric] = d
+    return found
+
+
+def _paired_columns(run: Run, paired: dict[tuple[str, str, str], dict[str, Difference]]) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for name, d in paired.get((run.artifact_digest, run.baseline_digest, run.dataset.digest), {}).items():
+        values = (d.low, d.high, d.floor, d.ceiling, d.lost, d.gained, d.p)
+        row |= {f"{name}{suffix}": v for suffix, v in zip(CHANGE_SUFFIXES, values, strict=True)}
+        row[f"{name}_change"] = d.value
+    return row
+
+
+def differences_of(history: History, run: Run) -> dict[str, Difference]:
+    """Paired differences of the run's file to its baseline, by metric, in order of rank."""
+    own = _differences(history, [run]).get((run.artifact_digest, run.baseline_digest, run.dataset.digest), {})
+    return {name: own[name] for name in registry.metrics() if name in own}
 
 
 def measurements_of(history: History, run: Run, device: str = "") -> dict[str, Measurement]:

@@ -58,6 +58,53 @@ def binary_scores(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
+def decisions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, int]:
+    """What a classifier decides.
+
+    Classification: the highest score wins, the first one in a tie. Binary: class 1 above a probability of 0.5.
+
+    Returns:
+        Predicted and true class numbers, both of shape (n,), and the number of classes.
+
+    Raises:
+        NotApplicable: There are no predictions, or binary scores are not probabilities.
+    """
+    scores, y = predictions(evidence)
+    if evidence.task == "binary":
+        probability = binary_scores(scores)
+        if probability.min() < -0.01 or probability.max() > 1.01:
+            raise NotApplicable(
+                f"A binary score must be a probability in [0, 1], got values from {probability.min():g} "
+                f"to {probability.max():g}: end the model in a sigmoid."
+            )
+        return (probability > 0.5).astype(np.int64), (y > 0.5).astype(np.int64), 2
+    if scores.ndim != 2:
+        raise NotApplicable(f"Classification needs one score per class, got an output of shape {scores.shape}.")
+    return scores.argmax(axis=1), y.astype(np.int64), scores.shape[1]
+
+
+def class_probabilities(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of each class, shape (n, classes), rows adding up to 1, and the true class numbers, shape (n,).
+
+    Rounded outputs of 8-bit files add up to a little more or less than 1; each row is divided by its sum.
+
+    Raises:
+        NotApplicable: There are no predictions, or the scores are not probabilities.
+    """
+    scores, y = predictions(evidence)
+    if evidence.task == "binary":
+        one = binary_scores(scores)
+        scores = np.stack([1 - one, one], axis=1)
+    low, high = float(scores.min()), float(scores.max())
+    if scores.ndim != 2 or low < -0.01 or high > 1.01:
+        raise NotApplicable(f"This metric needs probabilities between 0 and 1, got scores from {low:g} to {high:g}.")
+    scores = np.clip(scores, 0, 1)
+    total = scores.sum(axis=1, keepdims=True)
+    if (total <= 0).any():
+        raise NotApplicable("The file gives some examples a probability of 0 for every class.")
+    return np.asarray(scores / total), (y > 0.5).astype(np.int64) if evidence.task == "binary" else y.astype(np.int64)
+
+
 def flat_scores(scores: np.ndarray) -> np.ndarray:
     """Predicted values of a regression with shape (n,)."""
     if scores.ndim != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, sqrt
+from math import ceil, exp, log, sqrt
 
 import numpy as np
 
@@ -17,29 +17,71 @@ _FEWEST_CLUSTERS = 4
 _SEED = 20240229
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
+def normal_quantile(level: float) -> float:
+    """Of the normal distribution, for a two-sided interval of that level."""
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + level) / 2))
+
+
+def wilson(successes: float, n: float, z: float = Z95) -> tuple[float, float]:
     """Bounds of a proportion; inside [0, 1], and not of zero width at 0 or 1.
 
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
     """
-    p, z2 = successes / n, Z95**2
+    p, z2 = successes / n, z**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    half = z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     return centre - half if successes else 0.0, centre + half if successes < n else 1.0
 
 
-def bootstrap(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
-    """Percentile bounds of a statistic of n independent examples.
+def skewed_mean(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a mean that allow for skewness, as errors have it: many small ones and few large ones.
+
+    Student's interval covers such means too rarely (90% instead of 95% for 60 squared errors); Hall's cubic
+    transformation of the t statistic removes the skewness. Where there is none it is Student's interval.
 
     Args:
-        n: Number of examples.
-        statistic: From indices with shape (resamples, n) to values with shape (resamples,); a value that is not finite
-            (a resample in which the statistic is undefined) is left out.
+        values: Shape (n,), independent, at least two.
+        level: Of the two-sided interval.
 
-    Source: Efron (1979), "Bootstrap methods: another look at the jackknife".
+    Source: Hall (1992), "On the removal of skewness by transformation".
     """
-    rng = np.random.default_rng(_SEED)
-    return _percentiles(n, lambda rows: statistic(rng.integers(0, n, (rows, n))))
+    from scipy.stats import t
+
+    n = len(values)
+    mean, deviation = float(values.mean()), float(values.std())
+    if deviation <= 1e-12 * abs(mean):
+        return mean, mean
+    skew = float(((values - mean) ** 3).mean()) / deviation**3 / sqrt(n)
+    quantiles = t.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+    if abs(skew) > 1e-6:
+        quantiles = 3 / skew * (np.cbrt(1 + skew * (quantiles - skew / 6)) - 1)
+    low, high = mean - deviation / sqrt(n - 1) * quantiles
+    return float(low), float(high)
+
+
+def signed_mean(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of the mean of values of either sign, such as differences: on each side the wider of Student's and Hall's.
+
+    Differences of errors may have heavy tails on both sides, where an estimated skewness is mostly noise and Student's
+    interval is right; or on one side, where Hall's is.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    half = float(t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1)) / sqrt(n)
+    low, high = skewed_mean(values, level)
+    return min(low, float(values.mean()) - half), max(high, float(values.mean()) + half)
+
+
+def logistic(value: float, deviation: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a fraction with a known standard error, symmetric on the logit scale, so that they stay in (0, 1)."""
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + level) / 2, max(1, n - 1))) * deviation / (value * (1 - value))
+    centre = log(value / (1 - value))
+    return 1 / (1 + exp(min(700.0, half - centre))), 1 / (1 + exp(-half - centre))
 
 
 def block_bootstrap(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
@@ -73,9 +115,11 @@ def share(hits: int, n: int) -> Value:
 
 
 def mean_error(errors: np.ndarray) -> Value:
-    """Mean of one error per example, shape (n,), with its bootstrap interval."""
-    low, high = bootstrap(len(errors), lambda picks: np.asarray(errors[picks].mean(axis=1)))
-    return Value(value=float(errors.mean()), n=len(errors), low=low, high=high)
+    """Mean of one error per example, shape (n,), none below 0, with its interval; a single example has none."""
+    if len(errors) < 2:
+        return Value(value=float(errors.mean()), n=len(errors))
+    low, high = skewed_mean(errors)
+    return Value(value=float(errors.mean()), n=len(errors), low=max(0.0, low), high=high)
 
 
 def timed(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], clusters: np.ndarray | None) -> Value:

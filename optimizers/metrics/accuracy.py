@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
-from optimizers.errors import NotApplicable
-from optimizers.metrics._evidence import binary_scores, predictions
+from optimizers.metrics._evidence import decisions
 from optimizers.metrics._intervals import share
+from optimizers.metrics._paired import paired_share
+
+
+def right(evidence: Evidence) -> np.ndarray:
+    """Which examples are classified right, shape (n,). Raises as `measure`."""
+    predicted, y, _ = decisions(evidence)
+    return np.asarray(predicted == y)
 
 
 def measure(evidence: Evidence) -> Value:
@@ -18,20 +24,8 @@ def measure(evidence: Evidence) -> Value:
     Raises:
         NotApplicable: There are no predictions, or binary scores are not probabilities.
     """
-    scores, y = predictions(evidence)
-    if evidence.task == "binary":
-        probability = binary_scores(scores)
-        if probability.min() < -0.01 or probability.max() > 1.01:
-            raise NotApplicable(
-                f"A binary score must be a probability in [0, 1], got values from {probability.min():g} "
-                f"to {probability.max():g}: end the model in a sigmoid."
-            )
-        right = int(np.sum((probability > 0.5) == (y > 0.5)))
-    elif scores.ndim == 2:
-        right = int(np.sum(scores.argmax(axis=1) == y))
-    else:
-        raise NotApplicable(f"Classification needs one score per class, got an output of shape {scores.shape}.")
-    return share(right, len(y))
+    hits = right(evidence)
+    return share(int(hits.sum()), len(hits))
 
 
 METRIC = Metric(
@@ -42,6 +36,7 @@ METRIC = Metric(
     direction="higher",
     needs="predictions",
     measure=measure,
+    change=paired_share(right),
     tasks=frozenset({"classification", "binary"}),
     rank=0,
     percent=True,

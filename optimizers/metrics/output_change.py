@@ -11,7 +11,8 @@ from optimizers.metrics._intervals import mean_error
 
 
 def measure(evidence: Evidence) -> Value:
-    """Mean absolute difference to the baseline's outputs over their standard deviation, with a bootstrap interval.
+    """Mean absolute difference to the baseline's outputs over their standard deviation, with an interval over
+    examples that allows for skewness.
 
     Where a model has several outputs it is the mean of theirs, each over its own standard deviation.
 
@@ -31,7 +32,7 @@ def _errors(scores: np.ndarray, original: np.ndarray) -> np.ndarray:
 
 METRIC = Metric(
     name="output_change",
-    version="1",
+    version="2",
     title="Output change",
     unit="fraction",
     direction="lower",

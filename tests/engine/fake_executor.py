@@ -13,7 +13,7 @@ from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Task
 from optimizers.errors import Cancelled
 from optimizers.forecast import Forecast
-from optimizers.records import LayerRow, Measurement, ModelSummary, TensorSpec
+from optimizers.records import Difference, LayerRow, Measurement, ModelSummary, TensorSpec
 from optimizers.settings import Settings
 
 
@@ -84,12 +84,25 @@ class FakeExecutor:
         digest = Store(self.settings.store).get(params["artifact"]).digest
         data = self.data_digest(params["dataset"])
         common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
-        return [
-            Measurement(metric="size_bytes", unit="B", value=64.0, **common).model_dump(mode="json"),
-            Measurement(metric="accuracy", unit="fraction", value=0.9, dataset_digest=data, **common).model_dump(
-                mode="json"
-            ),
+        store = Store(self.settings.store)
+        with store.draft() as out:
+            (out / "summary").write_text("evaluated")
+            store.commit(out, params["evaluation"], "summary", "summary", {"absent": {"auc": "One class only."}})
+        measurements = [
+            Measurement(metric="size_bytes", unit="B", value=64.0, **common),
+            Measurement(metric="accuracy", unit="fraction", value=0.9, dataset_digest=data, **common),
         ]
+        differences = []
+        if digest != params["baseline"]:
+            change = {"value": -0.002, "low": -0.009, "high": 0.0044, "floor": -0.0082, "ceiling": 0.0037}
+            change |= {"n": 1000, "lost": 5, "gained": 3, "p": 0.727}
+            common = {"artifact_digest": digest, "version": "1", "scope": params["scope"]}
+            files = {"baseline_digest": params["baseline"], "dataset_digest": data, "baseline": 0.902}
+            differences = [Difference(metric="accuracy", unit="fraction", **files, **common, **change)]
+        return {
+            "measurements": [m.model_dump(mode="json") for m in measurements],
+            "differences": [d.model_dump(mode="json") for d in differences],
+        }
 
     def time_latency(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("time_latency")

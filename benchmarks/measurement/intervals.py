@@ -1,0 +1,184 @@
+"""How often intervals hold the truth, and how often a certified budget is exceeded after all, on simulated data.
+
+A population of examples is made up, with the answers of a baseline and of a variant to each: what is true is known.
+Test parts are drawn from it again and again, and each metric tells its interval for the file and for the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from optimizers import registry
+from optimizers.declarations import Evidence
+from optimizers.errors import NotApplicable
+from optimizers.metrics._paired import share_change
+from optimizers.records import Task
+
+TITLE = "Intervals hold the truth as often as they say"
+REPETITIONS = 1000
+_POPULATION = 200_000
+
+
+@dataclass(frozen=True)
+class Population:
+    """Examples with the answers of a baseline and a variant, and how many of them make a test part."""
+
+    title: str
+    task: Task
+    n: int
+    y: np.ndarray
+    baseline: np.ndarray
+    variant: np.ndarray
+
+    def evidence(self, rows: np.ndarray | slice = slice(None)) -> Evidence:
+        return Evidence(
+            Path(), self.task, scores=self.variant[rows], y=self.y[rows], baseline_scores=self.baseline[rows]
+        )
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the truth was below, inside and above the intervals; one-sided bounds count as wrong beyond them."""
+
+    metric: str
+    what: str
+    population: str
+    n: int
+    repetitions: int
+    below: int
+    above: int
+    floor_wrong: int = 0
+    ceiling_wrong: int = 0
+
+    @property
+    def inside(self) -> float:
+        return 1 - (self.below + self.above) / self.repetitions
+
+
+def classifier(
+    title: str, n: int, prior: Sequence[float], signal: float, noise: float, bias: float = 0.0, seed: int = 0
+) -> Population:
+    """Softmax answers to noisy logits; the variant's are moved by ``noise``, and those of class 0 by ``bias``."""
+    rng = np.random.default_rng(seed)
+    classes = len(prior)
+    y = rng.choice(classes, _POPULATION, p=prior)
+    logits = rng.standard_normal((_POPULATION, classes)) * signal**0.5 + signal * np.eye(classes)[y] + np.log(prior)
+    moved = logits + noise * rng.standard_normal(logits.shape)
+    moved[:, 0] += bias
+    first, second = (np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in (logits, moved))
+    if classes == 2:
+        return Population(title, "binary", n, y, first[:, 1], second[:, 1])
+    return Population(title, "classification", n, y, first, second)
+
+
+def regression(title: str, n: int, spread: float, tail: float, noise: float, seed: int = 0) -> Population:
+    """Targets with a long tail; errors are Student's with ``tail`` degrees of freedom."""
+    rng = np.random.default_rng(seed)
+    y = rng.gamma(4.0, 2.5, _POPULATION)
+    base = y + spread * rng.standard_t(tail, _POPULATION)
+    return Population(title, "regression", n, y, base, 0.97 * base + 0.3 + noise * rng.standard_normal(_POPULATION))
+
+
+def populations() -> list[Population]:
+    ten = [0.1] * 10
+    return [
+        classifier("2 classes, even", 60, [0.5, 0.5], 4.0, 0.5),
+        classifier("2 classes, 15% positive", 60, [0.85, 0.15], 4.0, 0.5),
+        classifier("2 classes, 10% positive", 500, [0.9, 0.1], 4.0, 0.5),
+        classifier("3 uneven classes", 67, [0.45, 0.35, 0.2], 6.0, 0.7),
+        classifier("10 classes, 84% right", 400, ten, 6.0, 0.6),
+        classifier("10 classes, few disagreements", 1797, ten, 10.0, 0.3),
+        classifier("5 uneven classes, overconfident", 200, [0.6, 0.2, 0.1, 0.06, 0.04], 5.0, 1.5),
+        regression("errors with light tails", 60, 2.0, 30.0, 0.5),
+        regression("errors with heavy tails", 79, 1.5, 5.0, 0.5),
+        regression("errors with heavy tails", 1000, 1.5, 5.0, 0.2),
+    ]
+
+
+def coverage(population: Population, repetitions: int, seed: int = 1, names: Sequence[str] = ()) -> list[Coverage]:
+    """For each metric of the task, how often its interval and that of its difference hold the truth."""
+    rng = np.random.default_rng(seed)
+    fitting = [m for m in registry.metrics().values() if m.change is not None and population.task in m.tasks]
+    drawn = [rng.integers(0, _POPULATION, population.n) for _ in range(repetitions)]
+    found = []
+    for metric in fitting:
+        if names and metric.name not in names:
+            continue
+        assert metric.change is not None
+        whole = population.evidence()
+        try:
+            true, change = metric.measure(whole).value, metric.change(whole).value
+        except NotApplicable:
+            continue
+        single, paired = [], []
+        for rows in drawn:
+            try:
+                single.append(metric.measure(population.evidence(rows)))
+                paired.append(metric.change(population.evidence(rows)))
+            except NotApplicable:  # a test part without one of the classes
+                continue
+        given = [(v.low, v.high) for v in single if v.low is not None and v.high is not None]
+        told = population.title, population.n
+        found.append(Coverage(metric.name, "value", *told, len(given), *_misses(given, true)))
+        both = [(c.low, c.high) for c in paired]
+        ends = [(c.floor, c.ceiling) for c in paired]
+        found.append(
+            Coverage(metric.name, "difference", *told, len(both), *_misses(both, change), *_misses(ends, change))
+        )
+    return found
+
+
+def _misses(bounds: Sequence[tuple[float, float]], true: float) -> tuple[int, int]:
+    low, high = np.array(bounds).T
+    return int((low > true + 1e-12).sum()), int((high < true - 1e-12).sum())
+
+
+def wrongly_certified(n: int, budget: float, discordant: float, repetitions: int, seed: int = 2) -> int:
+    """How often a variant whose accuracy truly drops by exactly the budget is certified to stay within it."""
+    rng = np.random.default_rng(seed)
+    lost, gained = (discordant + budget) / 2, (discordant - budget) / 2
+    drawn = rng.multinomial(n, [lost, gained, 1 - lost - gained], repetitions)
+    pairs, counts = np.unique(drawn[:, :2], axis=0, return_counts=True)
+    certified = [-share_change(int(a), int(b), n).floor < budget for a, b in pairs]
+    return int(counts[np.array(certified)].sum())
+
+
+BOUNDARIES = (
+    (60, 0.05, 0.06), (60, 0.02, 0.1), (400, 0.01, 0.01), (400, 0.02, 0.08), (1797, 0.01, 0.01), (1797, 0.01, 0.015),
+    (1797, 0.01, 0.05), (2650, 0.01, 0.01), (10_000, 0.01, 0.05),
+)  # fmt: skip
+
+
+def lines() -> list[str]:
+    """The tables."""
+    known = registry.metrics()
+    table: Callable[[Coverage], str] = lambda c: (  # noqa: E731
+        f"| {known[c.metric].title}{' difference' if c.what == 'difference' else ''} | {c.population} | {c.n} "
+        f"| {100 * c.inside:.1f}% "
+        f"| {f'{100 * max(c.floor_wrong, c.ceiling_wrong) / c.repetitions:.1f}%' if c.what == 'difference' else ''} |"
+    )
+    head = ["| figure | population | examples | intervals that hold the truth | one-sided bound wrong, worse side |"]
+    rows = [c for population in populations() for c in coverage(population, REPETITIONS)]
+    order = {name: place for place, name in enumerate(known)}
+    rows.sort(key=lambda c: (order[c.metric], c.what == "difference"))
+    inside = np.array([c.inside for c in rows])
+    more, less = int((inside > 0.97).sum()), int((inside < 0.93).sum())
+    summary = [
+        f"{REPETITIONS:,} test parts each. Of {len(inside)} intervals {len(inside) - more - less} hold the truth 93 to "
+        f"97% of the time, {more} more often and {less} less often; the least is {100 * inside.min():.1f}%, the middle "
+        f"{100 * float(np.median(inside)):.1f}%.",
+        "",
+    ]
+    certified = [
+        "",
+        "| examples | budget = true drop | examples that differ | wrongly certified |",
+        "|--:|--:|--:|--:|",
+    ]
+    for n, budget, discordant in BOUNDARIES:
+        wrong = wrongly_certified(n, budget, discordant, 20_000) / 20_000
+        certified.append(f"| {n:,} | {100 * budget:g} points | {100 * discordant:g}% | {100 * wrong:.1f}% |")
+    return [*summary, *head, "|---|---|--:|--:|--:|", *map(table, rows), *certified]

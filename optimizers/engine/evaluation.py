@@ -1,0 +1,101 @@
+"""What is told about a file's outputs: figures, paired differences to the baseline, and why a figure is absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from optimizers import registry
+from optimizers.declarations import Evidence
+from optimizers.engine.versions import measuring_versions
+from optimizers.errors import NotApplicable
+from optimizers.records import Difference, Measurement, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LABELLED: frozenset[Task] = frozenset({"classification", "binary", "regression", "reconstruction"})
+"""Tasks in which it is known what is right, so that files can be held against each other example by example."""
+
+
+@dataclass
+class Evaluation:
+    """Figures and differences of one file, and for metrics of its task that have none the reason, in one sentence."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+def metric_versions() -> dict[str, str]:
+    """Names and versions of the metrics that are computed when a file is evaluated."""
+    return {m.name: m.version for m in registry.metrics().values() if m.needs in ("file", "predictions")}
+
+
+def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, scope: str) -> Evaluation:
+    """Every metric of a file or of its outputs.
+
+    Args:
+        evidence: With the baseline's outputs if the file is to be held against them.
+        artifact, baseline, dataset: Digests of the file, of the baseline's file and of the data.
+        scope: Who may see the results.
+    """
+    told = Evaluation()
+    for metric in registry.metrics().values():
+        if metric.needs not in ("file", "predictions") or (evidence.task and evidence.task not in metric.tasks):
+            continue
+        try:
+            value = metric.measure(evidence)
+        except NotApplicable as reason:
+            told.absent[metric.name] = reason.message
+            continue
+        versions, common = measuring_versions(), {"metric": metric.name, "version": metric.version, "unit": metric.unit}
+        of = dataset if metric.needs == "predictions" else ""
+        told.measurements.append(
+            Measurement(
+                artifact_digest=artifact, dataset_digest=of, value=value.value, n=value.n, low=value.low,
+                high=value.high, scope=scope, versions=versions, **common,
+            )
+        )  # fmt: skip
+        if metric.change is None or evidence.baseline_scores is None:
+            continue
+        try:
+            base = metric.measure(replace(evidence, scores=evidence.baseline_scores, baseline_scores=None))
+            change = metric.change(evidence)
+        except NotApplicable:
+            continue
+        told.differences.append(
+            Difference(
+                artifact_digest=artifact, baseline_digest=baseline, dataset_digest=dataset, baseline=base.value,
+                scope=scope, versions=versions, **common, **change.__dict__,
+            )
+        )  # fmt: skip
+    return told
+
+
+def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
+    """Scores of a classifier as probabilities: logits go through the sigmoid or softmax that the model leaves out.
+
+    Args:
+        scores: As the file gives them.
+        task: What the model does; anything but classification is left as it is.
+        activation: Of the model's output layer. ``linear`` means logits; where it is not known, scores outside of
+            [0, 1] do.
+
+    Returns:
+        Float64 where something was computed, so that large logits do not all become exactly 0 or 1.
+    """
+    import numpy as np
+    from scipy.special import expit, softmax
+
+    if task not in ("binary", "classification") or scores.size == 0:
+        return scores
+    inside = bool(scores.min() >= 0.0 and scores.max() <= 1.0)
+    if task == "binary":
+        if activation == "sigmoid" or (activation != "linear" and inside):
+            return scores
+        wide = scores.astype(np.float64)
+        return np.asarray(softmax(wide, axis=1) if scores.ndim == 2 and scores.shape[1] == 2 else expit(wide))
+    if scores.ndim != 2 or not (activation == "linear" or (not activation and not inside)):
+        return scores
+    return np.asarray(softmax(scores.astype(np.float64), axis=1))

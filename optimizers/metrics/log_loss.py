@@ -1,0 +1,45 @@
+"""How surprised a classifier is by what turns out to be true."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizers.declarations import Evidence, Metric, Value
+from optimizers.metrics._evidence import class_probabilities
+from optimizers.metrics._intervals import mean_error
+from optimizers.metrics._paired import paired_mean
+
+_SMALLEST = float(np.finfo(np.float32).eps)
+"""Where scikit-learn clips probabilities of 32-bit numbers, too."""
+
+
+def losses(evidence: Evidence) -> np.ndarray:
+    """Minus the natural logarithm of the true class's probability, shape (n,). Raises as `measure`."""
+    probabilities, y = class_probabilities(evidence)
+    return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(y)), y], _SMALLEST)))
+
+
+def measure(evidence: Evidence) -> Value:
+    """Mean cross-entropy in nats, with an interval that allows for skewness.
+
+    Raises:
+        NotApplicable: There are no predictions, or scores are not probabilities.
+    """
+    return mean_error(losses(evidence))
+
+
+METRIC = Metric(
+    name="log_loss",
+    version="1",
+    title="Log loss",
+    unit="nats",
+    direction="lower",
+    needs="predictions",
+    measure=measure,
+    change=paired_mean(losses),
+    certifiable=False,
+    tasks=frozenset({"classification", "binary"}),
+    rank=12,
+    help="Cross-entropy: 0 is certain and right. Probabilities below 0.00000012 count as that; 8-bit outputs, which "
+    "have 256 steps, often say 0.",
+)
