@@ -20,9 +20,9 @@ from optimizers.records import DatasetSummary, Direction, Measurement, ModelSumm
 if TYPE_CHECKING:
     import numpy as np
 
-Unit = Literal["", "B", "ms", "s", "x", "fraction", "count", "bits", "dB", "J", "1/s"]
-"""How numbers are written: bytes, times, ratios, fractions (as percent), whole numbers, bits, decibels, joules, rates;
-others plainly."""
+Unit = Literal["", "B", "ms", "s", "x", "fraction", "count", "bits", "dB", "J", "1/s", "points"]
+"""How numbers are written: bytes, times, ratios, fractions (as percent), whole numbers, bits, decibels, joules, rates,
+differences of fractions (as percentage points with their sign); others plainly."""
 
 Cell = str | bool | int | float | None
 """None is what was not measured or does not apply."""
@@ -52,13 +52,18 @@ class Fact(Record):
 
 
 class Column(Record):
-    """One column of a table. ``better`` tells which direction is better, where one is."""
+    """One column of a table.
+
+    ``better`` tells which direction is better, where one is. The cells of a ``picture`` are addresses of images that
+    hold the image themselves (``data:image/png;base64,…``), see `optimizers.datasets.pictures`.
+    """
 
     name: str
     title: str
     unit: Unit = ""
     better: Direction | None = None
     help: str = ""
+    picture: bool = False
 
 
 REFERENCE = "reference"
@@ -70,19 +75,23 @@ class Chart(Record):
 
     Attributes:
         kind: ``bars`` lie, one for each row and each column of ``y``; ``lines`` go over numbers; ``matrix`` colours the
-            cells that ``x``, ``by`` and ``y[0]`` span.
+            cells that ``x``, ``by`` and ``y[0]`` span; ``histogram`` draws shares over the bins that start at ``x``;
+            ``waterfall`` starts at the first row's ``y[0]``, adds those of
+            the rows after it, and ends at their sum, which is the last row.
         x: Column of the names (or numbers) that the chart goes over.
         y: Columns that are drawn, all in one unit.
         by: Column that splits lines into several, or the rows of a matrix.
+        panels: Column that splits lines or histograms into small panels.
         low, high: Columns with the bounds of intervals of ``y[0]``.
         log, log_x: The axis of values, or of ``x``, is logarithmic; on ``x`` the values themselves are marked.
         stacked: Bars are put one behind the other.
     """
 
-    kind: Literal["bars", "lines", "matrix"]
+    kind: Literal["bars", "lines", "matrix", "histogram", "waterfall"]
     x: str
     y: tuple[str, ...]
     by: str = ""
+    panels: str = ""
     low: str = ""
     high: str = ""
     log: bool = False
@@ -107,7 +116,9 @@ class Table(Record):
             if not row.keys() <= known:
                 raise ValueError(f"table {self.name} has no columns {sorted(row.keys() - known)}")
         if self.chart is not None:
-            used = {self.chart.x, *self.chart.y, self.chart.by, self.chart.low, self.chart.high} - {""}
+            used = {self.chart.x, *self.chart.y, self.chart.by, self.chart.panels, self.chart.low, self.chart.high} - {
+                ""
+            }
             if not used <= known:
                 raise ValueError(f"the chart of table {self.name} draws unknown columns {sorted(used - known)}")
         return self

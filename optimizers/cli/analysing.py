@@ -12,8 +12,8 @@ from optimizers import registry
 from optimizers.cli.common import Home, Json, Opened, app, print_json, say
 from optimizers.engine.analysing import Question, analyse
 from optimizers.errors import InvalidParameter, NotApplicable
-from optimizers.figures.format import cell
-from optimizers.findings import Report, Table
+from optimizers.figures.format import bounds, cell
+from optimizers.findings import Chart, Report, Table
 from optimizers.params import fields
 
 
@@ -74,16 +74,22 @@ def _tell(title: str, report: Report) -> None:
     for sentence in report.sentences:
         print(" ".join(filter(None, (sentence.text, sentence.advice))))
     for fact in report.facts:
-        bounds = f"  [{cell(fact.low, fact.unit)}, {cell(fact.high, fact.unit)}]" if fact.low is not None else ""
-        print(f"    {fact.title}: {cell(fact.value, fact.unit)}{bounds}")
+        around = f"  ({bounds(fact.low, fact.high, fact.unit)})" if fact.low is not None else ""
+        print(f"    {fact.title}: {cell(fact.value, fact.unit)}{around}")
     for table in report.tables:
         _print_table(table)
     print()
 
 
 def _print_table(table: Table) -> None:
-    rows = [[cell(row.get(c.name), c.unit) for c in table.columns] for row in table.rows]
-    heads = [c.title for c in table.columns]
+    if table.chart is not None and table.chart.kind == "histogram":
+        return  # bins are for drawing; --json has them
+    if table.chart is not None and table.chart.kind == "matrix":
+        heads, rows = _matrix(table, table.chart)
+    else:
+        columns = [c for c in table.columns if not c.picture]
+        rows = [[cell(row.get(c.name), c.unit) for c in columns] for row in table.rows]
+        heads = [c.title for c in columns]
     widths = [max(len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)]
     print(f"\n  {table.title}")
     print("    " + "  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)))
@@ -91,3 +97,16 @@ def _print_table(table: Table) -> None:
         print("    " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))
     if table.note:
         print(f"    {table.note}")
+
+
+def _matrix(table: Table, chart: Chart) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of a table that spans a matrix."""
+    columns = {column.name: column for column in table.columns}
+    across = list(dict.fromkeys(str(row[chart.x]) for row in table.rows))
+    down = list(dict.fromkeys(str(row[chart.by]) for row in table.rows))
+    told = {
+        (str(row[chart.by]), str(row[chart.x])): cell(row.get(chart.y[0]), columns[chart.y[0]].unit)
+        for row in table.rows
+    }
+    corner = f"{columns[chart.by].title} \\ {columns[chart.x].title}"
+    return [corner, *across], [[name, *(told.get((name, other), "") for other in across)] for name in down]

@@ -1,14 +1,15 @@
-"""Draws the tables of analyses as they declare it: bars, lines, or a matrix."""
+"""Draws the tables of analyses as they declare it: bars, lines, a matrix, histograms, a waterfall."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
@@ -21,6 +22,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexa
 _MOST_BARS = 40
 _STEPS, _MOST_MARKS = (1, 2, 5, 10, 20, 50), 10
 _LABELLED_CELLS = 15
+_MOST_PANELS, _PANELS_IN_A_ROW, _PANEL_HEIGHT, _PANEL_GAP = 12, 2, 140, 60
 
 
 def chart(table: Table) -> go.Figure | None:
@@ -28,8 +30,7 @@ def chart(table: Table) -> go.Figure | None:
     if table.chart is None or not table.rows:
         return None
     frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
-    draw = {"bars": _bars, "lines": _lines, "matrix": _matrix}[table.chart.kind]
-    return draw(table, frame)
+    return (_panels if table.chart.panels else _DRAWN[table.chart.kind])(table, frame)
 
 
 def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
@@ -56,7 +57,7 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
         )
     rows = len(shown) * (1 if told.stacked else max(1, len(told.y) * 0.7))
     more = f"the first {_MOST_BARS} of {len(frame)}" if len(frame) > _MOST_BARS else ""
-    theme.layout(figure, table.title, _subtitle(columns[told.y[0]], more), height=int(130 + 24 * rows))
+    theme.layout(figure, table.title, _subtitle([columns[y] for y in told.y], more), height=int(130 + 24 * rows))
     figure.update_layout(barmode="stack" if told.stacked else "group", bargap=0.28)
     figure.update_xaxes(
         title_text=unit or None,
@@ -95,7 +96,7 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
             error_y=_intervals(rows, told.low, told.high, values, factor) if name == told.y[0] else None,
             showlegend=len(groups) * len(told.y) > 1,
         )
-    theme.layout(figure, table.title, _subtitle(columns[told.y[0]]), height=340)
+    theme.layout(figure, table.title, _subtitle([columns[y] for y in told.y]), height=340)
     figure.update_xaxes(title_text=_axis(columns[told.x]))
     if told.log_x:
         marked = sorted(set(frame[told.x]))
@@ -134,10 +135,140 @@ def _matrix(table: Table, frame: pd.DataFrame) -> go.Figure:
             ygap=1,
         )
     )
-    theme.layout(figure, table.title, _subtitle(column), height=150 + 28 * len(rows))
+    theme.layout(figure, table.title, _subtitle([column]), height=150 + 28 * len(rows))
     figure.update_xaxes(title_text=columns[told.x].title, type="category", showgrid=False)
     figure.update_yaxes(title_text=columns[told.by].title, type="category", autorange="reversed", showgrid=False)
     return figure
+
+
+def _panels(table: Table, frame: pd.DataFrame) -> go.Figure:
+    """Small panels, each with one line or one stepped outline per column of ``y``."""
+    told = table.chart
+    assert told is not None
+    columns = {column.name: column for column in table.columns}
+    steps = told.kind == "histogram"
+    factor, unit = (1.0, "") if steps else _scale(columns[told.y[0]], frame[list(told.y)])
+    groups = list(frame.groupby(told.panels, sort=False)) if told.panels else [("", frame)]
+    shown = groups[:_MOST_PANELS]
+    across = min(_PANELS_IN_A_ROW, len(shown))
+    rows = -(-len(shown) // across)
+    figure = make_subplots(
+        rows, across, subplot_titles=[str(name) for name, _ in shown], horizontal_spacing=0.12,
+        vertical_spacing=_PANEL_GAP / max(1, rows * _PANEL_HEIGHT), shared_yaxes=False if steps else "all",
+    )  # fmt: skip
+    colours = _colours(told.y)
+    for place, (_, part) in enumerate(shown):
+        at = {"row": place // across + 1, "col": place % across + 1}
+        for number, name in enumerate(told.y):
+            draw = _outline if steps else _line
+            intervals = _intervals(part, told.low, told.high, _numbers(part[name]), factor) if number == 0 else None
+            figure.add_trace(
+                draw(part, told, name, factor).update(
+                    name=columns[name].title,
+                    legendgroup=name,
+                    showlegend=place == 0 and len(told.y) > 1,
+                    line={"color": colours[name], "dash": "dot" if name == REFERENCE else "solid", "width": 1.8},
+                    error_y=intervals,
+                ),
+                **at,
+            )
+        if steps and told.log:
+            figure.update_yaxes(range=[np.log10(_floor(part, told)), 0.1], **at)
+    more = f"the first {_MOST_PANELS} of {len(groups)}" if len(groups) > _MOST_PANELS else ""
+    height = 110 + _PANEL_HEIGHT * rows
+    theme.layout(figure, table.title, _subtitle([columns[y] for y in told.y], more), height=height)
+    figure.update_layout(margin={"t": 84}, legend={"y": -50 / max(1, height - 100)})
+    figure.update_annotations(font={"size": 12})
+    figure.update_xaxes(nticks=5)
+    figure.update_yaxes(type="log" if told.log else "linear", tickformat="~%" if steps else "", nticks=4)
+    if not steps:
+        figure.update_yaxes(title_text=unit or None, col=1)
+        figure.update_xaxes(title_text=columns[told.x].title, row=rows, dtick=1)
+    return figure
+
+
+def _line(part: pd.DataFrame, told: Chart, name: str, factor: float) -> go.Scatter:
+    return go.Scatter(
+        x=list(part[told.x]),
+        y=list(_numbers(part[name]) * factor),
+        mode="lines+markers",
+        marker={"symbol": "square" if name == REFERENCE else "circle", "size": 6},
+        hovertemplate="%{x:.4g}: %{y:.4g}<extra>%{fullData.name}</extra>",
+    )
+
+
+def _outline(part: pd.DataFrame, told: Chart, name: str, factor: float) -> go.Scatter:
+    """Steps over bins; on a logarithmic scale empty ones lie on the lower edge of the panel."""
+    starts, shares = [float(x) for x in part[told.x]], _numbers(part[name]).fillna(0.0)
+    drawn = shares.clip(lower=_floor(part, told)) if told.log else shares
+    last = 2 * starts[-1] - starts[-2] if len(starts) > 1 else starts[-1]
+    return go.Scatter(
+        x=[*starts, last],
+        y=[*drawn, drawn.iloc[-1]],
+        customdata=[*shares, shares.iloc[-1]],
+        mode="lines",
+        line={"shape": "hv"},
+        hovertemplate="from %{x:.4g}: %{customdata:.2%}<extra>%{fullData.name}</extra>",
+    )
+
+
+def _floor(part: pd.DataFrame, told: Chart) -> float:
+    """Half the smallest share that there is in a panel."""
+    shares = part[list(told.y)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    there = shares[np.isfinite(shares) & (shares > 0)]
+    return float(there.min()) / 2 if there.size else 0.5
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").astype(float)
+
+
+def _waterfall(table: Table, frame: pd.DataFrame) -> go.Figure:
+    told = table.chart
+    assert told is not None
+    column = {column.name: column for column in table.columns}[told.y[0]]
+    values = pd.to_numeric(frame[told.y[0]], errors="coerce")
+    factor, unit = _scale(column, frame[[told.y[0]]])
+    good, bad = (_SERIES[2], _SERIES[3]) if column.better else (_SERIES[0], _SERIES[5])
+    fewer, more = (good, bad) if column.better != "higher" else (bad, good)
+    steps = len(frame) - 2
+    figure = go.Figure(
+        go.Waterfall(
+            orientation="h",
+            y=[str(x) for x in frame[told.x]],
+            x=list(values * factor),
+            measure=["absolute", *["relative"] * steps, "total"],
+            decreasing={"marker": {"color": fewer}},
+            increasing={"marker": {"color": more}},
+            totals={"marker": {"color": theme.NEUTRAL}},
+            connector={"line": {"color": theme.NEUTRAL, "width": 1}},
+            text=[_change(_number(v), column, relative=0 < i <= steps) for i, v in enumerate(values)],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    theme.layout(figure, table.title, _subtitle([column]), height=130 + 34 * len(frame))
+    figure.update_xaxes(title_text=unit or None)
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    return figure
+
+
+def _change(value: float | None, column: Column, *, relative: bool) -> str:
+    written = fmt.cell(abs(value) if value is not None and relative else value, column.unit)
+    if value is None or not relative:
+        return written
+    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{written}"
+
+
+_DRAWN: dict[str, Callable[[Table, pd.DataFrame], go.Figure]] = {
+    "bars": _bars,
+    "lines": _lines,
+    "matrix": _matrix,
+    "histogram": _panels,
+    "waterfall": _waterfall,
+}
 
 
 def _colours(names: Iterable[str | int]) -> dict[str | int, str]:
@@ -155,8 +286,9 @@ def _whole_steps(column: Column, values: pd.DataFrame, told: Chart) -> float | N
     return next((float(step) for step in _STEPS if top / step <= _MOST_MARKS), None)
 
 
-def _subtitle(column: Column, more: str = "") -> str:
-    better = {"lower": "lower is better", "higher": "higher is better", None: ""}[column.better]
+def _subtitle(columns: Iterable[Column], more: str = "") -> str:
+    directions = {column.better for column in columns if column.better}
+    better = f"{directions.pop()} is better" if len(directions) == 1 else ""
     return ", ".join(filter(None, (better, more))).capitalize()
 
 
@@ -169,6 +301,8 @@ def _scale(column: Column, values: pd.DataFrame) -> tuple[float, str]:
     top = _largest(values) or 1.0
     if column.unit == "fraction":
         return 100.0, "%"
+    if column.unit == "points":
+        return 100.0, "points"
     steps = fmt.steps_of(column.unit)
     if steps:
         step = next((s for s in steps if top * s.factor >= 1), steps[-1])

@@ -191,6 +191,17 @@ def cell(number: str | bool | float | None, unit: str = "") -> str:
     return f"{_whole_or_plain(number)} {unit}".rstrip()
 
 
+def bounds(low: float | None, high: float | None, unit: str = "") -> str:
+    """Two bounds in one unit, which is written once where it is the same.
+
+    Example:
+        ``bounds(-0.02, 0.01, "points")`` gives ``−2.0 to +1.0 points``.
+    """
+    first, second = cell(low, unit), cell(high, unit)
+    words = second.partition(" ")[2]
+    return f"{first.removesuffix(f' {words}') if words else first} to {second}"
+
+
 _WRITTEN: dict[str, Callable[[float], str]] = {
     "B": size,
     "ms": milliseconds,
@@ -202,6 +213,7 @@ _WRITTEN: dict[str, Callable[[float], str]] = {
     "dB": lambda v: f"{v:.1f} dB",
     "J": lambda v: _with_prefix(v, "J"),
     "1/s": lambda v: f"{plain(v)} per s",
+    "points": lambda v: signed(v * 100, "points", 1),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pandas as pd
@@ -24,6 +25,7 @@ from pages.components.text import escaped
 
 _SECONDS = 1.0
 _FACTS_IN_A_ROW = 4
+_PICTURE_ROW = 64
 _TONES = {"good": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]", "plain": "-"}
 
 
@@ -146,11 +148,9 @@ def said(sentence: Sentence) -> str:
 
 
 def _fact(place: object, fact: Fact) -> None:
-    bounds = ""
-    if fact.low is not None and fact.high is not None:
-        bounds = f"{fmt.cell(fact.low, fact.unit)} to {fmt.cell(fact.high, fact.unit)}"
+    around = fmt.bounds(fact.low, fact.high, fact.unit) if fact.low is not None and fact.high is not None else None
     place.metric(  # type: ignore[attr-defined]
-        fact.title, fmt.cell(fact.value, fact.unit), bounds or None, delta_color="off", delta_arrow="off", border=True,
+        fact.title, fmt.cell(fact.value, fact.unit), around, delta_color="off", delta_arrow="off", border=True,
         help=fact.help or None,
     )  # fmt: skip
 
@@ -166,12 +166,17 @@ def _table(table: Table, key: str) -> None:
         return
     frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
     frame = frame.rename(columns={column.name: column.title for column in table.columns})
+    plain = [c for c in table.columns if not c.picture]
     styled = frame.style.format(
-        {c.title: lambda v, unit=c.unit: fmt.cell(None if pd.isna(v) else v, unit) for c in table.columns}
+        {c.title: lambda v, unit=c.unit: fmt.cell(None if pd.isna(v) else v, unit) for c in plain}
     )
-    helps = {c.title: st.column_config.Column(help=c.help) for c in table.columns if c.help}
-    shown = {"hide_index": True, "column_config": helps, "placeholder": "–", "alt": table.title}
-    with st.expander("The numbers", expanded=figure is None, key=f"numbers:{key}:{table.name}"):
+    drawn = {c.title: st.column_config.ImageColumn(help=c.help or None) for c in table.columns if c.picture}
+    helps = {c.title: st.column_config.Column(help=c.help) for c in plain if c.help}
+    shown = {"hide_index": True, "column_config": helps | drawn, "placeholder": "–", "alt": table.title}
+    if drawn:
+        shown["row_height"] = _PICTURE_ROW
+    place = nullcontext() if figure is None else st.expander("The numbers", key=f"numbers:{key}:{table.name}")
+    with place:
         st.dataframe(styled, key=f"table:{key}:{table.name}", **shown)
     if table.note:
         st.caption(table.note)

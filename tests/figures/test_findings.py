@@ -6,7 +6,7 @@ import pytest
 
 from optimizers.figures import theme
 from optimizers.figures.findings import chart
-from optimizers.figures.format import cell
+from optimizers.figures.format import bounds, cell
 from optimizers.findings import Chart, Column, Table
 
 COLUMNS = (
@@ -69,6 +69,49 @@ def test_a_matrix_has_a_cell_for_every_pair():
     assert figure.data[0].z[1, 0] == 500
 
 
+BINS = (Column(name="layer", title="Layer"), Column(name="from", title="From"), Column(name="own", title="Own"))
+
+
+def test_a_histogram_shows_a_bin_that_stands_alone():
+    """A share between two empty bins, on a logarithmic scale: a line without a lower edge would leave it out."""
+    shares = [None, 0.4, None, None, 0.6, None]
+    rows = tuple({"layer": "a", "from": i, "own": share} for i, share in enumerate(shares))
+    told = Chart(kind="histogram", x="from", y=("own",), panels="layer", log=True)
+    figure = chart(Table(name="t", title="T", columns=BINS, rows=rows, chart=told))
+    assert list(figure.data[0].y) == [0.2, 0.4, 0.2, 0.2, 0.6, 0.2, 0.2]
+    assert list(figure.data[0].customdata) == [0, 0.4, 0, 0, 0.6, 0, 0]
+    assert figure.data[0].x[-1] == 6, "the last bin has a width"
+    assert 10 ** figure.layout.yaxis.range[0] == pytest.approx(0.2)
+
+
+def test_every_group_has_its_panel_and_one_legend():
+    figure = drawn("lines", panels="kind", low="low", high="high")
+    assert [annotation.text for annotation in figure.layout.annotations] == ["x", "y"]
+    assert [trace.xaxis for trace in figure.data] == ["x", "x2"]
+    assert list(figure.data[0].error_y.array) == pytest.approx([0.6, 0.0])
+
+
+def test_a_waterfall_adds_up_and_colours_what_is_worse():
+    rows = (
+        {"layer": "before", "bytes": 5000},
+        {"layer": "int8", "bytes": -3600},
+        {"layer": "more", "bytes": 100},
+        {"layer": "now", "bytes": 1500},
+    )
+    bars = drawn("waterfall", rows=rows).data[0]
+    assert list(bars.measure) == ["absolute", "relative", "relative", "total"]
+    assert sum(bars.x[:-1]) == pytest.approx(bars.x[-1])
+    assert list(bars.text) == ["5.00 KB", "−3.60 KB", "+100 bytes", "1.50 KB"]
+    assert bars.increasing.marker.color != bars.decreasing.marker.color
+
+
+def test_a_direction_is_told_where_all_that_is_drawn_has_the_same():
+    columns = (*COLUMNS, Column(name="gained", title="Gained", unit="B", better="higher"))
+    told = Chart(kind="bars", x="layer", y=("bytes", "gained"))
+    figure = chart(Table(name="t", title="T", columns=columns, rows=ROWS, chart=told))
+    assert figure.layout.title.subtitle.text is None
+
+
 def test_nothing_is_drawn_without_rows():
     assert drawn("bars", rows=()) is None
 
@@ -81,6 +124,11 @@ def test_cells_say_their_unit():
     assert cell(True) == "yes"
     assert cell(12, "count") == "12"
     assert cell(0.5, "fraction") == "50.0%"
+    assert cell(-0.0213, "points") == "−2.1 points"
+    assert bounds(-0.0213, 0.01, "points") == "−2.1 to +1.0 points"
+    assert bounds(0.9, 0.955, "fraction") == "90.0% to 95.5%"
+    assert bounds(900, 1100, "B") == "900 bytes to 1.10 KB"
+    assert bounds(None, 1.0, "ms") == "– to 1.00 ms"
 
 
 def test_numbers_over_orders_of_magnitude_are_spaced_evenly_and_marked():
