@@ -74,7 +74,7 @@ class LiteRtFile:
         """Kernels by layer, in the order of computation; each buffer counts once."""
         found: dict[str, list[StoredWeight]] = {}
         seen: set[int] = set()
-        order = {names: place for place, names in enumerate(self._written())}
+        order = {names: place for place, names in enumerate(self.written())}
         for weight in sorted(
             self.weights, key=lambda w: min((order.get(c.outputs, 0) for c in w.consumers), default=0)
         ):
@@ -83,7 +83,7 @@ class LiteRtFile:
                 found.setdefault(layer_of(weight), []).append(weight)
         return {name: tuple(group) for name, group in found.items()}
 
-    def _written(self) -> Iterator[tuple[str, ...]]:
+    def written(self) -> Iterator[tuple[str, ...]]:
         """For each operator the names of what it writes, as `Consumer` has them."""
         for graph in self.graphs:
             for operator in graph.operators:
@@ -220,11 +220,14 @@ def describe(path: Path, name: str = "") -> records.ModelSummary:
 def layer_of(weight: StoredWeight) -> str:
     """The layer that a weight belongs to, as its name or those of what is computed with it tell; else its operator."""
     names = (weight.name, *(name for consumer in weight.consumers for name in consumer.outputs))
-    return _layer(names) or next((kind.lower() for kind in weight.kinds), "") or _clean(weight.name) or "unnamed"
+    return layer_in(names) or next((kind.lower() for kind in weight.kinds), "") or _clean(weight.name) or "unnamed"
 
 
-def _layer(names: Iterable[str]) -> str:
-    """The first layer that tensor names speak of: what lies between the model's name and that of the operation.
+def layer_in(names: Iterable[str]) -> str:
+    """The first layer that names of tensors speak of, or nothing.
+
+    It lies between the model's name and that of the operation; names that were shortened (`optimizers.litert.names`)
+    have no model in front.
 
     Example:
         ``net/bn1/FusedBatchNormV3;net/conv1/Conv2D`` gives ``conv1``.
@@ -234,7 +237,7 @@ def _layer(names: Iterable[str]) -> str:
         if not paths:
             continue
         path = next((path for path in paths if _MULTIPLIES.match(path.rsplit("/", 1)[-1])), paths[0])
-        steps = [step for step in path.split("/") if step]
+        steps = [step for number, step in enumerate(path.split("/")) if step or number == 0]
         inner = steps[1:-1] or (steps[:1] if _MULTIPLIES.match(steps[-1]) else steps[-1:]) if steps else []
         while len(inner) > 1 and _MULTIPLIES.match(inner[-1]):
             inner = inner[:-1]
@@ -291,7 +294,7 @@ def _layer_rows(file: LiteRtFile) -> Iterator[records.LayerRow]:
             kernels = [weight for weight in own if weight.kernel]
             types = ", ".join(dict.fromkeys(weight.dtype.lower() for weight in kernels))
             yield records.LayerRow(
-                name=layer_of(kernels[0]) if kernels else _layer(names) or operator.kind.lower(),
+                name=layer_of(kernels[0]) if kernels else layer_in(names) or operator.kind.lower(),
                 kind=f"{operator.kind} ({types})" if types else operator.kind,
                 output_shape=graph.tensors[operator.outputs[0]].shape[1:] if operator.outputs else (),
                 parameters=sum(weight.values.size for weight in own),

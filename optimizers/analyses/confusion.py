@@ -1,0 +1,144 @@
+"""Which classes are taken for which, before and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optimizers.analyses._examples import TEST_PART
+from optimizers.declarations import Evidence
+from optimizers.errors import NotApplicable
+from optimizers.findings import Analysis, Chart, Column, Context, Report, Sentence, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST_CLASSES = 20
+_MOST_PAIRS = 20
+
+
+def analyse(context: Context, params: Any) -> Report:
+    """Confusion matrices of both files on the test part, and their difference."""
+    from optimizers.metrics._evidence import decisions
+
+    own, reference = context.subject.predict(), context.reference.predict()
+    data = context.data()
+    task = data.summary.task
+    if reference.scores.shape[1:] != own.scores.shape[1:]:
+        raise NotApplicable("Both files answer in different shapes, so answers cannot be compared.")
+    decided, truth, count = decisions(Evidence(Path(), task, own.scores, own.y))
+    was, _, _ = decisions(Evidence(Path(), task, reference.scores, reference.y))
+    known = data.summary.classes
+    names = [known[i] if i < len(known) else str(i) for i in range(count)]
+    now, before = matrix(truth, decided, count), matrix(truth, was, count)
+    tables = [_pairs(now, before, names, context)]
+    if count <= _MOST_CLASSES:
+        tables = [_drawn("now", "This file", now, names), *tables]
+        if not context.same:
+            other = context.reference.name[:40]
+            tables[1:1] = [
+                _drawn("difference", f"Difference to {other}", now - before, names, _ABOUT_DIFFERENCES),
+                _drawn("before", other[0].upper() + other[1:], before, names),
+            ]
+    return Report(sentences=(*_sentences(now, before, names, context.same), TEST_PART), tables=tuple(tables))
+
+
+def matrix(truth: np.ndarray, decided: np.ndarray, count: int) -> np.ndarray:
+    """How often each class (row) is taken for each (column): int64, shape (count, count)."""
+    import numpy as np
+
+    return np.bincount(truth * count + decided, minlength=count * count).reshape(count, count)
+
+
+def _drawn(name: str, title: str, values: np.ndarray, names: list[str], note: str = "") -> Table:
+    return Table(
+        name=name,
+        title=title,
+        columns=(
+            Column(name="truth", title="True class"),
+            Column(name="decided", title="Taken for"),
+            Column(name="count", title="Examples", unit="count"),
+        ),
+        rows=tuple(
+            {"truth": names[i], "decided": names[j], "count": int(values[i, j])}
+            for i in range(len(names))
+            for j in range(len(names))
+        ),
+        chart=Chart(kind="matrix", x="decided", y=("count",), by="truth"),
+        note=note,
+    )
+
+
+_ABOUT_DIFFERENCES = "Each row adds up to 0: what left the diagonal has become a mistake, what came to it was one."
+
+
+def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Context) -> Table:
+    rows: list[dict[str, Any]] = [
+        {
+            "pair": f"{names[i]} → {names[j]}",
+            "now": int(now[i, j]),
+            "reference": int(before[i, j]),
+            "share": float(now[i, j] / max(1, now[i].sum())),
+        }
+        for i in range(len(names))
+        for j in range(len(names))
+        if i != j and (now[i, j] or before[i, j])
+    ]
+    rows.sort(key=lambda row: (-max(row["now"], row["reference"]), -row["now"], row["pair"]))
+    return Table(
+        name="pairs",
+        title="Classes that are most often confused",
+        columns=(
+            Column(name="pair", title="True class → taken for"),
+            Column(name="now", title="In this file", unit="count", better="lower"),
+            Column(name="reference", title=f"In {context.reference.name[:40]}", unit="count"),
+            Column(name="share", title="Share of the true class", unit="fraction", better="lower"),
+        ),
+        rows=tuple(rows[:_MOST_PAIRS]),
+        chart=Chart(kind="bars", x="pair", y=("now", "reference")) if rows else None,
+        note=f"{int(now.sum()):,} test examples."
+        + (f" The first {_MOST_PAIRS} of {len(rows)} pairs." if len(rows) > _MOST_PAIRS else "")
+        + ("" if rows else " None is taken for another class."),
+    )
+
+
+def _sentences(now: np.ndarray, before: np.ndarray, names: list[str], same: bool) -> list[Sentence]:
+    import numpy as np
+
+    wrong = now - np.diag(np.diag(now))
+    if not wrong.any():
+        return [Sentence(text="Every test example is given its true class.", tone="good")]
+    i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    found = [
+        Sentence(
+            text=f"The most common mistake is to take {names[i]} for {names[j]}: {wrong[i, j]:,} of {now[i].sum():,} "
+            f"examples ({wrong[i, j] / now[i].sum():.1%})."
+        )
+    ]
+    change = wrong - (before - np.diag(np.diag(before)))
+    if same:
+        return found
+    if not change.any():
+        return [*found, Sentence(text="Every pair of classes is confused exactly as often as before.", tone="good")]
+    if change.max() > 0:
+        i, j = np.unravel_index(int(change.argmax()), change.shape)
+        text = f"What grew most: {names[i]} taken for {names[j]}, {wrong[i, j]:,} times instead of {before[i, j]:,}."
+        found.append(Sentence(text=text))
+    if change.min() < 0:
+        i, j = np.unravel_index(int(change.argmin()), change.shape)
+        text = f"What shrank most: {names[i]} taken for {names[j]}, {wrong[i, j]:,} times instead of {before[i, j]:,}."
+        found.append(Sentence(text=text))
+    return found
+
+
+ANALYSIS = Analysis(
+    name="confusion",
+    version="1",
+    title="Confusions",
+    summary="Which classes are taken for which, and did that change?",
+    analyse=analyse,
+    uses=frozenset({"reference", "predictions", "data"}),
+    tasks=frozenset({"classification", "binary"}),
+    quick=True,
+    rank=12,
+)

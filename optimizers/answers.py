@@ -1,0 +1,131 @@
+"""What a file's answers are worth, example by example, so that two files can be compared on the very same examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizers.declarations import Evidence
+from optimizers.errors import NotApplicable
+from optimizers.records import Direction, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How good each answer is; the mean over examples is the task's headline metric.
+
+    Attributes:
+        title: Of the headline metric.
+        unit: ``fraction`` or none; differences of fractions are told in points.
+        better: Which direction is better.
+        values: Shape (n,), float64.
+    """
+
+    title: str
+    unit: str
+    better: Direction
+    values: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired mean difference with its interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether the interval excludes no difference."""
+        return not self.low <= 0 <= self.high
+
+
+def answers(file: Path | bytes, x: np.ndarray, task: Task, activation: str, threads: int = 1) -> np.ndarray:
+    """Outputs of a file as `optimizers.declarations.Evidence` has them: for binary tasks probabilities of class 1."""
+    from optimizers.engine.evaluation import probabilities
+    from optimizers.litert.interpreter import predict
+
+    return probabilities(predict(file, x, threads), task, activation)
+
+
+def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) -> Worth:
+    """How good each answer is.
+
+    Args:
+        scores: As `answers` gives them.
+        y: The truth; for reconstruction the inputs, for fidelity what the original answers, shaped as ``scores``.
+        task: What the model does.
+        several: It has several outputs, flattened and put side by side.
+
+    Returns:
+        Classification and binary: 1 where the answer is right, else 0. Regression: 1 minus the squared error over the
+        variance of the targets, whose mean is R². Reconstruction: mean squared error. Fidelity: 1 where the decision is
+        the original's, else 0; where outputs are no scores of classes, mean absolute difference over the outputs'
+        standard deviation.
+
+    Raises:
+        NotApplicable: Shapes do not fit.
+    """
+    import numpy as np
+
+    from optimizers.metrics._evidence import decisions
+
+    given = np.asarray(scores, np.float64)
+    if task in ("classification", "binary"):
+        decided, truth, _ = decisions(Evidence(Path(), task, given, y))
+        return Worth("Accuracy", "fraction", "higher", (decided == truth).astype(np.float64))
+    if task == "regression":
+        errors = (given.reshape(len(given), -1)[:, 0] - y) ** 2
+        variance = float(np.var(np.asarray(y, np.float64)))
+        if variance == 0:
+            raise NotApplicable("All targets are the same, so no share of their variance can be explained.")
+        return Worth("R²", "", "higher", 1 - errors / variance)
+    if given.shape != y.shape:
+        raise NotApplicable(f"The outputs have shape {given.shape[1:]}, what they are held against {y.shape[1:]}.")
+    if task == "reconstruction":
+        return Worth("Reconstruction error", "", "lower", ((given - y) ** 2).reshape(len(given), -1).mean(axis=1))
+    if given.ndim == 2 and given.shape[1] > 1 and not several:
+        same = given.argmax(axis=1) == y.argmax(axis=1)
+        return Worth("Agreement", "fraction", "higher", same.astype(np.float64))
+    spread = float(np.std(y))
+    if spread == 0:
+        raise NotApplicable("The original answers the same to every example, so no change can be told.")
+    return Worth("Output change", "fraction", "lower", np.abs(given - y).reshape(len(given), -1).mean(axis=1) / spread)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95% interval of the mean of values of shape (n,)."""
+    import numpy as np
+
+    from optimizers.metrics._intervals import signed_mean, wilson
+
+    if np.isin(values, (0.0, 1.0)).all():
+        return wilson(float(np.sum(values)), len(values))
+    return signed_mean(values) if len(values) > 1 else (-np.inf, np.inf)
+
+
+def paired(own: np.ndarray, reference: np.ndarray, level: float = 0.95) -> Difference:
+    """Mean of ``own - reference``, both of shape (n,) on the same examples, with its interval of that level.
+
+    Where answers are right or wrong it is a score interval, which is honest also where few examples differ.
+    """
+    import numpy as np
+
+    from optimizers.metrics._intervals import signed_mean
+    from optimizers.metrics._paired import tango
+
+    each = np.asarray(own, np.float64) - np.asarray(reference, np.float64)
+    n, value = len(each), float(each.mean())
+    if np.isin(each, (-1.0, 0.0, 1.0)).all():
+        return Difference(value, *tango(int((each < 0).sum()), int((each > 0).sum()), n, level), n)
+    return Difference(value, *(signed_mean(each, level) if n > 1 else (-np.inf, np.inf)), n)
