@@ -1,4 +1,4 @@
-"""Finds techniques, metrics, analyses, origins, formats by scanning their folders. Adding one is adding a file."""
+"""Finds techniques, metrics, analyses, exports, origins, formats: one file each, by scanning their folders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from optimizers.declarations import DataFormat, DatasetOrigin, Metric, ModelOrigin, Technique
+from optimizers.deployment import Export
 from optimizers.errors import UnknownName
 from optimizers.findings import Analysis
 
@@ -46,6 +47,13 @@ def metrics() -> dict[str, Metric]:
 def analyses() -> dict[str, Analysis]:
     """All analyses by name, in order of rank."""
     found = _scan("optimizers.analyses", "ANALYSIS", "name")
+    return dict(sorted(found.items(), key=lambda item: item[1].rank))
+
+
+@cache
+def exports() -> dict[str, Export]:
+    """All exports by name, in order of rank."""
+    found = _scan("optimizers.exports", "EXPORT", "name")
     return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
 
@@ -93,4 +101,12 @@ def analysis(name: str) -> Analysis:
     known = analyses()
     if name not in known:
         raise UnknownName(f"There is no analysis {name!r}; known are: {', '.join(known)}.")
+    return known[name]
+
+
+def export(name: str) -> Export:
+    """The export of that name. Raises `UnknownName`."""
+    known = exports()
+    if name not in known:
+        raise UnknownName(f"There is no export {name!r}; known are: {', '.join(known)}.")
     return known[name]

@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from optimizers.analyses import keras_model
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
 from optimizers.engine import origins
+from optimizers.engine.analysing import Question, analyse
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
@@ -130,13 +132,13 @@ def _exported(queue: JobQueue, run: Run, folder: Path) -> str | None:
     if run.state != "done":
         return None
     try:
-        source = queue.driver.export_keras3(run)
+        _, key = analyse(queue.driver, Question(run, keras_model.ANALYSIS.name, {}))
     except ParetoscopeError as error:
         say(f"{run.recipe}: {error.message}")
         return None
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{run.id}.keras"
-    shutil.copyfile(source, target)
+    shutil.copyfile(queue.analyses.file(key, keras_model.FILE), target)
     return str(target)
 
 

@@ -20,7 +20,6 @@ from optimizers.engine.plan import (
     Plan,
     Stage,
     evaluation_key,
-    export_key,
     plan,
     predictions_key,
     rehearsal_key,
@@ -140,32 +139,6 @@ class Driver:
         from optimizers.engine import proposing
 
         return proposing.propose(self, model, dataset, cancelled)
-
-    # giving back --------------------------------------------------------------------------------------------------
-
-    def export_keras3(self, run: Run, cancelled: Callable[[], bool] = lambda: False) -> Path:
-        """The optimized model of a run, before it was converted, as a Keras 3 file. Written once, then remembered.
-
-        Raises:
-            NotApplicable: No step of the run left a Keras model, as when only a conversion was asked for.
-            ModelRefused: ``not-in-keras3``, where Keras 3 cannot hold the model.
-        """
-        kept = [self.store.get(stage.key) for stage in run.stages]
-        models = [artifact for artifact in kept if artifact is not None and artifact.kind == "keras"]
-        if not models:
-            raise NotApplicable(
-                f"No step of {run.recipe!r} leaves a Keras model: converting is all it does to the original. Add a "
-                "step that changes the model, or take the original."
-            )
-        key = export_key(models[-1].key, "keras3")
-        known = self.store.get(key)
-        if known is None:
-            log = str(self.settings.logs / f"{key[:16]}.log")
-            task = Task(
-                f"{_TASKS}:export_keras3", {"source": models[-1].key, "key": key}, "tensorflow", "interactive", log
-            )
-            known = Artifact.model_validate(self.executor.run(task, lambda event: None, cancelled))
-        return self.store.path(known)
 
     # running ------------------------------------------------------------------------------------------------------
 

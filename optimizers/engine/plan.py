@@ -119,11 +119,6 @@ def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str
     return digest_of({"format": _FORMAT, "memory": identity, "data": data, "versions": work_versions()})
 
 
-def export_key(stage: str, form: str) -> str:
-    """Key of a stage's model in another file format."""
-    return digest_of({"format": _FORMAT, "export": form, "stage": stage, "versions": work_versions()})
-
-
 def analysis_key(analysis: Analysis, params: ParamSet, identity: dict[str, Any]) -> str:
     """Key of an analysis' report on what its identity tells."""
     return digest_of(

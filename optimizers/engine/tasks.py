@@ -187,18 +187,6 @@ def _remembered(store: Store, key: str, compute: Callable[[], np.ndarray]) -> np
     return array(store, kept, "values")
 
 
-def export_keras3(report: Reporter, *, source: str, key: str) -> dict[str, Any]:
-    """Writes the model that a stage left as a Keras 3 file, which is stored under ``key``; the report has its error."""
-    from optimizers.tf.build import save_keras3
-
-    store = Store(Settings().store)
-    artifact = store.get(source)
-    assert artifact is not None, "the stage to export is stored"
-    with store.draft() as out:
-        difference = save_keras3(store.path(artifact), out / "model.keras")
-        return store.commit(out, key, "keras", "model.keras", {"max_abs_error": difference}).model_dump(mode="json")
-
-
 def evaluate(
     report: Reporter,
     *,

@@ -23,6 +23,7 @@ from pages.components.boundary import guarded
 from pages.components.comparison import CHOSEN, identities, names
 from pages.components.text import escaped
 
+_STARTED = "analyses_started"
 _SECONDS = 1.0
 _FACTS_IN_A_ROW = 4
 _PICTURE_ROW = 64
@@ -66,19 +67,36 @@ def reports(queue: JobQueue, question: Question) -> None:
     st.subheader(declared.title, anchor=False)
     st.caption(declared.summary)
     given = _settings(declared)
-    asked = replace(question, analysis=declared.name, given=given)
-    start = declared.quick or st.session_state.get("look_started") == (declared.name, asked.run.id, str(given))
-    sight = queue.analyses.look(asked, start=start)
+    part(queue, replace(question, analysis=declared.name, given=given))
+
+
+def part(queue: JobQueue, asked: Question, *, short: bool = False) -> None:
+    """Draws one report, how far it is, or the button that starts it.
+
+    Args:
+        queue: Whose desk is asked.
+        asked: With its analysis and parameters.
+        short: Only sentences and facts, no tables.
+    """
+    declared, wanted = registry.analysis(asked.analysis), _identity(asked)
+    started: set[str] = st.session_state.setdefault(_STARTED, set())
+    sight = queue.analyses.look(asked, start=declared.quick or wanted in started)
     if sight is None:
-        if not st.button("Find out", type="primary", icon=":material/play_arrow:", key=f"start:{declared.name}"):
+        if not st.button("Find out", icon=":material/play_arrow:", key=f"start:{declared.name}"):
             st.caption("This takes more than a few seconds; it runs beside everything else, and its result is kept.")
             return
-        st.session_state["look_started"] = (declared.name, asked.run.id, str(given))
+        started.add(wanted)
         sight = queue.analyses.look(asked)
     if sight is not None and sight.pending:
         st.fragment(_waiting, run_every=_SECONDS)(queue, asked)
     elif sight is not None:
-        _found(queue, asked, sight)
+        _found(queue, asked, sight, short=short)
+
+
+def _identity(asked: Question) -> str:
+    """What tells one question of this visitor from another."""
+    against = asked.against.id if asked.against else ""
+    return f"{asked.analysis} {asked.run.id} {asked.of_baseline} {against} {asked.given}"
 
 
 def _chosen(titles: Mapping[str, str]) -> str:
@@ -108,23 +126,23 @@ def _waiting(queue: JobQueue, asked: Question) -> None:
     words = (progress.waiting or "Working") if progress is not None else "Starting"
     left = f", about {fmt.elapsed(progress.seconds_left)} left" if progress and progress.seconds_left else ""
     st.progress(min(1.0, done), f"{words}{left}")
-    if sight is not None and st.button("Cancel", icon=":material/close:"):
+    if sight is not None and st.button("Cancel", icon=":material/close:", key=f"cancel:{asked.analysis}"):
         queue.analyses.cancel(sight.key)
-        st.session_state.pop("look_started", None)
+        st.session_state[_STARTED].discard(_identity(asked))
 
 
-def _found(queue: JobQueue, asked: Question, sight: Look) -> None:
+def _found(queue: JobQueue, asked: Question, sight: Look, *, short: bool) -> None:
     if sight.report is None:
         st.info(sight.problem, icon=":material/info:")
-        if sight.key and st.button("Try again", icon=":material/refresh:"):
+        if sight.key and st.button("Try again", icon=":material/refresh:", key=f"again:{asked.analysis}"):
             queue.analyses.again(sight.key)
             st.rerun()
         return
-    show(sight.report, asked.analysis)
+    show(sight.report.model_copy(update={"tables": ()}) if short else sight.report, asked.analysis)
     for name, title in sight.report.files.items():
         st.download_button(
             title, queue.analyses.file(sight.key, name).read_bytes(), file_name=name, icon=":material/download:",
-            on_click="ignore", key=f"file:{name}",
+            on_click="ignore", key=f"file:{asked.analysis}:{name}",
         )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ def navigation() -> Any:
             st.Page("pages/runs.py", title="Runs", icon=":material/pending_actions:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/scatter_plot:"),
             st.Page("pages/inspect.py", title="Inspect", icon=":material/search_insights:"),
+            st.Page("pages/deploy.py", title="Deploy", icon=":material/deployed_code:"),
         ],
         position="top",
     )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from optimizers.engine.store import Store
@@ -15,6 +16,9 @@ from optimizers.errors import Cancelled
 from optimizers.forecast import Forecast
 from optimizers.records import Difference, LayerRow, Measurement, ModelSummary, TensorSpec
 from optimizers.settings import Settings
+
+TINY = Path(__file__).with_name("tiny.tflite")
+"""A real file: 8 x 8 x 1 numbers averaged, and ten probabilities of the average. What follows it is ignored."""
 
 
 class FakeExecutor:
@@ -75,7 +79,7 @@ class FakeExecutor:
             raise self.fail[technique]
         store = Store(self.settings.store)
         with store.draft() as out:
-            (out / "model").write_text(params["key"])
+            (out / "model").write_bytes(TINY.read_bytes() + params["key"].encode())
             kind = "keras" if technique == "magnitude_pruning" else "tflite"
             return store.commit(out, params["key"], kind, "model", {}).model_dump(mode="json")
 

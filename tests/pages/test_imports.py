@@ -23,7 +23,7 @@ model = {"model": "sample:digits_cnn", "data": "sample:optdigits"}
 runs = queue.submit(*model.values(), [parse("int8"), parse("float16")])
 queue.wait([run.id for run in runs])
 address = {"runs": ",".join(run.id for run in runs)}
-visits = {"model": model, "optimize": model, "runs": address, "compare": address, "inspect": address}
+visits = {"model": model, "optimize": model, "runs": address, "compare": address, "inspect": address, "deploy": address}
 for page, params in visits.items():
     app = AppTest.from_file("app.py", default_timeout=60).run()
     app.switch_page(f"pages/{page}.py")
@@ -31,7 +31,8 @@ for page, params in visits.items():
     app.run()
     assert not app.exception and not app.error, (page, app.exception, app.error)
 queue.close()
-heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "sklearn", "scipy", "ai_edge_litert"}
+heavy = {"tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "sklearn", "scipy"}
+heavy |= {"ai_edge_litert.interpreter"}
 print("HEAVY", sorted(heavy & set(sys.modules)))
 """
 

@@ -42,6 +42,7 @@ def button(app, label):
         ("optimize", "Choose a model first"),
         ("runs", "Nothing has been run in this browser yet"),
         ("compare", "nothing to compare yet"),
+        ("deploy", "no finished file to deploy yet"),
     ],
 )
 def test_every_page_says_what_to_do_when_it_is_empty(visit, page, words):
@@ -261,3 +262,14 @@ def test_every_input_of_a_model_with_several_has_its_own_range(visit, monkeypatc
     assert app.query_params["data"] in ("drawn:8x8x1/0..1,5/int32/0..4", ["drawn:8x8x1/0..1,5/int32/0..4"])
     assert healthy(visit("optimize", model=MODEL["model"], data="drawn:8x8x1/0..1,5/int32/0..4"))
     assert "or compare on random inputs" in shown(visit(**MODEL))
+
+
+def test_deploy_offers_downloads_and_programs_of_the_chosen_file(queue, visit):
+    ids = ran(queue, "int8")
+    app = healthy(visit("deploy", runs=",".join(ids)))
+    labels = [button.label for button in app.get("download_button")]
+    assert labels[:4] == [".tflite", "C array", "Metadata (JSON)", "Everything (ZIP)"]
+    assert next(tab.label for tab in app.tabs) == "Python"
+    programs = [block.value for block in app.code]
+    assert any("digits_cnn-int8.tflite" in text and "Interpreter" in text for text in programs)
+    assert "takes float32 8 × 8 × 1, gives float32 10" in shown(app)

@@ -1,0 +1,141 @@
+"""What a deployable file is, for whoever puts it into an application, and what an export makes of it.
+
+Each export is one file in ``optimizers/exports/`` that ends in the constant ``EXPORT``: something to download, or a
+program in some language that is ready to be copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Literal
+
+from optimizers.records import DatasetSummary, Measurement, Record, Run, Task
+
+Kind = Literal["file", "program"]
+
+
+class Port(Record):
+    """One input or output of a file.
+
+    ``place`` is its number in the file, counted as the runtimes count. ``shape`` has the batch dimension, -1 where a
+    dimension is open. ``scale`` is 0 where the values are not quantized; else real = ``scale`` * (stored - ``zero``).
+    """
+
+    place: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero: int = 0
+
+    @property
+    def size(self) -> int:
+        """Numbers in it, for one example."""
+        return prod(max(1, dimension) for dimension in self.shape)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether real values have to be rounded before they go in, or scaled after they come out."""
+        return self.scale != 0 and self.dtype.startswith(("int", "uint"))
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """One file and everything that is known about it.
+
+    Attributes:
+        model, recipe: Names, for people.
+        content: The ``.tflite`` file.
+        inputs, outputs: In the model's order; `Port.place` has the file's.
+        operators: Names of those in the file, each once.
+        data: What the data set is, or None where that is no longer known.
+        preparation: How its examples were prepared, as in its address; empty if not at all.
+        measured: By metric.
+        run: Where the file comes from.
+        arena: Bytes that TensorFlow Lite Micro needs for it, or None where nobody has tried.
+    """
+
+    model: str
+    recipe: str
+    content: bytes
+    digest: str
+    task: Task | None
+    activation: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    operators: tuple[str, ...]
+    data: DatasetSummary | None
+    preparation: Mapping[str, Any]
+    measured: Mapping[str, Measurement]
+    run: Run
+    arena: int | None = None
+
+    @cached_property
+    def stem(self) -> str:
+        """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8``."""
+        model = self.model.rpartition(".")[0] or self.model
+        return re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{model}-{self.recipe}").strip("_.")[:120] or "model"
+
+    @cached_property
+    def identifier(self) -> str:
+        """The same as a name that every language takes, like ``digits_cnn_int8``."""
+        word = re.sub(r"\W+", "_", self.stem, flags=re.ASCII).strip("_").lower() or "model"
+        return f"m_{word}" if word[0].isdigit() else word
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what the outputs stand for; empty where they are no classes."""
+        return self.data.classes if self.data is not None and self.task in ("classification", "binary") else ()
+
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        """How a row's columns become the numbers of the input; empty where the data are no table.
+
+        Each has ``column`` and either ``category`` (1 where the column says so, else 0) or ``mean`` and ``std``.
+        """
+        encoding = self.data.preview.get("encoding") if self.data is not None else None
+        if not encoding or len(self.inputs) != 1 or self.inputs[0].shape[-1:] != (len(encoding),):
+            return []
+        return [dict(feature) for feature in encoding]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the examples before the model saw them, in sentences."""
+        return self.data.notes if self.data is not None else ()
+
+
+@dataclass(frozen=True)
+class Export:
+    """What can be made of a file.
+
+    Attributes:
+        name: Identifier.
+        title: For buttons and tabs.
+        summary: One sentence on what it is good for.
+        kind: ``file`` is only downloaded; ``program`` is also shown.
+        language: Of a program, as syntax highlighters call it.
+        suffix: What the file's name ends in, after its stem.
+        mime: Media type.
+        rank: Place among the others.
+        make: The content. Raises `NotApplicable` where the file does not suit.
+        tried: One sentence on what was done to know that it works.
+    """
+
+    name: str
+    title: str
+    summary: str
+    kind: Kind
+    suffix: str
+    mime: str
+    rank: int
+    make: Callable[[Deployable], bytes]
+    tried: str = ""
+    language: str = ""
+
+    def file_name(self, file: Deployable) -> str:
+        """Like ``digits_cnn-int8.tflite``."""
+        return f"{file.stem}{self.suffix}"
