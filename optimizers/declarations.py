@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from optimizers.datasets.preparation import Preparation
+    from optimizers.litert.rounds import Resident
 
 Need = Literal["train", "calibration", "teacher"]
 Property = Literal["sparsity", "clusters", "structure"]
@@ -288,6 +289,7 @@ class Evidence:
     of this file and of the baseline, taken in turn; both have shape (runs,). ``instances`` tells which process each run
     was taken in, where several took part.
     ``baseline_scores`` are the baseline's outputs on the same examples, where labels make a comparison possible.
+    ``memory`` is what processes held that ran the file once.
     """
 
     file: Path
@@ -299,6 +301,7 @@ class Evidence:
     baseline_times_ms: np.ndarray | None = None
     instances: np.ndarray | None = None
     baseline_scores: np.ndarray | None = None
+    memory: tuple[Resident, ...] = ()
 
 
 @dataclass(frozen=True)

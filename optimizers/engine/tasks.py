@@ -277,6 +277,7 @@ def time_latency(
         times_ms=found.times_ms,
         baseline_times_ms=None if artifact == baseline else found.baseline_times_ms,
         instances=found.instances,
+        memory=found.memory,
     )
     return _timed(evidence, records[0].digest, scope, threads)
 

@@ -41,7 +41,7 @@ def scale(metric: Metric, values: Iterable[float | None]) -> Scale:
         return Scale(100.0, "%")
     steps = steps_of(metric.unit)
     if not steps:
-        return Scale(1.0, "" if metric.unit in ("fraction", "") else metric.unit)
+        return Scale(1.0, "" if metric.unit in ("fraction", "count", "") else metric.unit)
     top = max((abs(v) for v in values if v is not None and not missing(v)), default=1.0)
     return next((step for step in steps if top * step.factor >= 1), steps[-1])
 
@@ -102,6 +102,8 @@ def value(metric: Metric, number: float | None) -> str:
         return milliseconds(number)
     if metric.unit == "x":
         return f"{number:.2f}x"
+    if metric.unit == "count":
+        return count(number)
     unit = "" if metric.unit in ("fraction", "") else f" {metric.unit}"
     return f"{plain(number)}{unit}"
 
@@ -128,7 +130,7 @@ def change(metric: Metric, difference: float | None, speedup: tuple[float, float
     if metric.needs == "predictions":
         return signed(difference, "" if metric.unit == "fraction" else metric.unit, 3)
     ratio = 1 + difference
-    if metric.needs == "timing" and speedup is not None and verdict(1 / ratio, *speedup) == "indistinguishable":
+    if metric.unit == "ms" and speedup is not None and verdict(1 / ratio, *speedup) == "indistinguishable":
         return INDISTINGUISHABLE
     less, more = _WORDS.get(metric.unit, ("less", "more"))
     if metric.direction == "higher":
@@ -155,7 +157,7 @@ def precision(ratio: float, low: float | None, high: float | None) -> str:
     return known if width < PRECISION else f"{known} only: time was up before ±{50 * PRECISION:.1f}%"
 
 
-_WORDS = {"B": ("smaller", "larger"), "ms": ("faster", "slower")}
+_WORDS = {"B": ("smaller", "larger"), "ms": ("faster", "slower"), "count": ("fewer", "more")}
 
 
 def signed(number: float, unit: str, digits: int) -> str:

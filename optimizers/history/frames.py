@@ -254,7 +254,7 @@ def _change(name: str, own: dict[str, Measurement], base: dict[str, Measurement]
     needs = registry.metrics()[name].needs
     if needs == "predictions":
         return value - baseline
-    if needs == "timing":
+    if needs == "timing" and own[name].unit != "B":
         ratio = own.get(_PAIRED_RATIO)
         return 1.0 / ratio.value - 1.0 if name == _PAIRED_TIME and ratio is not None else None
     return value / baseline - 1.0 if baseline else None

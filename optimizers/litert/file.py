@@ -31,6 +31,12 @@ _PASSED_ON = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST", "SQUEEZE"})
 _UNPACKS = frozenset({"DEQUANTIZE", "DENSIFY"})
 _TABLES = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}
 """Operators that look rows up: the places of the table and of the row numbers among their inputs."""
+_CELL_KERNELS = {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 15, *range(18, 26), 32),
+    "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
+}
+"""Recurrent cells: the places of their kernels among their inputs."""
 _INPUT_TYPES = frozenset({"FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64"})
 _MULTIPLIES = re.compile(r"(conv|depthwise|matmul|einsum|tensordot|dot)", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(r"(arith|tfl|tf)\.|[\d_]*$|Identity|StatefulPartitionedCall|serving_default|PartitionedCall")
@@ -115,12 +121,25 @@ class LiteRtFile:
     @property
     def macs(self) -> int:
         """Multiply-accumulates with kernels and of products for one example; the body of a loop counts once."""
-        return sum(_macs(graph, operator) for graph in self.graphs for operator in graph.operators)
+        return sum(macs_of(graph, operator) for graph in self.graphs for operator in graph.operators)
 
     @property
     def loops(self) -> bool:
         """Whether there is a loop, whose number of rounds the file does not tell."""
         return any(operator.kind == "WHILE" for graph in self.graphs for operator in graph.operators)
+
+    def integer(self, graph: int, tensor: int) -> int | None:
+        """The value of a constant that is a single 32-bit or 64-bit whole number, else None."""
+        from ai_edge_litert import schema_py_generated as schema
+
+        told = self.graphs[graph].tensors[tensor] if tensor >= 0 else None
+        if told is None or not told.constant or prod(told.shape) != 1 or told.dtype not in ("INT32", "INT64"):
+            return None
+        model = schema.Model.GetRootAs(self.content, 0)
+        data = model.Buffers(model.Subgraphs(graph).Tensors(tensor).Buffer())
+        if data.DataIsNone():  # it lies behind the structured part
+            return None
+        return int(np.frombuffer(data.DataAsNumpy().tobytes(), f"<i{4 if told.dtype == 'INT32' else 8}")[0])
 
     @property
     def activation(self) -> str:
@@ -331,7 +350,12 @@ def _drawn(rng: np.random.Generator, tensor: Tensor, told: records.InputRange | 
     return rng.uniform(told.low, told.high, tensor.shape).astype(np.float32)
 
 
-def _macs(graph: Subgraph, operator: Operator) -> int:
+def macs_of(graph: Subgraph, operator: Operator) -> int:
+    """Multiply-accumulates of one run of an operator; 0 for those that do not multiply matrices.
+
+    Element-wise products are no multiply-accumulates, and of a recurrent cell the gates' kernels count at every step.
+    """
+
     def shape(place: int) -> tuple[int, ...]:
         index = operator.inputs[place] if place < len(operator.inputs) else -1
         return graph.tensors[index].shape if index >= 0 else ()
@@ -345,6 +369,9 @@ def _macs(graph: Subgraph, operator: Operator) -> int:
         return prod(shape(2)[1:-1]) * prod(shape(1))
     if operator.kind == "BATCH_MATMUL":
         return prod(given) * (shape(0)[-1] if shape(0) else 0)
-    if operator.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
-        return prod(shape(0)[:-1]) * sum(prod(shape(place)) for place in range(1, 9))
+    if operator.kind == "CONV_3D_TRANSPOSE":
+        return prod(shape(2)[1:-1]) * prod(shape(1))
+    if operator.kind in _CELL_KERNELS:
+        kernels = (shape(place) for place in _CELL_KERNELS[operator.kind])
+        return prod(shape(0)[:-1]) * sum(prod(kernel) for kernel in kernels if kernel)  # some cells lack some of them
     return 0

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from time import perf_counter_ns
@@ -29,7 +30,23 @@ from optimizers.litert.interpreter import inputs, load, quantized
 _WARM_UP_NS = 20_000_000
 _WARM_UP_RUNS = 5
 _SHORTEST_RUN_NS = 50_000
+_STATUS = Path("/proc/self/status")
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Resident memory of a process that loads a file and runs it once, in bytes.
+
+    Attributes:
+        peak: The highest, with Python, LiteRT and their code.
+        added: How much of it is not there before the file is loaded. Pages of programs' code are not counted, which are
+            read when something runs for the first time, whatever the file: what remains are the file itself, which is
+            read into memory, weights unpacked or packed anew, activations, and the interpreter's own bookkeeping.
+    """
+
+    peak: int
+    added: int
 
 
 class Rounds:
@@ -75,17 +92,29 @@ class Rounds:
         Raises:
             NotApplicable: LiteRT cannot run one of the files, or not with that batch.
         """
+        told = self._ask(threads=threads, batch=batch, seconds=seconds, backwards=backwards)
+        return [np.asarray(times, np.float64) for times in told["times"]]
+
+    def memory(self, file: int, *, threads: int, batch: int = 1) -> Resident:
+        """Resident memory of one more process that runs a file once; ``file`` is its number.
+
+        Raises:
+            NotApplicable: As `round`; or the system does not tell peaks, as Linux does.
+        """
+        told = self._ask(threads=threads, batch=batch, memory=file)
+        return Resident(*told["memory"])
+
+    def _ask(self, **asked: Any) -> dict[str, Any]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        asked = {"files": self._files, "example": self._example, "threads": threads, "batch": batch}
-        self._server.stdin.write(json.dumps(asked | {"seconds": seconds, "backwards": backwards}) + "\n")
+        self._server.stdin.write(json.dumps({"files": self._files, "example": self._example} | asked) + "\n")
         self._server.stdin.flush()
         told = json.loads(self._server.stdout.readline() or '{"died": 0}')
         if "died" in told:
             raise NotApplicable("LiteRT crashed while it was running this file.", detail=f"signal {told['died']}")
         if "error" in told:
             raise from_dict(told["error"])
-        return [np.asarray(times, np.float64) for times in told["times"]]
+        return dict(told)
 
 
 def prepared(file: Path, threads: int, example: np.ndarray | None, batch: int = 1) -> Any:
@@ -156,9 +185,27 @@ def _taken(asked: dict[str, Any]) -> list[list[float]]:
     return times
 
 
+def _remembered(asked: dict[str, Any]) -> tuple[int, int]:
+    """What `Resident` holds, of this process, which starts with the memory of the one that it is a copy of."""
+    if not _STATUS.exists():
+        raise NotApplicable("The peak of resident memory is read from /proc, which only Linux has.")
+    example = np.load(asked["example"], allow_pickle=False) if asked["example"] else None
+    before, code = _resident("VmRSS"), _resident("RssFile")
+    prepared(Path(asked["files"][asked["memory"]]), asked["threads"], example, asked["batch"]).invoke()
+    peak = _resident("VmHWM")
+    return peak, max(0, peak - before - (_resident("RssFile") - code))
+
+
+def _resident(name: str) -> int:
+    """A figure of this process in bytes: ``VmRSS`` is resident memory, ``RssFile`` its code, ``VmHWM`` the highest."""
+    lines = _STATUS.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
 def _answer(line: str) -> str:
+    asked = json.loads(line)
     try:
-        return json.dumps({"times": _taken(json.loads(line))})
+        return json.dumps({"memory": _remembered(asked)} if "memory" in asked else {"times": _taken(asked)})
     except NotApplicable as error:
         return json.dumps({"error": error.to_dict()})
 

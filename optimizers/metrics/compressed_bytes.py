@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-
 from optimizers.declarations import Evidence, Metric, Value
+from optimizers.litert import compression
 
 
 def measure(evidence: Evidence) -> Value:
     """Bytes after ``gzip -9 --no-name``; exact and repeatable, because no time stamp is written."""
-    return Value(value=float(len(gzip.compress(evidence.file.read_bytes(), compresslevel=9, mtime=0))), n=1)
+    return Value(value=float(compression.of_file(evidence.file)[compression.GZIP]), n=1)
 
 
 METRIC = Metric(

@@ -120,6 +120,19 @@ def test_a_batch_takes_longer_than_one_example(files: dict[str, Path]) -> None:
     assert np.median(many) > 2 * np.median(alone)
 
 
+def test_memory_is_what_the_file_takes(files: dict[str, Path], tmp_path: Path) -> None:
+    """Twenty megabytes behind the model are read into memory with it, and nothing else becomes more."""
+    longer = tmp_path / "longer.tflite"
+    longer.write_bytes(files["float"].read_bytes() + np.random.default_rng(0).bytes(20_000_000))
+    with rounds.Rounds([files["float"], longer]) as several:
+        own, other, again = (several.memory(number, threads=1) for number in (0, 1, 0))
+    assert other.added - own.added == pytest.approx(20_000_000, abs=300_000)
+    assert again.added == pytest.approx(own.added, abs=300_000)
+    assert 0 < own.added < own.peak
+    found = latency.time_interleaved(files["float"], files["int8"], seconds=0.05)
+    assert [memory.added for memory in found.memory] == pytest.approx([own.added] * 6, abs=300_000)
+
+
 def test_a_file_that_does_not_run_is_refused_and_the_next_round_goes_on(files: dict[str, Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(struct.pack("<I4s", 8, b"TFL3") + bytes(64))

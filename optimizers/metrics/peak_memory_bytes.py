@@ -1,0 +1,35 @@
+"""How much memory a file takes in the process that runs it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizers.declarations import Evidence, Metric, Value
+from optimizers.errors import NotApplicable
+
+
+def measure(evidence: Evidence) -> Value:
+    """Median over processes; the interval is from the lowest to the highest. ``n`` is the number of processes.
+
+    Raises:
+        NotApplicable: The system does not tell; it needs Linux.
+    """
+    if not evidence.memory:
+        raise NotApplicable("The peak of resident memory was not measured; the system must be Linux.")
+    added = [memory.added for memory in evidence.memory]
+    return Value(value=float(np.median(added)), n=len(added), low=float(min(added)), high=float(max(added)))
+
+
+METRIC = Metric(
+    name="peak_memory_bytes",
+    version="1",
+    title="Peak memory",
+    unit="B",
+    direction="lower",
+    needs="timing",
+    measure=measure,
+    rank=77,
+    device_bound=True,
+    help="Resident memory that loading the file and one prediction add to a process of LiteRT, at its peak: the file, "
+    "weights packed anew, activations and bookkeeping, program code excluded. Even the smallest file takes about 1 MB.",
+)
