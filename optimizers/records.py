@@ -159,7 +159,7 @@ class Artifact(Record):
     """One stage's result in the store. ``files`` maps names to SHA-256; ``digest`` is that of the main file."""
 
     key: str
-    kind: Literal["keras", "keras_qat", "tflite", "predictions", "summary", "report"]
+    kind: Literal["keras", "keras_qat", "tflite", "predictions", "summary", "report", "examples"]
     main: str
     files: dict[str, str]
     digest: str

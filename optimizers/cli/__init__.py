@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from optimizers.cli import analysing, exporting, importing, listing, reading, running  # noqa: F401  (each adds its commands)
+from optimizers.cli import (  # noqa: F401  (each adds its commands)
+    analysing,
+    exporting,
+    importing,
+    listing,
+    reading,
+    reporting,
+    running,
+)
 from optimizers.cli.common import app, say
 from optimizers.errors import ParetoscopeError
 

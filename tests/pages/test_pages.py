@@ -43,6 +43,7 @@ def button(app, label):
         ("runs", "Nothing has been run in this browser yet"),
         ("compare", "nothing to compare yet"),
         ("deploy", "no finished file to deploy yet"),
+        ("report", "nothing to report yet"),
     ],
 )
 def test_every_page_says_what_to_do_when_it_is_empty(visit, page, words):

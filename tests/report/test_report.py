@@ -1,0 +1,117 @@
+"""Reports and tables, made from real runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from optimizers.errors import NotApplicable, UserError
+from optimizers.history.frames import measurements_of
+from optimizers.report.content import content
+from optimizers.report.html import document
+from optimizers.report.markdown import table
+from optimizers.report.results import FORMATS, encoded, form_of, results
+
+
+@pytest.fixture(scope="module")
+def ids(digits_runs):
+    return [run.id for run in digits_runs.values()]
+
+
+@pytest.fixture(scope="module")
+def told(digits_queue, ids):
+    return content(digits_queue.history, digits_queue.store, ids)
+
+
+class Outside(HTMLParser):
+    """Collects whatever an element would fetch from somewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found, self.scripts, self._script = [], [], None
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        self._script = [] if tag == "script" else self._script
+
+    def handle_data(self, data):
+        if self._script is not None:
+            self._script.append(data)
+
+    def handle_endtag(self, tag):
+        if tag == "script":
+            self.scripts.append("".join(self._script))
+            self._script = None
+
+
+def parsed(page):
+    parser = Outside()
+    parser.feed(page)
+    return parser
+
+
+def test_a_report_needs_nothing_from_outside(told):
+    page = document(told)
+    assert parsed(page).found == []
+    assert "url(http" not in page
+    assert "default-src 'none'" in page
+
+
+def test_a_report_tells_every_file_with_its_hash_and_figures(told, digits_queue, digits_runs):
+    page = document(told)
+    for run in digits_runs.values():
+        assert run.artifact_digest in page
+    assert len(told.files) == 3
+    assert [file.is_baseline for file in told.files] == [True, False, False]
+    accuracy = measurements_of(digits_queue.history, digits_runs["int8"])["accuracy"].value
+    assert f"{100 * accuracy:.1f}%" in page
+    embedded = json.loads(parsed(page).scripts[0])
+    assert embedded["rows"][1]["accuracy"] == pytest.approx(accuracy)
+    assert len(embedded["charts"]) >= 4
+
+
+def test_words_of_strangers_stay_words(digits_queue, ids):
+    nasty = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    page = document(content(digits_queue.history, digits_queue.store, ids, nasty), note=nasty)
+    assert parsed(page).found == []
+    assert len(parsed(page).scripts) == 3
+    assert not re.search(r"<img[^>]*onerror", page)
+
+
+def test_names_of_models_cannot_end_the_embedded_data(told):
+    frame = told.frame.assign(model="</script><script>alert(1)</script>")
+    page = document(type(told)(**{**told.__dict__, "frame": frame}))
+    assert len(parsed(page).scripts) == 3
+    assert json.loads(parsed(page).scripts[0])["rows"][0]["model"].startswith("</script>")
+
+
+def test_without_a_file_there_is_no_report(digits_queue):
+    with pytest.raises(NotApplicable, match="no finished file"):
+        content(digits_queue.history, digits_queue.store, ["nobody"])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_tables_hold_every_measurement(digits_queue, ids, digits_runs, form):
+    raw = encoded(results(digits_queue.history, ids), form)
+    read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[form](io.BytesIO(raw))
+    files = {run.artifact_digest for run in digits_runs.values()}
+    assert set(read["file_sha256"]) == files
+    assert not read.duplicated(["file_sha256", "metric", "device"]).any()
+    assert {"accuracy", "size_bytes", "latency_ms"} <= set(read["metric"])
+    assert read[read["metric"] == "accuracy"]["low"].notna().all()
+
+
+def test_a_name_without_a_format_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"\.csv, \.json or \.parquet"):
+        form_of(tmp_path / "results.xlsx")
+
+
+def test_the_table_in_markdown_has_a_row_per_file(told):
+    lines = table(told).splitlines()
+    assert len(lines) == 2 + len(told.files)
+    assert len({line.count("|") - line.count("\\|") for line in lines}) == 1
