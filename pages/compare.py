@@ -8,6 +8,7 @@ from optimizers.history.frames import comparison as compared
 from pages.components import comparison
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
 from pages.components.details import details
+from pages.components.device_choice import device_choice
 from pages.components.ledger import ledger
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
@@ -23,7 +24,7 @@ if not runs:
 
 header(queue, runs)
 still_running(queue, runs)
-frame = compared(queue.history, [run.id for run in runs])
+frame = compared(queue.history, [run.id for run in runs], device_choice(queue, runs))
 if frame.empty:
     not_measured(runs)
     st.page_link("pages/runs.py", label="See the runs", icon=":material/pending_actions:")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from optimizers import registry
 from optimizers.declarations import Evidence
@@ -35,19 +35,27 @@ class _Sent(BaseModel):
 class Timed(_Sent):
     """One file timed in turn with its baseline; ``baseline_times`` is empty where the file is the baseline itself.
 
-    Each time is the mean of ``repeat`` predictions in a row, in milliseconds. ``max_difference`` is the largest
-    difference between any output on the device and LiteRT's in Python for the same input, ``largest`` the largest
-    such output, both without sign and as real numbers.
+    Each time is the mean of up to ``repeat`` predictions in a row (of the baseline: ``baseline_repeat``), in
+    milliseconds. ``instances`` tells which worker, with a LiteRT of its own, took each time. ``max_difference`` is the
+    largest difference between any output on the device and LiteRT's in Python for the same input, ``largest`` the
+    largest such output, both without sign and as real numbers.
     """
 
     digest: Digest
     accelerator: Accelerator
     times: Annotated[Runs, Field(min_length=10)]
     baseline_times: Runs = ()
+    instances: Annotated[tuple[Annotated[int, Field(ge=0, lt=100)], ...], Field(max_length=MOST_RUNS)]
     repeat: int = Field(ge=1, le=1_000_000)
+    baseline_repeat: int = Field(default=1, ge=1, le=1_000_000)
     max_difference: float = Field(ge=0, allow_inf_nan=False)
     largest: float = Field(ge=0, allow_inf_nan=False)
-    partly: bool = False
+
+    @model_validator(mode="after")
+    def _in_step(self) -> Timed:
+        if len(self.instances) != len(self.times) or len(self.baseline_times) not in (0, len(self.times)):
+            raise ValueError("every time needs its worker, and its baseline where there is one")
+        return self
 
 
 class Problem(_Sent):
@@ -100,7 +108,7 @@ def store(report: Report, name: str, runs: Sequence[Run], history: History) -> l
                 keep(history, run, kept)
                 found += kept
             elif timed.digest == run.baseline_digest and not timed.baseline_times:
-                kept = _measured(timed.digest, timed.times, (), timed, device, report)
+                kept = _measured(timed.digest, timed.times, (), timed.repeat, timed, device, report)
                 keep(history, run, kept)
                 found += kept
     return found
@@ -108,16 +116,17 @@ def store(report: Report, name: str, runs: Sequence[Run], history: History) -> l
 
 def _pair(timed: Timed, run: Run, device: str, report: Report) -> list[Measurement]:
     """Of the file, and of the baseline that was timed in turn with it."""
-    own = _measured(timed.digest, timed.times, timed.baseline_times, timed, device, report)
+    own = _measured(timed.digest, timed.times, timed.baseline_times, timed.repeat, timed, device, report)
     if not timed.baseline_times or run.baseline_digest == run.artifact_digest:
         return own
-    return own + _measured(run.baseline_digest, timed.baseline_times, (), timed, device, report)
+    return own + _measured(run.baseline_digest, timed.baseline_times, (), timed.baseline_repeat, timed, device, report)
 
 
 def _measured(
     digest: str,
     times: Sequence[float],
     baseline_times: Sequence[float],
+    repeat: int,
     timed: Timed,
     device: str,
     report: Report,
@@ -126,12 +135,13 @@ def _measured(
         Path(),
         times_ms=np.asarray(times, np.float64),
         baseline_times_ms=np.asarray(baseline_times, np.float64) if baseline_times else None,
+        instances=np.asarray(timed.instances),
     )
     versions = {"litert.js": report.litertjs, "browser": names.browser(report.user_agent)}
-    versions |= {"predictions per time": str(timed.repeat), "clock step (ms)": f"{report.tick_ms:g}"}
+    versions |= {"predictions per time": str(repeat), "clock step (ms)": f"{report.tick_ms:g}"}
     found = []
     for metric in registry.metrics().values():
-        if metric.needs != "timing" or (timed.repeat > 1 and _TAIL.fullmatch(metric.name)):
+        if metric.needs != "timing" or (repeat > 1 and _TAIL.fullmatch(metric.name)):
             continue  # means of several predictions have no tail of single ones
         try:
             value = metric.measure(evidence)

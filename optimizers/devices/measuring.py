@@ -16,6 +16,8 @@ MOST_DEVICES = 20
 def keep(history: History, run: Run, measurements: Iterable[Measurement]) -> None:
     """Adds measurements from other devices to a run, for everybody who knows the run.
 
+    They take the place of all that the device measured on these files before.
+
     Raises:
         UserError: The run has measurements of too many devices already.
     """
@@ -25,4 +27,6 @@ def keep(history: History, run: Run, measurements: Iterable[Measurement]) -> Non
     known = {m.device for m in history.measurements(digests, scopes=[scope])}
     if len(known | {m.device for m in new}) > MOST_DEVICES:
         raise UserError(f"This run has measurements of {MOST_DEVICES} other devices, which is as many as it keeps.")
+    for device in {m.device for m in new}:
+        history.forget(scope, device, sorted({m.artifact_digest for m in new if m.device == device}))
     history.record(new)

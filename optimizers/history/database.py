@@ -154,6 +154,16 @@ class History:
                 key = {name: getattr(m, name) for name in _MEASUREMENT_KEY}
                 _replace(connection, _measurements, key, {"record": m.model_dump(mode="json")})
 
+    def forget(self, scope: str, device: str, artifact_digests: Sequence[str]) -> None:
+        """Removes what one device measured on some files, in one scope."""
+        where = (
+            _measurements.c.scope == scope,
+            _measurements.c.device == device,
+            _measurements.c.artifact_digest.in_(list(artifact_digests)),
+        )
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(_measurements).where(*where))
+
     def measurements(self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)) -> list[Measurement]:
         """All measurements of some files."""
         query = sa.select(_measurements.c.record).where(

@@ -95,8 +95,9 @@ def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
     if ratio is not None and not pd.isna(ratio):
         parts.append(fmt.precision(ratio, row["speedup_low"], row["speedup_high"]))
     if row["device"]:
-        threads = int(row["threads"] or 1)
-        parts.append(f"{row['device']}, {threads} thread{'s' if threads > 1 else ''}")
+        threads = int(row["threads"] or 0)
+        told = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
+        parts.append(escaped(str(row["device"])) + told)
     return " · ".join(["Grey: 95% interval", *parts])
 
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from optimizers.engine.queue import JobQueue
+from optimizers.recipe import parse
+from optimizers.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -77,14 +81,26 @@ def server(tmp_path_factory, chromium):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def finished(server):
+    """A comparison of the digit classifier's int8 file with its baseline, as ``runs=…``."""
+    queue = JobQueue(Settings(home=server.home, timing_seconds=1), resume=False)
+    runs = queue.submit("sample:digits_cnn", "sample:optdigits", [parse("int8")])
+    queue.wait([run.id for run in runs])
+    queue.close()
+    return f"runs={','.join(run.id for run in runs)}"
+
+
 @pytest.fixture
 def visitor(chromium, server):
     """Opens a page in a browser of its own (or one that has been here before) and collects what goes wrong in it."""
     contexts, complaints = [], []
 
-    def visit(path="/", state=None, **options):
+    def visit(path="/", state=None, init="", **options):
         context = chromium.new_context(accept_downloads=True, storage_state=state, **options)
         contexts.append(context)
+        if init:
+            context.add_init_script(init)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))

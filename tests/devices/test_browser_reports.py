@@ -23,7 +23,8 @@ def report(**changes):
     rng = np.random.default_rng(0)
     timed = {
         "digest": "b" * 64, "accelerator": "wasm", "times": list(rng.normal(2.0, 0.1, 200)),
-        "baseline_times": list(rng.normal(6.0, 0.1, 200)), "repeat": 1, "max_difference": 0.001, "largest": 1.0,
+        "baseline_times": list(rng.normal(6.0, 0.1, 200)), "instances": [i // 50 for i in range(200)], "repeat": 1,
+        "max_difference": 0.001, "largest": 1.0,
     }  # fmt: skip
     whole = {"user_agent": PHONE, "litertjs": "2.5.3", "tick_ms": 0.1, "timed": [timed | changes], "problems": []}
     return browser.read(whole)
@@ -42,10 +43,17 @@ def test_times_become_measurements_by_the_usual_metrics(history, run):
 
 
 def test_means_of_several_predictions_tell_no_tail(history, run):
-    known = {m.metric for m in browser.store(report(repeat=40), "x", [run], history)}
+    known = {m.metric for m in browser.store(report(repeat=40, baseline_repeat=9), "x", [run], history)}
     assert "latency_ms" in known
     assert not any(name.startswith("latency_p") for name in known)
     assert any(m.metric == "latency_p90_ms" for m in browser.store(report(), "y", [run], history))
+
+
+def test_a_new_measurement_leaves_nothing_of_the_old_one(history, run):
+    (device,) = {m.device for m in browser.store(report(), "x", [run], history)}
+    assert "latency_p90_ms" in measurements_of(history, run, device)
+    browser.store(report(repeat=40, baseline_repeat=20), "x", [run], history)
+    assert "latency_p90_ms" not in measurements_of(history, run, device)
 
 
 def test_this_machine_is_shown_unless_another_device_is_chosen(history, run):
@@ -69,8 +77,9 @@ def test_only_whoever_knows_the_run_sees_what_its_devices_measured(history, run)
 
 @pytest.mark.parametrize(
     "changes",
-    [{"times": []}, {"times": [0.0] * 20}, {"times": [-1.0] * 20}, {"times": [float("nan")] * 20},
-     {"times": [float("inf")] * 20}, {"times": [1.0] * 2001}, {"times": ["x"] * 20}, {"repeat": 0},
+    [{"times": []}, {"times": [0.0] * 200}, {"times": [-1.0] * 200}, {"times": [float("nan")] * 200},
+     {"times": [float("inf")] * 200}, {"times": [1.0] * 2001}, {"times": ["x"] * 200}, {"repeat": 0},
+     {"baseline_times": [6.0] * 20}, {"instances": [0] * 199}, {"instances": [-1] * 200}, {"instances": [0.5] * 200},
      {"digest": "../../etc/passwd"}, {"accelerator": "cpu"}, {"max_difference": float("nan")}, {"more": 1}],
 )  # fmt: skip
 def test_timings_that_cannot_be_are_refused(changes):
@@ -94,9 +103,15 @@ def test_timings_of_files_that_were_not_offered_are_refused(history, run):
         browser.store(report(digest="c" * 64), "x", [run], history)
 
 
-def test_unequal_pairs_give_no_ratio(history, run):
-    known = {m.metric for m in browser.store(report(baseline_times=[6.0] * 20), "x", [run], history)}
-    assert "speedup" not in known
+def test_the_interval_holds_how_workers_differ(history, run):
+    """Each worker by itself is far more certain than they are together."""
+    factors = np.repeat([1.0, 1.1, 0.9, 1.05], 50)
+    browser.store(report(times=list(2.0 * factors), baseline_times=[6.0] * 200), "x", [run], history)
+    found = measurements_of(history, run)
+    assert found["speedup"].low < 6 / 2.2
+    assert found["speedup"].high > 6 / 1.9
+    assert found["latency_ms"].low <= 1.9
+    assert found["latency_ms"].high >= 2.1
 
 
 def test_a_run_keeps_a_limited_number_of_devices(history, run):

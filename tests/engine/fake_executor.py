@@ -117,6 +117,13 @@ class FakeExecutor:
         )
         return [found.model_dump(mode="json")]
 
+    def answer(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("answer")
+        store = Store(self.settings.store)
+        with store.draft() as out:
+            (out / "example.json").write_text("{}")
+            return store.commit(out, params["key"], "predictions", "example.json", {}).model_dump(mode="json")
+
     @staticmethod
     def data_digest(uri: str) -> str:
         from optimizers.engine import origins
