@@ -43,6 +43,18 @@ CACHE_JOULES = 100e-12 / 8
 DRAM_JOULES = 1.3e-9 / 8
 """Per byte from memory beside the chip: 1.3 nJ per 64 bits, the lower end of the source's 1.3 to 2.6 nJ."""
 
+FORMULA = (
+    "An estimate, not a measurement: multiply-accumulates times {float32:.3g} pJ (float32), {int8:.3g} pJ (8 bits) or "
+    "{int16x8:.3g} pJ (16 times 8 bits), plus {cache:.4g} pJ for each byte of an activation and of a weight that is "
+    "used again, plus {dram:.4g} pJ for each byte of a weight that is used for the first time. Source: M. Horowitz, "
+    "“Computing's energy problem”, ISSCC 2014, figure 1.1.9 (45 nm, 0.9 V). Instructions, operators that do not "
+    "multiply, leakage and idling are not in it, and newer chips need less: it ranks variants and does not predict a "
+    "battery."
+).format(
+    cache=CACHE_JOULES * 1e12, dram=DRAM_JOULES * 1e12, **{kind: value * 1e12 for kind, value in MAC_JOULES.items()}
+)
+"""The formula of `energy` as people read it."""
+
 
 @dataclass(frozen=True)
 class Work:
