@@ -19,6 +19,8 @@ from optimizers.tf.probes import open_sizes, random_inputs
 TOLERANCE = 1e-4
 """Largest accepted difference, as a fraction of the largest output."""
 _EXAMPLES = 2
+_AT_ONCE = 1 << 20
+"""Numbers of an output that are compared at a time."""
 _SEED = 20_261_122
 
 Built = tuple[Any, Emitter]
@@ -79,16 +81,19 @@ def agreement_of(first: list[np.ndarray], second: list[np.ndarray]) -> Agreement
     """Difference of two lists of arrays of equal shapes. Values that are not finite must be so in both."""
     absolute = relative = 0.0
     for a, b in zip(first, second, strict=True):
-        a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-        finite = np.isfinite(a) & np.isfinite(b)
-        if a.shape != b.shape or (np.isfinite(a) != np.isfinite(b)).any():
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape:
             return Agreement(float("inf"), float("inf"))
-        if finite.any():
-            difference = float(np.abs(a - b)[finite].max())
-            scale = max(float(np.abs(a[finite]).max()), float(np.abs(b[finite]).max()))
-            absolute = max(absolute, difference)
-            relative = max(relative, difference / scale if scale else 0.0)
-    return Agreement(absolute, relative)
+        difference = scale = 0.0
+        for part in range(0, a.size, _AT_ONCE):  # outputs may fill half the memory: no copies of them as a whole
+            x, y = (whole.reshape(-1)[part : part + _AT_ONCE].astype(np.float64) for whole in (a, b))
+            finite = np.isfinite(x)
+            if (finite != np.isfinite(y)).any():
+                return Agreement(float("inf"), float("inf"))
+            difference = max(difference, np.abs(x - y)[finite].max(initial=0.0))
+            scale = max(scale, np.abs(x[finite]).max(initial=0.0), np.abs(y[finite]).max(initial=0.0))
+        absolute, relative = max(absolute, difference), max(relative, difference / scale if scale else 0.0)
+    return Agreement(float(absolute), float(relative))
 
 
 def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], list[np.ndarray], list[np.ndarray]]:
@@ -96,6 +101,8 @@ def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], lis
     failure: Exception | None = None
     for inputs in _candidates(spec):
         try:
+            if len(open_sizes(spec)) > 1:
+                _trace(keras2, inputs)
             first, second = run(keras2, inputs), run(keras3, inputs)
         except (MemoryError, tf.errors.ResourceExhaustedError):
             raise
@@ -114,6 +121,15 @@ def _run_both(spec: ModelSpec, keras2: Any, keras3: Any) -> tuple[list[Any], lis
     ) from failure
 
 
+def _trace(model: Any, inputs: list[Any]) -> None:
+    """Has TensorFlow work out all shapes, which raises `ValueError` where a pool is larger than its input.
+
+    Run at once, TensorFlow's kernel would divide by zero. With fixed shapes this is seen when the model is built.
+    """
+    specs = [tf.TensorSpec(array.shape, array.dtype) for array in inputs]
+    tf.function(lambda *tensors: _called(model, list(tensors))).get_concrete_function(*specs)
+
+
 def _candidates(spec: ModelSpec) -> Iterator[list[Any]]:
     for size in open_sizes(spec):
         for positive in (False, True):
@@ -122,13 +138,17 @@ def _candidates(spec: ModelSpec) -> Iterator[list[Any]]:
 
 def run(model: Any, inputs: list[Any]) -> list[np.ndarray]:
     """Outputs of a model at inference, flat, in Keras' order, for one array per input in the order of the file."""
+    return [np.asarray(output) for output in _called(model, inputs)]
+
+
+def _called(model: Any, inputs: list[Any]) -> list[Any]:
     given: Any = inputs[0] if len(inputs) == 1 else inputs
     structure = getattr(model, "_nested_inputs", None)
     if structure is None:
         structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
         given = dict(zip(structure, inputs, strict=True))
-    return [np.asarray(output) for output in flat_tensors(model(given, training=False))]
+    return flat_tensors(model(given, training=False))
 
 
 def _agrees_in_double(spec: ModelSpec, inputs: list[Any]) -> bool:

@@ -14,7 +14,7 @@ from optimizers.errors import ModelRefused
 from optimizers.models.reader.catalogue import FROM_APPLICATIONS
 from optimizers.models.reader.spec import LayerSpec
 from optimizers.models.reader.templates import write_template
-from optimizers.tf import activations
+from optimizers.tf import activations, pooling
 from optimizers.tf.layers import LAYERS, Operation
 from optimizers.tf.ops import OPERATIONS
 
@@ -195,7 +195,7 @@ class Keras3:
             from keras.src.applications import convnext, inception_resnet_v2
 
             return getattr(convnext, kind, None) or getattr(inception_resnet_v2, kind)
-        return getattr(keras.layers, _NAMES_NOW.get(kind, kind), None)
+        return pooling.LAYERS.get(kind) or getattr(keras.layers, _NAMES_NOW.get(kind, kind), None)
 
     def layer_name(self, name: str) -> str:
         return name.replace("/", "_")
@@ -217,6 +217,8 @@ class Keras3:
 
 
 def _operation_class(kind: str) -> Any:
+    if kind in pooling.OPERATIONS:
+        return pooling.OPERATIONS[kind]
     from keras.src.ops import core, image, linalg, math, nn, numpy
 
     for module in (numpy, nn, core, math, image, linalg):

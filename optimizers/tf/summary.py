@@ -47,10 +47,10 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
 
 def _only_in_keras3(spec: ModelSpec, refusal: ModelRefused) -> records.ModelSummary:
     model, emitter = built = emit_keras3(spec)
-    compare(spec, built, built)  # with itself: it can be run, and gives numbers
     reason = refusal.message[0].lower() + refusal.message[1:].partition(";")[0]
     note = f"Only Keras 3 can hold this model: {reason}. It can be converted and quantized, but not trained here."
     activation = output_activation(keras3_only.clothed(model, input_ranges(spec)))
+    compare(spec, built, built)  # with itself: it can be run, and gives numbers
     return _summary(spec, model, emitter, activation, kind="keras3", notes=(note,))
 
 

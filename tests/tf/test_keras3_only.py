@@ -17,7 +17,7 @@ from optimizers.litert.file import LiteRtFile
 from optimizers.litert.interpreter import predict
 from optimizers.params import resolve
 from optimizers.recipe import check_source, parse
-from optimizers.tf import build, cost, keras3_only, rehearsal, shapes
+from optimizers.tf import build, cost, keras3_only, pooling, rehearsal, shapes
 from optimizers.tf.convert import convert
 from optimizers.tf.summary import summarize
 from tests.techniques.networks import digits
@@ -174,8 +174,49 @@ def test_a_loop_is_not_calibrated(tmp_path: Path) -> None:
 
 
 def test_what_tensorflow_cannot_trace_is_refused(tmp_path: Path) -> None:
-    start = keras.Input((3, 3, 4))
-    keras.Model(start, L.Flatten()(L.AdaptiveMaxPooling2D(1)(start))).save(tmp_path / "untraceable.keras")
+    start = keras.Input((None, 6, 4))
+    pooled = L.GlobalMaxPooling2D()(L.AdaptiveMaxPooling2D(2)(start))
+    keras.Model(start, pooled).save(tmp_path / "untraceable.keras")
     with pytest.raises(ModelRefused, match="TensorFlow cannot trace it") as caught:
         summarize(tmp_path / "untraceable.keras")
     assert caught.value.code == "bad-graph"
+
+
+SIZES = {1: [(1,), (2,), (5,)], 2: [(1, 1), (1, 3), (2, 1), (3, 2)], 3: [(1, 1, 1), (2, 1, 3), (2, 2, 2)]}
+
+
+@pytest.mark.parametrize("kind", ["Max", "Average"])
+@pytest.mark.parametrize("places", [1, 2, 3])
+def test_adaptive_pooling_is_right_where_the_kernel_of_tensorflow_divides_by_zero(kind: str, places: int) -> None:
+    rng = np.random.default_rng(0)
+    for shape in [(3, 5, 6)[:places], (1, 4, 2)[:places], (1,) * places]:
+        for size in SIZES[places]:
+            x = rng.normal(size=(2, *shape, 4)).astype("float32")
+            wanted = by_hand(x, size, np.max if kind == "Max" else np.mean)
+            for form, given, back in [("channels_last", x, wanted), ("channels_first", *map(to_first, (x, wanted)))]:
+                layer = pooling.LAYERS[f"Adaptive{kind}Pooling{places}D"](size, data_format=form)
+                operation = pooling.OPERATIONS[f"Adaptive{kind}Pool"](size, form)
+                np.testing.assert_allclose(layer(given), back, atol=1e-6)
+                np.testing.assert_allclose(operation(given), back, atol=1e-6)
+
+
+def to_first(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(x, -1, 1)
+
+
+def by_hand(x: np.ndarray, size: tuple[int, ...], reduce: Any) -> np.ndarray:
+    """Place i of n covers what lies between i/n and (i+1)/n of the input, in whole numbers, outwards."""
+    for axis, n in enumerate(size, 1):
+        length = x.shape[axis]
+        parts = [x.take(range(i * length // n, -(-(i + 1) * length // n)), axis) for i in range(n)]
+        x = np.stack([reduce(part, axis=axis) for part in parts], axis)
+    return x
+
+
+def test_adaptive_pooling_to_one_place_is_read_and_converted(tmp_path: Path) -> None:
+    start = keras.Input((3, 3, 4))
+    keras.Model(start, L.Flatten()(L.AdaptiveMaxPooling2D(1)(start))).save(tmp_path / "one.keras")
+    assert summarize(tmp_path / "one.keras").kind == "keras3"
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 4)).astype("float32")
+    file = convert(build.load_working(tmp_path / "one.keras"), "float32").file
+    np.testing.assert_allclose(predict(file, x), x.max((1, 2)), atol=1e-6)
