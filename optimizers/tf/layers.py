@@ -44,7 +44,10 @@ class Operation(tf_keras.layers.Layer):  # type: ignore[misc]
 
 @_register(PACKAGE, "RMSNormalization")
 class RMSNormalization(tf_keras.layers.Layer):  # type: ignore[misc]
-    """Divides by the root mean square over ``axis`` and multiplies by a learned scale. Keeps the shape."""
+    """Divides by the root mean square over ``axis`` and multiplies by a learned scale. Keeps the shape.
+
+    As in Keras 3 the scale meets the last dimensions, whatever the axes are.
+    """
 
     def __init__(self, axis: int | list[int] = -1, epsilon: float = 1e-6, **options: Any) -> None:
         super().__init__(**options)
@@ -53,7 +56,7 @@ class RMSNormalization(tf_keras.layers.Layer):  # type: ignore[misc]
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        axes = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        axes = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.scale = self.add_weight("scale", tuple(input_shape[axis] for axis in axes), initializer="ones")
         super().build(input_shape)
 

@@ -22,6 +22,8 @@ _ACTIVATIONS = words(
     "sparse_sigmoid glu"
 )
 
+_FIRST: Options = {"data_format": "channels_first"}
+
 LAYERS: list[tuple[str, Options, Shape]] = [
     ("Dense", {"units": 3}, _VECTOR),
     ("Dense", {"units": 3, "use_bias": False}, _IMAGE),
@@ -98,7 +100,8 @@ LAYERS: list[tuple[str, Options, Shape]] = [
     ("GroupNormalization", {"groups": 2}, _IMAGE),
     ("GroupNormalization", {"groups": -1, "scale": False}, _IMAGE),
     ("RMSNormalization", {}, _SIGNAL),
-    ("RMSNormalization", {"axis": 1, "epsilon": 0.1}, _SIGNAL),
+    ("RMSNormalization", {"axis": [2, 1], "epsilon": 0.1}, _SIGNAL),
+    ("RMSNormalization", {"axis": 1}, (4, 4)),
     ("UnitNormalization", {}, _SIGNAL),
     ("UnitNormalization", {"axis": [1, 2]}, _SIGNAL),
     ("Normalization", {}, _SIGNAL),
@@ -128,6 +131,19 @@ LAYERS: list[tuple[str, Options, Shape]] = [
     ("ConvLSTM2D", {"filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True}, (3, 5, 5, 2)),
     ("ConvLSTM2D", {"filters": 2, "kernel_size": 2, "strides": 2, "return_state": True}, (3, 6, 6, 1)),
     ("ConvLSTM3D", {"filters": 2, "kernel_size": 2}, (2, 4, 4, 4, 1)),
+    # channels first
+    *[(f"Conv{n}D", {"filters": 4, "kernel_size": 3, **_FIRST}, (3, *_SHAPES[n][:-1])) for n in (1, 2, 3)],
+    *[(f"Conv{n}DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2, **_FIRST}, (3, *_SHAPES[n][:-1]))
+      for n in (1, 2, 3)],
+    *[(f"DepthwiseConv{n}D", {"kernel_size": 3, **_FIRST}, (3, *_SHAPES[n][:-1])) for n in (1, 2)],
+    *[(f"SeparableConv{n}D", {"filters": 4, "kernel_size": 3, **_FIRST}, (3, *_SHAPES[n][:-1])) for n in (1, 2)],
+    *[(f"{kind}Pooling{n}D", {"pool_size": 2, **_FIRST}, (3, *_SHAPES[n][:-1]))
+      for kind in ("Max", "Average") for n in (1, 2, 3)],
+    *[(f"Global{kind}Pooling{n}D", _FIRST, (3, *_SHAPES[n][:-1])) for kind in ("Max", "Average") for n in (1, 2, 3)],
+    *[(kind, options | _FIRST, (3, *_SHAPES[2][:-1]))
+      for kind, options in (("UpSampling2D", {"size": 2}), ("ZeroPadding2D", {"padding": 1}),
+                            ("Cropping2D", {"cropping": 1}), ("SpatialDropout2D", {"rate": 0.2}), ("Flatten", {}))],
+    ("ConvLSTM2D", {"filters": 2, "kernel_size": 2, **_FIRST}, (2, 3, 5, 5)),
 ]  # fmt: skip
 """(layer class, its options, shape of its one float input)"""
 

@@ -44,7 +44,7 @@ def test_application(name: str, tmp_path: Path) -> None:
     inputs = random_inputs(spec, examples=1, seed=0, open_size=size, positive=True)
     expected = run(model, inputs)
     try:
-        assert check_bridge(spec) < TOLERANCE  # raises where the two differ, in float64 as well
+        check_bridge(spec)  # raises where the two differ, in float64 as well
         assert agreement_of(expected, run(build_keras3(spec), inputs)).relative < TOLERANCE
     finally:
         del model
