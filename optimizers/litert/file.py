@@ -25,7 +25,7 @@ from optimizers.litert.weights import StoredWeight, weights
 if TYPE_CHECKING:
     from optimizers.models.reader.flatbuffer import Operator, Subgraph, Tensor
 
-TRIAL_SECONDS = 10.0
+TRIAL_SECONDS = 6.0
 """Longest time for one answer of a file that somebody brings."""
 _PASSED_ON = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST", "SQUEEZE"})
 _UNPACKS = frozenset({"DEQUANTIZE", "DENSIFY"})
@@ -216,6 +216,12 @@ def describe(path: Path, name: str = "") -> records.ModelSummary:
         for tensor in tensors:
             _check_shape(side, tensor)
     rows = tuple(_layer_rows(file))
+    if file.macs > LIMITS.macs:
+        raise ModelRefused(
+            f"One answer of the LiteRT file takes {file.macs:,} multiplications, and at most {LIMITS.macs:,} are "
+            "allowed; convert a smaller model.",
+            code="too-large",
+        )
     trouble = loads(path, TRIAL_SECONDS)
     if trouble:
         raise ModelRefused(

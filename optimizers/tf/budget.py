@@ -36,8 +36,11 @@ class Budget:
             self._refuse(f"The model declares more than {LIMITS.parameters:,} weights; use a smaller model.")
 
     def add_activation(self, shape: Sequence[int | None], where: str) -> None:
-        """Counts one activation, of shape (batch, …), for one example. Raises `ModelRefused` (``too-large``)."""
-        count = math.prod(int(size) for size in shape[1:] if size is not None)
+        """Counts one activation for one example, or for the batch where its size is fixed.
+
+        Raises `ModelRefused` (``too-large``).
+        """
+        count = math.prod(int(size) for size in shape if size is not None)
         self._activations += count
         if count > LIMITS.tensor_values or self._activations > LIMITS.graph_values:
             self._refuse(
@@ -52,6 +55,14 @@ class Budget:
             self._refuse(
                 f"With {where} the model calls more than {LIMITS.calls:,} layers, counting every step of a recurrent "
                 "layer and every call of a nested model; use shorter inputs or a smaller model."
+            )
+
+    def check_work(self, count: int, where: str) -> None:
+        """Refuses more multiply-accumulates for one example than are tried. Raises `ModelRefused` (``too-large``)."""
+        if count > LIMITS.macs:
+            self._refuse(
+                f"With {where} one answer of the model takes more than {LIMITS.macs:,} multiplications; use smaller "
+                "inputs or a smaller model."
             )
 
     def _refuse(self, message: str) -> NoReturn:

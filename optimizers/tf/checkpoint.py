@@ -13,8 +13,9 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from optimizers.errors import ModelRefused
 from optimizers.models.reader.spec import CheckpointWeights, LayerSpec
+from optimizers.models.reader.stored import mismatch
 from optimizers.models.reader.values import shown
-from optimizers.tf.weights import Layers, assign, inner_layers, mismatch, own_variables, settle, weighted_layers
+from optimizers.tf.weights import Layers, assign, inner_layers, own_variables, settle, weighted_layers
 
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
@@ -25,6 +26,9 @@ class _Checkpoint:
     def __init__(self, folder: Path) -> None:
         try:
             self._reader = tf.train.load_checkpoint(str(folder / "variables"))
+            self._shapes = self._reader.get_variable_to_shape_map()
+            if self._shapes.get(_GRAPH_KEY) != []:
+                raise ValueError("it has no list of objects")
             graph = trackable_object_graph_pb2.TrackableObjectGraph()
             graph.ParseFromString(self._reader.get_tensor(_GRAPH_KEY))
         except Exception as error:
@@ -43,12 +47,16 @@ class _Checkpoint:
             raise mismatch("the checkpoint refers to an object that it does not have")
         return {child.local_name: child.node_id for child in self._nodes[node].children}
 
-    def array(self, node: int, where: str) -> np.ndarray:
+    def array(self, node: int, variable: Any, where: str) -> np.ndarray:
+        """The values of a variable. Its shape is compared first: memory is asked for by what the index declares."""
         attributes: Any = self._nodes[node].attributes if 0 <= node < len(self._nodes) else []
         if len(attributes) != 1:
             raise mismatch(f"{where} has a weight that is not a plain variable")
+        key, wanted = attributes[0].checkpoint_key, [int(size) for size in variable.shape]
+        if self._shapes.get(key, wanted) != wanted:
+            raise mismatch(f"{where} needs an array of shape {wanted}, the checkpoint declares {self._shapes[key]}")
         try:
-            return np.asarray(self._reader.get_tensor(attributes[0].checkpoint_key))
+            return np.asarray(self._reader.get_tensor(key))
         except Exception as error:
             raise self._damaged(error) from None
 
@@ -95,7 +103,7 @@ def _fill_layer(layer: Any, spec: LayerSpec | None, node: int, checkpoint: _Chec
     missing = {id(variable): variable for variable in own_variables(layer)}
     for name, child in layer._trackable_children().items():
         if id(child) in missing and name in children:
-            assign(child, checkpoint.array(children[name], where), where)
+            assign(child, checkpoint.array(children[name], child, where), where)
             del missing[id(child)]
     if missing:
         raise mismatch(f"{where} has {len(missing)} weights that the checkpoint lacks")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -11,9 +10,8 @@ from optimizers.models.reader.spec import INPUT, Call, LayerSpec, TensorRef, rep
 from optimizers.models.reader.values import PLAIN_DTYPES, shown
 from optimizers.tf.budget import Budget
 from optimizers.tf.dialects import Dialect, flat_tensors
+from optimizers.tf.work import attention_scores, makes_examples, multiplications, shapes
 
-_GROUPED = ("GroupQueryAttention", "GroupedQueryAttention")
-_ATTENTION = frozenset(["MultiHeadAttention", "Attention", "AdditiveAttention", *_GROUPED])
 _STEPPING = frozenset(["LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed"])
 """Layers that call what is in them once for every step of their input."""
 
@@ -25,6 +23,7 @@ class Emitter:
 
     Attributes:
         layers: Live layer of every `LayerSpec`, by the spec's ``identity``.
+        work: Multiply-accumulates of every model and nested model for one example, rather too high than too low.
         tensors: Outputs of each call of the outermost graph, in order: (layer name, call number) to tensors.
         notes: What was changed on the way, one sentence each.
     """
@@ -33,6 +32,7 @@ class Emitter:
         self.dialect = dialect
         self.float_dtype = float_dtype
         self.layers: dict[LayerSpec, Any] = {}
+        self.work: dict[LayerSpec, int] = {}
         self.tensors: dict[tuple[str, int], list[Any]] = {}
         self.notes: list[str] = []
         self._budget = Budget()
@@ -133,7 +133,7 @@ class Emitter:
                 output = self._operation(spec, args, options)
             else:
                 layer = self._layer(spec)
-                self._check_attention(spec, args)
+                self._check_attention(spec, _tensors(args, options))
                 output = layer(*args, **self.dialect.call_options(spec, args, options))
         except (ModelRefused, MemoryError):
             raise
@@ -146,21 +146,30 @@ class Emitter:
         merged = {**spec.options, **options}
         if merged.get("dtype") is not None and merged["dtype"] not in PLAIN_DTYPES:
             merged["dtype"] = self.float_dtype
+        if makes_examples(spec.kind, args, merged):
+            raise ModelRefused(
+                f"{spec.where[0].upper()}{spec.where[1:]} changes the number of examples; let it work on the other "
+                "dimensions only.",
+                code="unsupported-option",
+            )
         return self.dialect.operation(spec, self._name(spec), args, merged)
 
     def _count(self, spec: LayerSpec, output: Any) -> None:
         for tensor in flat_tensors(output):
             self._budget.add_activation(tuple(tensor.shape), spec.where)
 
-    def _check_attention(self, spec: LayerSpec, args: list[Any]) -> None:
+    def _check_attention(self, spec: LayerSpec, given: list[Any]) -> None:
         """Attention scores are no output of a layer, but often its largest tensor."""
-        if spec.kind in _ATTENTION and args:
-            given = flat_tensors(args)
-            query, value = given[0], given[1] if len(given) > 1 else given[0]
-            sizes = [math.prod(size or 1 for size in tensor.shape[1:-1]) for tensor in (query, value)]
-            heads = spec.options.get("num_query_heads", spec.options.get("num_heads", 1))
-            each = {"AdditiveAttention": query.shape[-1] or 1}.get(spec.kind, heads)
-            self._budget.add_activation((None, *sizes, each), spec.where)
+        scores = attention_scores(spec, shapes(given))
+        if scores:
+            self._budget.add_activation((None, *scores), spec.where)
+
+    def _add_work(self, total: int, spec: LayerSpec, given: Any, made: Any) -> int:
+        """Multiply-accumulates of a model up to one call, that call included. Refused if they are too many."""
+        key = spec.identity
+        total += self.work[key] if spec.graph is not None else multiplications(spec, self.layers.get(key), given, made)
+        self._budget.check_work(total, spec.where)
+        return total
 
     def _count_calls(self, spec: LayerSpec, inputs: Any) -> int:
         """How many calls of layers one call of this layer is; they are counted."""
@@ -186,7 +195,7 @@ class Emitter:
             return self._sequential(spec, outermost)
         graph, layers = spec.graph, spec.graph.by_name()
         done: dict[tuple[str, int], list[Any]] = {}
-        calls = 0
+        calls = work = 0
 
         def tensor(reference: TensorRef) -> Any:
             outputs = done[reference.layer, reference.call]
@@ -207,7 +216,8 @@ class Emitter:
             args, options = replace_references(call.args, tensor), replace_references(call.kwargs, tensor)
             calls += self._count_calls(layer, args)
             done[name, number] = flat_tensors(self._call(layer, args, options))
-        self._calls[spec.identity] = calls
+            work = self._add_work(work, layer, _tensors(args, options), done[name, number])
+        self._calls[spec.identity], self.work[spec.identity] = calls, work
         if outermost:
             self.tensors = done
         inputs, outputs = (replace_references(part, tensor) for part in (graph.inputs, graph.outputs))
@@ -218,7 +228,7 @@ class Emitter:
         first, *rest = spec.graph.layers
         start = self._input(first, spec)
         model = self.dialect.keras.Sequential([start], name=self._name(spec))
-        done, calls, last = {(first.name, 0): [start]}, 0, [start]
+        done, calls, work, last = {(first.name, 0): [start]}, 0, 0, [start]
         for layer in rest:
             calls += self._count_calls(layer, last)
             live = self._layer(layer)
@@ -228,9 +238,11 @@ class Emitter:
                 raise
             except Exception as error:
                 raise self._rejected(layer, "its input", error, "bad-graph") from error
-            done[layer.name, 0] = last = flat_tensors(model.outputs)
+            given, last = last, flat_tensors(model.outputs)
+            done[layer.name, 0] = last
             self._count(layer, last)
-        self._calls[spec.identity] = calls
+            work = self._add_work(work, layer, given, last)
+        self._calls[spec.identity], self.work[spec.identity] = calls, work
         if outermost:
             self.tensors = done
         return model
@@ -248,6 +260,11 @@ class Emitter:
         if spec.dtype not in (None, "float32") and spec.dtype not in PLAIN_DTYPES:
             self.notes.append(f"Input {spec.name!r} was stored as {spec.dtype}; here it is float32.")
         return self.dialect.keras.Input(dtype=dtype, name=self._name(spec), **options)
+
+
+def _tensors(args: list[Any], options: dict[str, Any]) -> list[Any]:
+    """What goes into a call, by position or as attention's value and key."""
+    return [*flat_tensors(args), options.get("value"), options.get("key")]
 
 
 def _reason(error: Exception) -> str:

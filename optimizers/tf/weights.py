@@ -8,21 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.errors import ModelRefused
 from optimizers.models.reader.hdf5 import Hdf5
 from optimizers.models.reader.layouts import stored_path
 from optimizers.models.reader.spec import INPUT, LayerSpec
+from optimizers.models.reader.stored import check_values, mismatch
 from optimizers.models.reader.values import shown
 
 Layers = dict[LayerSpec, Any]
 _SYNONYMS = {"depthwise_kernel": "kernel"}
 """Keras 2's names of weights that Keras 3 calls otherwise."""
-_WAY_OUT = "save the model again with model.save('model.keras')."
-
-
-def mismatch(reason: str) -> ModelRefused:
-    """The refusal of weights that do not belong to the layers."""
-    return ModelRefused(f"The weights do not fit the model: {reason}; {_WAY_OUT}", code="weights-mismatch")
 
 
 def own_variables(layer: Any) -> list[Any]:
@@ -81,8 +75,7 @@ def assign(variable: Any, value: np.ndarray, where: str) -> None:
     shape = tuple(int(size) for size in variable.shape)
     if shape != value.shape:
         raise mismatch(f"{where} needs an array of shape {shape}, the file has {value.shape}")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise mismatch(f"{where} has weights that are not finite numbers")
+    check_values(value, where)
     dtype = getattr(variable.dtype, "as_numpy_dtype", variable.dtype)
     variable.assign(value.astype(dtype, copy=False))
 

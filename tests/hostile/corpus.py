@@ -10,11 +10,13 @@ from tests.hostile.files import Group
 from tests.hostile.giants import giants
 from tests.hostile.graphs import flatbuffers, saved_models
 from tests.hostile.hdf5 import hdf5
+from tests.hostile.labour import labour
 from tests.hostile.tables import tables
 
 GROUPS: dict[str, Group] = {
     "code in the description": code,
     "giants": giants,
+    "labour": labour,
     "zip": zip_files,
     "tar": tar_files,
     "hdf5": hdf5,

@@ -11,8 +11,11 @@ from tests.hostile.files import HostileFile
 from tests.hostile.sound import keras_archive, whole_hdf5
 from tests.models.files import Json, functional, layer, small_config, with_option
 
-_CONFINED = ("repeat", "operation-Tile", "operation-BroadcastTo")
-_TOO_MUCH = ("too-large", "bad-value", "bad-json", "bad-config", "bad-graph", "weights-mismatch", "memory")
+_CONFINED = ("repeat",)
+_TOO_MUCH = (
+    *("too-large", "bad-value", "bad-json", "bad-config", "bad-graph", "weights-mismatch", "memory"),
+    "unsupported-option",
+)
 
 
 def giants(marker: Path) -> Iterator[HostileFile]:

@@ -11,9 +11,11 @@ from tests.hostile.corpus import GROUPS
 from tests.hostile.doors import ask_reader
 from tests.hostile.files import HostileFile
 
+_SLOW = ("giants", "labour")
+
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("group", [pytest.param(g, marks=pytest.mark.slow if g == "giants" else ()) for g in GROUPS])
+@pytest.mark.parametrize("group", [pytest.param(g, marks=pytest.mark.slow if g in _SLOW else ()) for g in GROUPS])
 def test_every_file_is_answered_in_one_sentence(group: str, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     files = (file for file in GROUPS[group](marker) if not file.confined)

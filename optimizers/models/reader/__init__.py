@@ -27,7 +27,7 @@ unsupported-layer    a layer of Keras that is not supported here
 unsupported-op       an operation that is not supported here
 unsupported-option   an option that is not supported here
 already-quantized    Keras quantized the model before
-weights-mismatch     weights that do not fit the layers (raised when the model is built)
+weights-mismatch     weights that do not fit the layers (raised also when the model is built)
 not-in-keras3        cannot be written as a Keras 3 file (raised when it is exported)
 input-shape          a LiteRT file that does not take one example of a fixed shape (raised when it is described)
 cannot-run           a LiteRT file that LiteRT cannot run (raised when it is described)
@@ -56,6 +56,7 @@ from optimizers.models.reader.parse import parse_model
 from optimizers.models.reader.saved_model import GRAPH, read_saved_model
 from optimizers.models.reader.sharing import link_shared_layers
 from optimizers.models.reader.spec import ArchiveWeights, LegacyWeights, ModelSpec
+from optimizers.models.reader.stored import check_stored
 from optimizers.models.reader.strict_json import parse_json
 from optimizers.models.reader.values import shown
 
@@ -133,6 +134,7 @@ def _read_zip(container: ZipContainer) -> ModelSpec:
         )
     weights = ArchiveWeights(Hdf5(container.read(_ARCHIVE_WEIGHTS, LIMITS.weight_bytes)))
     link_shared_layers(root, weights.file)
+    check_stored(root, weights)
     return ModelSpec(root, weights, f"Keras {dialect} archive", version, notes)
 
 
@@ -156,4 +158,6 @@ def _read_hdf5(data: bytes) -> ModelSpec:
     version = shown(file.text("/", "keras_version") or "")[:20]
     dialect = dialect_of(config, version)
     root, notes = parse_model(config, dialect)
-    return ModelSpec(root, LegacyWeights(file), f"Keras {dialect} HDF5", version, notes)
+    weights = LegacyWeights(file)
+    check_stored(root, weights)
+    return ModelSpec(root, weights, f"Keras {dialect} HDF5", version, notes)

@@ -21,6 +21,8 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 _PLAIN = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
 _BUILT_IN_FILTERS = frozenset({1, 2, 3, 4})  # deflate, shuffle, fletcher32, szip
 _LONGEST_ATTRIBUTE = 8 << 20
+_SMALL, _MOST_KEPT = 64 << 10, 64 << 20
+"""Bytes of an array that is kept, since a model is checked and built several times, and of all of them."""
 _AGAIN = "save the model again with model.save('model.keras')."
 
 
@@ -39,6 +41,8 @@ class Hdf5:
         """Opens the bytes. Raises `ModelRefused` (``bad-file``) when they are no HDF5 file."""
         self._read_bytes = 0
         self._counted: set[str] = set()
+        self._kept: dict[str, np.ndarray] = {}
+        self._kept_bytes = 0
         try:
             self._file = h5py.File(io.BytesIO(data), "r")
         except MemoryError:
@@ -78,11 +82,13 @@ class Hdf5:
             raise _damaged(f"cannot be listed at {shown(path)!r} ({shown(error)})") from None
 
     def array(self, path: str) -> np.ndarray | None:
-        """A copy of the array at a path; None where there is nothing. bfloat16 comes back as float32.
+        """The array at a path, not to be changed; None where there is nothing. bfloat16 comes back as float32.
 
         Raises:
             ModelRefused: ``unsafe-file``, ``too-large`` or ``bad-file``.
         """
+        if path in self._kept:
+            return self._kept[path]
         dataset = self.node(path)
         if dataset is None:
             return None
@@ -96,7 +102,11 @@ class Hdf5:
         except Exception as error:
             raise _damaged(f"cannot be read at {shown(path)!r} ({shown(error)})") from None
         if half:
-            return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+            values = (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        if values.nbytes <= _SMALL and self._kept_bytes + values.nbytes <= _MOST_KEPT:
+            self._kept[path] = values
+            self._kept_bytes += values.nbytes
+        values.flags.writeable = False
         return values
 
     def _check(self, dataset: Any, path: str) -> bool:
