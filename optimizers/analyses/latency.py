@@ -143,7 +143,6 @@ def _facts(found: Timing, params: LatencyParams, name: str) -> Iterable[Fact]:
     if params.batch > 1:
         bounds = {side: None if v is None else v / params.batch for side, v in (("low", own.low), ("high", own.high))}
         yield Fact(name="each", title="Per example", value=own.value / params.batch, unit="ms", n=own.n, **bounds)
-    yield Fact(name="verdict", title="Verdict", value=verdict(ratio.value, ratio.low, ratio.high))
 
 
 def _times(rows: list[dict[str, Any]]) -> Table:
@@ -186,7 +185,7 @@ def _distribution(found: Timing, titles: tuple[str, str]) -> Table:
             Column(name="ms", title="Time", unit="ms", better="lower"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="lines", x="percentile", y=("ms",), by="file"),
+        chart=Chart(kind="lines", x="percentile", y=("ms",), by="file", log=True),
     )
 
 

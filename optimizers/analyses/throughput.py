@@ -236,7 +236,10 @@ def _facts(swept: Sequence[Point], best: Sequence[Point], names: Sequence[str]) 
         return Fact(name=name, title=title, value=found.value, unit=unit, low=found.low, high=found.high, n=found.n,
                     help=help)  # fmt: skip
 
-    yield Fact(name="place", title="Best operating point", value=_places(own.place))
+    yield Fact(
+        name="place", title="Best operating point", value=f"{count(own.place.batch)} × {own.place.threads}",
+        help="Examples at once × threads.",
+    )  # fmt: skip
     yield fact("rate", "Answers per second", "1/s", own.rates[:, 0], f"With {_cores(own.place.cores)} busy.")
     yield fact("core_seconds", "Core-seconds per million", "", own.core_seconds()[:, 0],
                "Computing time for a million answers at the best operating point.")  # fmt: skip

@@ -23,6 +23,8 @@ _MOST_BARS = 40
 _STEPS, _MOST_MARKS = (1, 2, 5, 10, 20, 50), 10
 _LABELLED_CELLS = 15
 _MOST_PANELS, _PANELS_IN_A_ROW, _PANEL_HEIGHT, _PANEL_GAP = 12, 2, 140, 60
+_MOST_ABOVE = 1.5
+"""An interval that reaches this many times as far as the largest value leaves the chart, lest all lines lie flat."""
 
 
 def chart(table: Table) -> go.Figure | None:
@@ -102,6 +104,9 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
         marked = sorted(set(frame[told.x]))
         figure.update_xaxes(type="log", tickvals=marked, ticktext=[fmt.count(value) for value in marked])
     figure.update_yaxes(title_text=unit or None, type="log" if told.log else "linear")
+    top = _largest(frame[list(told.y)]) or 0.0
+    if told.high and not told.log and (_largest(frame[[told.high]]) or 0.0) > _MOST_ABOVE * top:
+        figure.update_yaxes(range=[None, _MOST_ABOVE * top * factor])
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, hypot, sqrt
 from typing import Literal
 
 import numpy as np
@@ -17,8 +17,10 @@ _MOST_DEPENDENT = 0.8
 _QUANTILE = 0.99
 """Of Student's t. Timing stops when the interval is narrow, which makes it too narrow a little too often; with 0.99
 instead of 0.975 it covers the truth in at least 95 of 100 simulated measurements that end that way."""
-_RESOLUTION = 0.002
-"""No interval is narrower than this up and down: what the same file twice differs by on an undisturbed machine."""
+_DRIFT = 0.007
+"""Added in quadrature to half the width of every interval. Processes that follow each other within seconds cannot
+show how a ratio drifts from minute to minute with what else the machine does; repeated measurements differ by about
+0.4% more than their processes explain (`benchmarks.measurement.latency`)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def trimmed_interval(values: np.ndarray) -> tuple[float, float]:
     winsorized = np.clip(values, kept[0], kept[-1])
     error = float(winsorized.std(ddof=1)) / ((1 - 2 * cut / n) * sqrt(n))
     half = float(stats.t.ppf(_QUANTILE, len(kept) - 1)) * error
-    return float(kept.mean()), max(_RESOLUTION, half * sqrt(_inflation(winsorized)))
+    return float(kept.mean()), hypot(_DRIFT, half * sqrt(_inflation(winsorized)))
 
 
 def _inflation(values: np.ndarray) -> float:

@@ -137,3 +137,9 @@ def test_numbers_over_orders_of_magnitude_are_spaced_evenly_and_marked():
     figure = chart(Table(name="t", title="Bytes", columns=COLUMNS, rows=tuple(rows), chart=told))
     assert figure.layout.xaxis.type == "log"
     assert list(figure.layout.xaxis.ticktext) == ["1", "8", "64"]
+
+
+def test_a_very_wide_interval_does_not_flatten_the_lines():
+    rows = tuple(row | {"high": 90_000} for row in ROWS if row["bytes"])
+    assert drawn("lines", rows=rows, by="kind", low="low", high="high").layout.yaxis.range[1] == 3.0
+    assert drawn("lines", by="kind", low="low", high="high").layout.yaxis.range is None
