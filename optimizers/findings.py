@@ -150,9 +150,9 @@ class Report(Record):
         raise KeyError(name)
 
 
-Use = Literal["reference", "data", "predictions", "chain", "measurements"]
+Use = Literal["reference", "data", "predictions", "chain", "measurements", "profile"]
 """What a report depends on beside the file: the reference file; examples; what both files answer on the test part; the
-steps that led to the file; what was measured on both files."""
+steps that led to the file; what was measured on both files; the report on time by operator, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,8 @@ class Context:
         out: An empty folder for files that belong to the report.
         threads: Of the LiteRT interpreter, as the settings have it.
         progress, log: As in `StageContext`.
+        profile: The report of the analysis ``profile`` on the same files with its usual parameters; None where nobody
+            had it made.
     """
 
     subject: Subject
@@ -222,6 +224,7 @@ class Context:
     threads: int
     progress: Progress
     log: Callable[[str], None]
+    profile: Report | None = None
 
     @property
     def same(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,7 @@ def _make(
             "summary": model.model_dump(mode="json"),
             "data": dataset.model_dump(mode="json"),
             "threads": driver.settings.threads,
+            "profile": _profile(driver, question) if "profile" in declared.uses else "",
         },
         "tensorflow" if declared.tensorflow else "light",
         "alone" if declared.alone else "work",
@@ -193,9 +194,17 @@ def _identity(driver: Driver, declared: Analysis, question: Question) -> dict[st
             }
     if uses & {"data", "predictions"}:
         identity["data"] = run.dataset.digest
-    if declared.alone:
+    if "profile" in uses:
+        identity["profile"] = _profile(driver, question)
+    if declared.alone or "measurements" in uses:
         identity |= {"device": device(), "threads": driver.settings.threads}
     return identity
+
+
+def _profile(driver: Driver, question: Question) -> str:
+    """Key of the report on time by operator, or nothing where it was not made."""
+    _, _, key = prepared(driver, replace(question, analysis="profile", given={}))
+    return key if driver.store.get(key) is not None else ""
 
 
 def _progress_name(key: str) -> str:

@@ -12,7 +12,7 @@ from optimizers.engine import origins
 from optimizers.engine.store import Store
 from optimizers.engine.tasks import Reporter, adapted, array
 from optimizers.errors import NotApplicable
-from optimizers.findings import ChainStep, Context, Predictions, Subject
+from optimizers.findings import ChainStep, Context, Predictions, Report, Subject
 from optimizers.params import resolve
 from optimizers.records import DatasetSummary, Measurement, ModelSummary
 from optimizers.settings import Settings
@@ -31,6 +31,7 @@ def analyse(
     summary: dict[str, Any],
     data: dict[str, Any],
     threads: int,
+    profile: str = "",
 ) -> dict[str, Any]:
     """Makes a report; it is stored under ``key`` with the files that belong to it.
 
@@ -63,6 +64,7 @@ def analyse(
             threads=threads,
             progress=progress,
             log=log,
+            profile=_report(store, profile),
         )
         found = declared.analyse(context, resolve(analysis, declared.params, params))
         missing = [name for name in found.files if not (out / name).is_file()]
@@ -71,6 +73,11 @@ def analyse(
         (out / "report").write_text("kept in the record beside this file\n", encoding="utf-8")
         store.commit(out, key, "report", "report", content)
     return content
+
+
+def _report(store: Store, key: str) -> Report | None:
+    known = store.get(key) if key else None
+    return Report.model_validate(known.report) if known is not None else None
 
 
 def _subject(store: Store, told: Mapping[str, Any]) -> Subject:

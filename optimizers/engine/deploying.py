@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizers.datasets import preparation
 from optimizers.deployment import Deployable, Port
@@ -13,8 +13,10 @@ from optimizers.engine.plan import summary_key
 from optimizers.errors import DataRefused, NotApplicable, StoreDamaged
 from optimizers.history.frames import measurements_of
 from optimizers.litert.file import LiteRtFile
-from optimizers.models.reader.flatbuffer import Tensor
 from optimizers.records import DatasetSummary, ModelSummary, Run, Task
+
+if TYPE_CHECKING:
+    from optimizers.models.reader.flatbuffer import Tensor
 
 _REMEMBERED = 16
 

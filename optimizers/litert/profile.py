@@ -29,6 +29,7 @@ _WARM_UP_RUNS = 5
 _AGAIN_WARM = 5
 _MIN_ROUNDS, _MAX_ROUNDS = 20, 400
 _BATCHES = 10
+_CALLS = 200
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,12 @@ def profiles(
         found.append(one.profile(call, delegate, times[:, column : column + width]))
         column += width
     return tuple(found)
+
+
+def shortest_call_ms(threads: int = 1) -> float:
+    """Milliseconds of a call of a file without operators, at best: no answer of any file can take less."""
+    empty = load(smallest(), threads)
+    return min(_run_ms(empty, _CALLS) for _ in range(_MIN_ROUNDS))
 
 
 def values_inside(content: bytes, example: np.ndarray, threads: int = 1) -> Any:

@@ -22,6 +22,7 @@ from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components.comparison import CHOSEN, identities, names
 from pages.components.text import code, escaped
+from pages.components.why import why
 
 
 def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
@@ -37,6 +38,7 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
         if not row["is_baseline"] and not baselines.empty:
             _download(queue, baselines.iloc[0], "baseline", main=False)
     _measurements(frame, row)
+    why(queue, row, runs)
     run = next((run for run in runs if run.id == row["run_id"]), None)
     if run is not None and run.stages:
         _steps(queue, run)

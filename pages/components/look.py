@@ -51,12 +51,16 @@ def subject(frame: pd.DataFrame, runs: list[Run]) -> Question:
     same = frame[(frame["model"] == row["model"]) & (frame["dataset"] == row["dataset"])]
     others = [i for i in identities(same) if i != chosen and not same.iloc[identities(same).index(i)]["is_baseline"]]
     against = right.selectbox("Compared with", ["", *others], format_func=lambda i: called[i] if i else "Baseline")
-    by_id = {run.id: run for run in runs}
-    own = by_id.get(str(row["run_id"]))
+    other = next((run for run in runs if against and run.id == str(frame.iloc[ids.index(against)]["run_id"])), None)
+    return replace(question_about(row, runs), against=other)
+
+
+def question_about(row: pd.Series, runs: list[Run], analysis: str = "") -> Question:
+    """What is asked about the file in a row of a comparison of these runs."""
+    own = next((run for run in runs if run.id == str(row["run_id"])), None)
     if own is None:  # the baseline, known from any run that has it
         own = next(r for r in runs if r.model.name == row["model"] and r.baseline_digest == row["artifact_digest"])
-    other = by_id.get(str(frame.iloc[ids.index(against)]["run_id"])) if against else None
-    return Question(own, "", {}, of_baseline=bool(row["is_baseline"]), against=other)
+    return Question(own, analysis, {}, of_baseline=bool(row["is_baseline"]))
 
 
 def reports(queue: JobQueue, question: Question) -> None:

@@ -81,6 +81,25 @@ class Hdf5:
         except Exception as error:
             raise _damaged(f"cannot be listed at {shown(path)!r} ({shown(error)})") from None
 
+    def stored_bytes(self, path: str) -> int:
+        """Bytes that the arrays at and below a path take in the file; each counts once, however many links lead to it.
+
+        Raises:
+            ModelRefused: ``unsafe-file`` or ``bad-file``.
+        """
+        total, seen, waiting = 0, set(), [path]
+        while waiting:
+            current = waiting.pop()
+            node = self.node(current)
+            if node is None or (place := h5py.h5o.get_info(node.id).addr) in seen:
+                continue
+            seen.add(place)
+            if isinstance(node, h5py.Dataset):
+                total += int(node.id.get_storage_size())
+            else:
+                waiting += [f"{current}/{name}" for name in self.children(current)]
+        return total
+
     def array(self, path: str) -> np.ndarray | None:
         """The array at a path, not to be changed; None where there is nothing. bfloat16 comes back as float32.
 
