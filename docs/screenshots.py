@@ -18,8 +18,10 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from optimizers.engine.queue import JobQueue
+from optimizers.history.frames import comparison
 from optimizers.recipe import parse
 from optimizers.settings import Settings
+from pages.components import start
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -33,10 +35,12 @@ READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 def finished_runs() -> list[str]:
-    """Ids of finished runs of all recipes."""
+    """Ids of finished runs of all recipes; renews the comparison that the page Start shows."""
     queue = JobQueue(Settings(), resume=False)
-    runs = queue.submit(MODEL, DATA, [parse(text) for text in RECIPES])
-    queue.wait([run.id for run in runs])
+    runs, example_runs = queue.submit(MODEL, DATA, [parse(text) for text in RECIPES]), start.sample_runs(queue)
+    queue.wait([run.id for run in [*runs, *example_runs]])
+    example = comparison(queue.history, [run.id for run in example_runs])
+    example.to_json(start.EXAMPLE, orient="split", index=False, double_precision=12, indent=1)
     queue.close()
     return [run.id for run in runs]
 
@@ -70,10 +74,14 @@ def main() -> None:
     ids = ",".join(finished_runs())
     process, url = serve()
     pages = {
-        "model": f"/?model={MODEL}&data={DATA}",
+        "start": "/",
+        "model": f"/model?model={MODEL}&data={DATA}",
         "optimize": f"/optimize?model={MODEL}&data={DATA}",
         "runs": f"/runs?runs={ids}",
         "compare": f"/compare?runs={ids}&x=Compressed+size",
+        "inspect": f"/inspect?runs={ids}",
+        "deploy": f"/deploy?runs={ids}",
+        "report": f"/report?runs={ids}",
     }
     try:
         with sync_playwright() as playwright:

@@ -15,7 +15,8 @@ def navigation() -> Any:
     st.session_state[_IN_APP] = True
     return st.navigation(
         [
-            st.Page("pages/model.py", title="Model", icon=":material/upload_file:", default=True),
+            st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
+            st.Page("pages/model.py", title="Model", icon=":material/upload_file:"),
             st.Page("pages/optimize.py", title="Optimize", icon=":material/tune:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/pending_actions:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/scatter_plot:"),

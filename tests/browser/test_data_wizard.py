@@ -37,7 +37,7 @@ def brought(tmp_path_factory):
 
 def test_data_that_do_not_fit_are_prepared_as_proposed(visitor, brought):
     model, pictures, arrays = brought
-    page = visitor()
+    page = visitor("/model")
     page.get_by_text("Your own model").click()
     settled(page)
     page.locator("input[type=file]").nth(0).set_input_files(model)

@@ -31,7 +31,7 @@ def compared(chromium, server):
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(60_000)
-    page.goto(server.url)
+    page.goto(server.url + "/model")
     settled(page)
     page.get_by_text("digits_cnn", exact=True).click()
     press(page, "Optimize this model")
@@ -124,7 +124,7 @@ def test_two_browsers_do_not_see_each_others_uploads(visitor):
     np.savez(arrays, x=np.zeros((40, 8, 8, 1), np.float32), y=np.arange(40) % 10)
     model = (ROOT / "sample_models/models/digits_cnn.keras").read_bytes()
     expect = pytest.importorskip("playwright.sync_api").expect
-    mine, other = visitor(), visitor()
+    mine, other = visitor("/model"), visitor("/model")
     for page in (mine, other):
         page.get_by_text("Your own model", exact=True).click()
         settled(page)
@@ -168,7 +168,7 @@ def test_the_app_forgets_nothing_when_it_is_restarted(visitor, compared, server)
     ],
 )
 def test_nothing_is_wider_than_the_window(visitor, compared, width, scheme):
-    for path in (f"/{SAMPLE}", f"/optimize{SAMPLE}", "/runs", compared[0]):
+    for path in ("/", f"/model{SAMPLE}", f"/optimize{SAMPLE}", "/runs", compared[0]):
         page = visitor(path, compared[1], viewport={"width": width, "height": 844}, color_scheme=scheme)
         wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert wide <= width

@@ -30,11 +30,11 @@ def queue(tmp_path, monkeypatch):
 def visit(queue):
     """Opens a page as a new visitor, or as the one whose token is given."""
 
-    def visit(page="model", token=None, **params):
+    def visit(page="start", token=None, **params):
         app = AppTest.from_file(str(APP), default_timeout=60)
         if token is not None:
             app.session_state["session_token"] = token
-        if page != "model":
+        if page != "start":
             app.run()
             app.switch_page(f"pages/{page}.py")
         for name, value in params.items():

@@ -74,7 +74,7 @@ def test_an_address_that_names_no_run_is_answered_in_words(visit, page, runs):
 
 
 def test_choosing_a_sample_puts_it_into_the_address_and_shows_it(visit):
-    app = visit()
+    app = visit("model")
     app.radio(key="sample").set_value("digits_cnn").run()
     assert "650" in shown(healthy(app))
     assert app.query_params["model"] == MODEL["model"]
@@ -212,7 +212,7 @@ def test_uploads_are_listed_for_their_owner_only(visit, queue):
     assert "another browser" in healthy(visit(token=OTHER, model=uri, data=MODEL["data"])).error[0].value
     mine = healthy(visit(token=TOKEN, model=uri, data=MODEL["data"]))
     assert mine.selectbox(key="own_model").value == uri
-    app = visit(token=OTHER)
+    app = visit("model", token=OTHER)
     app.segmented_control(key="source").set_value("Your own model").run()
     assert not [box for box in healthy(app).selectbox if box.key == "own_model"]
 
@@ -222,7 +222,7 @@ def test_a_fault_of_ours_is_one_sentence(visit, monkeypatch):
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("pages.components.links.choice", broken)
-    app = visit()
+    app = visit("model")
     assert not app.exception
     assert "could not be shown (RuntimeError)" in app.error[0].value
     assert "secret detail" not in shown(app)
@@ -274,3 +274,26 @@ def test_deploy_offers_downloads_and_programs_of_the_chosen_file(queue, visit):
     programs = [block.value for block in app.code]
     assert any("digits_cnn-int8.tflite" in text and "Interpreter" in text for text in programs)
     assert "takes float32 8 × 8 × 1, gives float32 10" in shown(app)
+
+
+def test_one_click_on_the_start_page_leads_to_the_comparison_of_a_sample(queue, visit):
+    app = healthy(visit())
+    assert "small and fast" in shown(app)
+    button(app, "Try it with a sample").click().run()
+    asked = queue.history.runs()
+    assert len(asked) == 5
+    assert app.query_params["runs"] == ",".join(run.id for run in reversed(asked))
+    queue.wait([run.id for run in asked], 60)
+    assert "Metric by metric" in shown(healthy(app.run()))
+
+
+def test_what_is_known_of_the_sample_is_not_asked_for_again(queue, visit):
+    ran(queue, "int8", "float16")
+    button(visit(), "Try it with a sample").click().run()
+    assert len(queue.history.runs()) == 5
+
+
+def test_the_start_page_leads_back_to_what_was_compared(queue, visit):
+    ran(queue, "int8")
+    assert "Where you left off" in shown(healthy(visit(token=TOKEN)))
+    assert "Where you left off" not in shown(healthy(visit(token=OTHER)))
