@@ -249,6 +249,7 @@ class Analysis:
         afterwards: Names of parameters that only ``retell`` needs; changing them measures nothing anew.
         retell: Makes the report that is shown from the one that was kept.
         quick: It takes a few seconds at most, so that pages make it without being asked.
+        tools: Optional packages that decide what it finds, as they are called where they are installed from.
         rank: Order on pages.
     """
 
@@ -265,4 +266,5 @@ class Analysis:
     afterwards: frozenset[str] = frozenset()
     retell: Callable[[Report, Any], Report] = lambda report, params: report
     quick: bool = False
+    tools: tuple[str, ...] = ()
     rank: int = 100

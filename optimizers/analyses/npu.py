@@ -177,5 +177,6 @@ ANALYSIS = Analysis(
     analyse=analyse,
     params=NpuParams,
     uses=frozenset({"reference"}),
+    tools=("ethos-u-vela",),
     rank=70,
 )

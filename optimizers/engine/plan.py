@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optimizers.declarations import InputShape, Property
-from optimizers.engine.versions import measuring_versions, work_versions
+from optimizers.engine.versions import measuring_versions, versions_of, work_versions
 from optimizers.findings import Analysis
 from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
@@ -128,7 +128,9 @@ def analysis_key(analysis: Analysis, params: ParamSet, identity: dict[str, Any])
             "version": analysis.version,
             "params": params.model_dump(mode="json"),
             "identity": identity,
-            "versions": measuring_versions() | (work_versions() if analysis.tensorflow else {}),
+            "versions": measuring_versions()
+            | versions_of(analysis.tools)
+            | (work_versions() if analysis.tensorflow else {}),
         }
     )
 

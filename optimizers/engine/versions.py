@@ -20,13 +20,13 @@ _MEASURING = ("ai-edge-litert", "numpy", "scipy", "scikit-learn")
 @cache
 def work_versions() -> dict[str, str]:
     """Versions of the libraries that decide what a stage produces; part of every stage key."""
-    return _versions(_WORK)
+    return versions_of(_WORK)
 
 
 @cache
 def measuring_versions() -> dict[str, str]:
     """Versions of the libraries that decide what a measurement says."""
-    return _versions(_MEASURING)
+    return versions_of(_MEASURING)
 
 
 @cache
@@ -59,7 +59,8 @@ def integer_unit(flags: Collection[str]) -> tuple[str, ...]:
     return next(((title,) for flag, title in _INTEGER_UNITS if flag in flags), ())
 
 
-def _versions(names: tuple[str, ...]) -> dict[str, str]:
+def versions_of(names: Collection[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
     found = {}
     for name in names:
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from optimizers.analyses import microcontroller
 from optimizers.engine.analysing import Question, analyse
 from optimizers.errors import NotApplicable
+from optimizers.findings import Context, Subject
 from optimizers.targets import micro
 from optimizers.targets.boards import BOARDS, CORE_BYTES
 
@@ -44,6 +46,22 @@ def test_report_agrees_with_litert_and_judges_every_board(queue, runs):
     assert rows["STM32 Blue Pill"]["verdict"] == "too small"
     assert rows["NUCLEO-H743ZI"]["verdict"] == "fits"
     assert any("answers like LiteRT" in sentence.text for sentence in report.sentences)
+
+
+def test_without_the_tool_boards_are_judged_by_activations(queue, runs, monkeypatch):
+    """The first convolution of digits_cnn in int8 gives 8 x 8 x 32 numbers, which the second one turns into as many."""
+    file = queue.store.path(queue.store.get(runs["int8"].artifact_key))
+    monkeypatch.setattr(microcontroller, "available", lambda: False)
+    subject = Subject("int8", file, "digest", {}, (), pytest.fail)
+    context = Context(
+        subject, subject, file, None, None, pytest.fail, file.parent, 1, lambda *step: None, lambda text: None
+    )
+    report = microcontroller.analyse(context, None)
+    assert report.fact("activations").value == 2 * 8 * 8 * 32
+    assert "not installed" in report.sentences[0].text
+    rows = {row["board"]: row for row in report.table("boards").rows}
+    assert rows["STM32 Blue Pill"]["verdict"] == "too small"
+    assert rows["NUCLEO-H743ZI"]["verdict"] == "fits"
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
