@@ -38,6 +38,13 @@ class Sentence(Record):
     tone: Tone = "plain"
 
 
+TEST_PART = Sentence(
+    text="These are the test examples on which the file was measured.",
+    advice="Look at them, but choose nothing by them: what is chosen on test examples looks better there than it is.",
+)
+"""Stands with everything that tells of single test examples or holds variants against each other on them."""
+
+
 class Fact(Record):
     """One number that matters on its own, with its 95% interval and count where it is an estimate."""
 
@@ -76,8 +83,7 @@ class Chart(Record):
     Attributes:
         kind: ``bars`` lie, one for each row and each column of ``y``; ``lines`` go over numbers; ``matrix`` colours the
             cells that ``x``, ``by`` and ``y[0]`` span; ``histogram`` draws shares over the bins that start at ``x``;
-            ``waterfall`` starts at the first row's ``y[0]``, adds those of
-            the rows after it, and ends at their sum, which is the last row.
+            ``waterfall`` shows how ``y[0]`` goes from the first row's value to the last one's, row by row.
         x: Column of the names (or numbers) that the chart goes over.
         y: Columns that are drawn, all in one unit.
         by: Column that splits lines into several, or the rows of a matrix.

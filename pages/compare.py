@@ -7,6 +7,7 @@ import streamlit as st
 from optimizers.history.frames import comparison as compared
 from pages.components import comparison
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
+from pages.components.contributions import contributions
 from pages.components.details import details
 from pages.components.device_choice import device_choice
 from pages.components.ledger import ledger
@@ -41,5 +42,6 @@ with right:
 st.subheader("All figures", anchor=False)
 comparison.table(frame)
 ledger(queue, frame, runs)
+contributions(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)
 comparison.bar_charts(frame)

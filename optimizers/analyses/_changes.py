@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optimizers.analyses._examples import TEST_PART, example_table
-from optimizers.findings import Chart, Column, Context, Fact, Predictions, Report, Sentence, Table
+from optimizers.analyses._examples import example_table
+from optimizers.findings import TEST_PART, Chart, Column, Context, Fact, Predictions, Report, Sentence, Table
 
 if TYPE_CHECKING:
     import numpy as np

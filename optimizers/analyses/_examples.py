@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from optimizers.findings import Column, Sentence, Table
+from optimizers.findings import Column, Table
 
 if TYPE_CHECKING:
     from optimizers.datasets.pictures import Album
     from optimizers.declarations import Part
 
 _MOST_FEATURES = 12
-TEST_PART = Sentence(
-    text="These are the test examples on which the file was measured.",
-    advice="Look at them, but choose nothing by them: what is chosen on test examples looks better there than it is.",
-)
 
 
 def spread(part: Part, count: int) -> Part:

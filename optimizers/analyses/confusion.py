@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optimizers.analyses._examples import TEST_PART
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
-from optimizers.findings import Analysis, Chart, Column, Context, Report, Sentence, Table
+from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Report, Sentence, Table
 
 if TYPE_CHECKING:
     import numpy as np

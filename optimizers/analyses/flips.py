@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from optimizers.analyses._changes import changes
 from optimizers.analyses._confidence import confidence_tables, drift_sentence
-from optimizers.analyses._examples import TEST_PART, example_table
+from optimizers.analyses._examples import example_table
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
-from optimizers.findings import Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
+from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
 from optimizers.params import ParamSet, param
 
 if TYPE_CHECKING:

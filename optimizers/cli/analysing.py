@@ -57,7 +57,7 @@ def analyze(
                 for file in report.files:
                     shutil.copyfile(queue.analyses.file(key, file), files / f"{name}-{file}")
             if not as_json:
-                _tell(declared.title, report)
+                tell(declared.title, report)
     if as_json:
         print_json(reports)
 
@@ -69,7 +69,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _tell(title: str, report: Report) -> None:
+def tell(title: str, report: Report) -> None:
+    """Prints a report: what it means first, then the numbers."""
     print(f"{title}\n{'-' * len(title)}")
     for sentence in report.sentences:
         print(" ".join(filter(None, (sentence.text, sentence.advice))))

@@ -51,7 +51,7 @@ def run(
         _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
         runs = queue.submit(model, uri, recipes, seed=seed)
-        _follow(queue, runs)
+        follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]
         results = [_result(queue, r) for r in finished]
         if keras is not None:
@@ -64,7 +64,7 @@ def run(
     sys.exit(0 if all(r.state == "done" for r in finished) else 1)
 
 
-def _follow(queue: JobQueue, runs: list[Run]) -> None:
+def follow(queue: JobQueue, runs: list[Run]) -> None:
     """Tells on standard error what is happening until all runs have ended."""
     told: dict[str, str] = {}
     open_ids = [r.id for r in runs]

@@ -140,6 +140,13 @@ class Driver:
 
         return proposing.propose(self, model, dataset, cancelled)
 
+    def planned(self, run: Run, recipe: Recipe, cancelled: Callable[[], bool] = lambda: False) -> Plan:
+        """The stages of a recipe on what a run works on, with its seed. Raises `UserError` if unreadable."""
+        _, summary = self.inspect_model(run.model.uri, cancelled)
+        _, data = self.inspect_dataset(run.dataset.uri, cancelled)
+        named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
+        return plan(run.model, run.dataset, recipe, run.seed, fit.open_shape(summary.inputs, data), named)
+
     # running ------------------------------------------------------------------------------------------------------
 
     def drive(self, run: Run, cancelled: Callable[[], bool], progress_folder: Path) -> dict[str, Any]:
@@ -160,8 +167,7 @@ class Driver:
         check_examples(recipe, data, summary)
         shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
-        named = {uri: origins.resolve_model(uri)[1] for uri in recipe.models()}
-        chain = plan(run.model, run.dataset, recipe, run.seed, shape, named)
+        chain = self.planned(run, recipe, cancelled)
         return _Work(self, run, progress, cancelled, summary, shape, recipe.models()).finish(chain)
 
     def _look_ahead(self, run: Run, recipe: Recipe, cancelled: Callable[[], bool]) -> None:

@@ -236,35 +236,40 @@ def _waterfall(table: Table, frame: pd.DataFrame) -> go.Figure:
     factor, unit = _scale(column, frame[[told.y[0]]])
     good, bad = (_SERIES[2], _SERIES[3]) if column.better else (_SERIES[0], _SERIES[5])
     fewer, more = (good, bad) if column.better != "higher" else (bad, good)
-    steps = len(frame) - 2
+    steps = [*values.diff().iloc[1:]]
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
-            y=[str(x) for x in frame[told.x]],
-            x=list(values * factor),
-            measure=["absolute", *["relative"] * steps, "total"],
+            y=[*(str(x) for x in frame[told.x]), "Together"],
+            x=[v * factor for v in (values.iloc[0], *steps, 0.0)],
+            measure=["absolute", *["relative"] * len(steps), "total"],
             decreasing={"marker": {"color": fewer}},
             increasing={"marker": {"color": more}},
             totals={"marker": {"color": theme.NEUTRAL}},
             connector={"line": {"color": theme.NEUTRAL, "width": 1}},
-            text=[_change(_number(v), column, relative=0 < i <= steps) for i, v in enumerate(values)],
+            text=[_level(values.iloc[0], column), *(_step(v, column) for v in steps), _level(values.iloc[-1], column)],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{text}<extra></extra>",
             showlegend=False,
         )
     )
-    theme.layout(figure, table.title, _subtitle([column]), height=130 + 34 * len(frame))
-    figure.update_xaxes(title_text=unit or None)
+    theme.layout(figure, table.title, _subtitle([column]), height=164 + 34 * len(frame))
+    top = _largest(values.to_frame()) * factor or 1.0
+    figure.update_xaxes(title_text=unit or None, range=[-0.2 * top, 1.25 * top])  # room for what stands beside bars
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
     return figure
 
 
-def _change(value: float | None, column: Column, *, relative: bool) -> str:
-    written = fmt.cell(abs(value) if value is not None and relative else value, column.unit)
-    if value is None or not relative:
-        return written
-    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{written}"
+def _level(value: float, column: Column) -> str:
+    return fmt.cell(_number(value), column.unit)
+
+
+def _step(value: float, column: Column) -> str:
+    """A change with its sign."""
+    if column.unit == "fraction":
+        return fmt.cell(_number(value), "points")
+    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{fmt.cell(abs(value), column.unit)}"
 
 
 _DRAWN: dict[str, Callable[[Table, pd.DataFrame], go.Figure]] = {

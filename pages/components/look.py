@@ -187,14 +187,13 @@ def _table(table: Table, key: str) -> None:
         st.caption(table.note or "There is nothing to show.")
         return
     frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
-    frame = frame.rename(columns={column.name: column.title for column in table.columns})
     plain = [c for c in table.columns if not c.picture]
     styled = frame.style.format(
-        {c.title: lambda v, unit=c.unit: fmt.cell(None if pd.isna(v) else v, unit) for c in plain}
+        {c.name: lambda v, unit=c.unit: fmt.cell(None if pd.isna(v) else v, unit) for c in plain}
     )
-    drawn = {c.title: st.column_config.ImageColumn(help=c.help or None) for c in table.columns if c.picture}
-    helps = {c.title: st.column_config.Column(help=c.help) for c in plain if c.help}
-    shown = {"hide_index": True, "column_config": helps | drawn, "placeholder": "–", "alt": table.title}
+    drawn = {c.name: st.column_config.ImageColumn(c.title, help=c.help or None) for c in table.columns if c.picture}
+    headed = {c.name: st.column_config.Column(c.title, help=c.help or None) for c in plain}
+    shown = {"hide_index": True, "column_config": headed | drawn, "placeholder": "–", "alt": table.title}
     if drawn:
         shown["row_height"] = _PICTURE_ROW
     place = nullcontext() if figure is None else st.expander("The numbers", key=f"numbers:{key}:{table.name}")

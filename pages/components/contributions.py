@@ -1,0 +1,55 @@
+"""What each step of the chosen variant bought: bytes, milliseconds, points."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from optimizers.engine.lattice import Lattice, lattice
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import NotApplicable, ParetoscopeError
+from optimizers.records import Run
+from pages.components import links, session
+from pages.components.comparison import CHOSEN, identities
+from pages.components.look import show
+from pages.components.text import code
+
+
+def contributions(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
+    """The contributions of the chosen variant's steps; nothing where it has only one."""
+    row = frame.iloc[identities(frame).index(st.session_state[CHOSEN])]
+    run = next((run for run in runs if run.id == row["run_id"]), None)
+    if run is None or len(run.steps) < 2:
+        return
+    try:
+        found = lattice(queue.driver, run)
+    except NotApplicable:
+        return
+    except ParetoscopeError as error:
+        st.info(error.message, icon=":material/info:")
+        return
+    st.subheader("What each step bought", anchor=False)
+    st.markdown(
+        f"The steps of {code(run.recipe)}, each by what it adds after the steps before it and, where all variants that "
+        "leave out steps were run, on average over all orders."
+    )
+    if found.missing:
+        _missing(queue, run, found)
+    with st.expander("Contributions", expanded=not found.missing, key=f"contributions:{run.id}"):
+        try:
+            show(found.report(), f"contributions:{run.id}")
+        except NotApplicable as error:
+            st.info(error.message, icon=":material/info:")
+
+
+def _missing(queue: JobQueue, run: Run, found: Lattice) -> None:
+    count = len(found.missing)
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(
+        f"{count} of the {len(found.variants) - 1} variants {'has' if count == 1 else 'have'} not been run. What they "
+        "share with others is not computed again."
+    )
+    if right.button(f"Run {count} more", icon=":material/play_arrow:", key=f"missing:{run.id}", width="stretch"):
+        started = queue.submit(run.model.uri, run.dataset.uri, found.recipes, seed=run.seed)
+        session.remember(queue, started)
+        st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in started))
