@@ -274,7 +274,7 @@ class Run(Record):
     """One recipe applied to one model with one data set.
 
     ``forecast`` is what was expected before anything ran, as `optimizers.forecast.Forecast` has it; empty if nothing
-    was.
+    was. ``tags`` and ``note`` are words of whoever keeps the run.
     """
 
     id: str
@@ -292,6 +292,8 @@ class Run(Record):
     baseline_digest: str = ""
     failure: Failure | None = None
     forecast: dict[str, Any] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    note: str = ""
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -17,7 +17,7 @@ found = {run.id for run in queue.history.runs(asked)} if asked else set()
 if "runs" in st.query_params and not found:
     st.warning("The address names no run that is known here. These are your own runs.", icon=":material/link_off:")
 
-if found or session.my_runs(queue):
+if found or session.my_runs(queue, limit=1):
     run_board(queue, [run_id for run_id in asked if run_id in found])
 else:
     st.markdown("Nothing has been run in this browser yet.")

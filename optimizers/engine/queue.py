@@ -73,6 +73,7 @@ class JobQueue:
         if resume:
             self.store.sweep()
             uploads.expire(settings)
+            self.history.sweep()
             self._enqueue(run.id for run in reversed(self.history.runs(states=UNFINISHED)))
 
     # asking for work ----------------------------------------------------------------------------------------------

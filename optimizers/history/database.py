@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,61 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from optimizers.errors import UnknownName
+from optimizers.history import tables
+from optimizers.history.tables import replace
 from optimizers.records import SHARED, Difference, Failure, Measurement, Run, RunState, Verdict, now
 
-SCHEMA_VERSION = 1
 UNFINISHED: tuple[RunState, ...] = ("queued", "running", "interrupted")
-
-_tables = sa.MetaData()
-
-_runs = sa.Table(
-    "runs",
-    _tables,
-    sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("scope", sa.String(80), nullable=False, index=True),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("created_at", sa.String(40), nullable=False, index=True),
-    sa.Column("record", sa.JSON, nullable=False),
-)
-
-_measurements = sa.Table(
-    "measurements",
-    _tables,
-    sa.Column("scope", sa.String(80), primary_key=True),
-    sa.Column("artifact_digest", sa.String(64), primary_key=True),
-    sa.Column("metric", sa.String(60), primary_key=True),
-    sa.Column("version", sa.String(20), primary_key=True),
-    sa.Column("dataset_digest", sa.String(64), primary_key=True),
-    sa.Column("device", sa.String(200), primary_key=True),
-    sa.Column("threads", sa.Integer, primary_key=True),
-    sa.Column("record", sa.JSON, nullable=False),
-)
-
-_differences = sa.Table(
-    "differences",
-    _tables,
-    sa.Column("scope", sa.String(80), primary_key=True),
-    sa.Column("artifact_digest", sa.String(64), primary_key=True),
-    sa.Column("baseline_digest", sa.String(64), primary_key=True),
-    sa.Column("dataset_digest", sa.String(64), primary_key=True),
-    sa.Column("metric", sa.String(60), primary_key=True),
-    sa.Column("version", sa.String(20), primary_key=True),
-    sa.Column("record", sa.JSON, nullable=False),
-)
-
-_verdicts = sa.Table(
-    "verdicts",
-    _tables,
-    sa.Column("scope", sa.String(80), primary_key=True),
-    sa.Column("artifact_digest", sa.String(64), primary_key=True),
-    sa.Column("baseline_digest", sa.String(64), primary_key=True),
-    sa.Column("dataset_digest", sa.String(64), primary_key=True),
-    sa.Column("metric", sa.String(60), primary_key=True),
-    sa.Column("budget", sa.String(40), primary_key=True),
-    sa.Column("record", sa.JSON, nullable=False),
-)
-
-_meta = sa.Table("meta", _tables, sa.Column("key", sa.String(40), primary_key=True), sa.Column("value", sa.String(200)))
 
 
 class History:
@@ -78,10 +29,7 @@ class History:
         self.engine = sa.create_engine(url)
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
-        _tables.create_all(self.engine)
-        with self.engine.begin() as connection:
-            if connection.execute(sa.select(_meta.c.value).where(_meta.c.key == "schema")).first() is None:
-                _replace(connection, _meta, {"key": "schema"}, {"value": str(SCHEMA_VERSION)})
+        tables.prepare(self.engine, words_of)
 
     def close(self) -> None:
         """Gives the database connections back."""
@@ -93,20 +41,20 @@ class History:
         """Stores new runs."""
         rows = [_run_row(run) for run in runs]
         with self.engine.begin() as connection:
-            connection.execute(sa.insert(_runs), rows)
+            connection.execute(sa.insert(tables.runs), rows)
 
     def update(self, run_id: str, *, only_from: Sequence[RunState] | None = None, **changes: Any) -> Run | None:
         """The run with some fields changed, or None when its state is not one of ``only_from``."""
         with self.engine.begin() as connection:
             # Writing first takes the write lock, so that nobody else changes the run between reading and writing it.
-            connection.execute(sa.update(_runs).where(_runs.c.id == run_id).values(id=run_id))
+            connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run_id).values(id=run_id))
             run = self._get(connection, run_id)
             if only_from is not None and run.state not in only_from:
                 return None
             run = Run.model_validate({**run.model_dump(), **changes})
             row = _run_row(run)
-            query = sa.update(_runs).where(_runs.c.id == run_id)
-            connection.execute(query.values({name: row[name] for name in ("scope", "state", "record")}))
+            query = sa.update(tables.runs).where(tables.runs.c.id == run_id)
+            connection.execute(query.values({name: row[name] for name in ("scope", "state", "search", "record")}))
             return run
 
     def finish(self, run_id: str, state: RunState, failure: Failure | None = None, **changes: Any) -> None:
@@ -124,23 +72,71 @@ class History:
         *,
         scopes: Sequence[str] | None = None,
         states: Sequence[RunState] | None = None,
+        also: Sequence[str] = (),
+        text: str = "",
         limit: int | None = None,
     ) -> list[Run]:
-        """Runs that match everything asked for, newest first. Unknown ids are left out."""
-        query = sa.select(_runs.c.record).order_by(_runs.c.created_at.desc(), _runs.c.id)
-        if ids is not None:
-            query = query.where(_runs.c.id.in_(list(ids)))
-        if scopes is not None:
-            query = query.where(_runs.c.scope.in_(list(scopes)))
-        if states is not None:
-            query = query.where(_runs.c.state.in_(list(states)))
-        if limit is not None:
-            query = query.limit(limit)
+        """Runs that match everything asked for, newest first. Unknown ids, and runs that were deleted, are left out.
+
+        Args:
+            ids, states: Only these.
+            scopes: Only these, and runs whose ids are in ``also``.
+            also: See ``scopes``.
+            text: Words that all occur in recipe, model, data, tags or note.
+            limit: Most runs.
+        """
+        query = sa.select(tables.runs.c.record).where(_matching(ids, scopes, states, also, text))
+        query = query.order_by(tables.runs.c.created_at.desc(), tables.runs.c.id)
         with self.engine.connect() as connection:
-            return [Run.model_validate(record) for (record,) in connection.execute(query)]
+            found = connection.execute(query if limit is None else query.limit(limit))
+            return [Run.model_validate(record) for (record,) in found]
+
+    def counts(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        scopes: Sequence[str] | None = None,
+        also: Sequence[str] = (),
+        text: str = "",
+    ) -> Counter[RunState]:
+        """How many runs are in each state, of those that match as in `runs`."""
+        column = tables.runs.c.state
+        query = (
+            sa.select(column, sa.func.count().label("n"))
+            .where(_matching(ids, scopes, None, also, text))
+            .group_by(column)
+        )
+        with self.engine.connect() as connection:
+            return Counter({row.state: row.n for row in connection.execute(query)})
+
+    def annotate(self, run_id: str, *, tags: Sequence[str], note: str) -> Run:
+        """Gives a run tags and a note, by which it can be found. Raises `UnknownName`."""
+        clean = dict.fromkeys(" ".join(tag.split())[:_LONGEST_TAG] for tag in tags)
+        kept = tuple(tag for tag in clean if tag)[:_MOST_TAGS]
+        run = self.update(run_id, tags=kept, note=note.strip()[:_LONGEST_NOTE])
+        assert run is not None, "no state was asked for"
+        return run
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Takes ended runs out of sight, to be swept up later; gives back which. Files and measurements stay."""
+        ended = sa.and_(tables.runs.c.id.in_(list(ids)), tables.runs.c.state.not_in(UNFINISHED), ~tables.runs.c.deleted)
+        with self.engine.begin() as connection:
+            found = [row.id for row in connection.execute(sa.select(tables.runs.c.id).where(ended))]
+            connection.execute(sa.update(tables.runs).where(tables.runs.c.id.in_(found)).values(deleted=True))
+        return found
+
+    def restore(self, ids: Sequence[str]) -> None:
+        """Brings runs back that were deleted and not yet swept up."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.update(tables.runs).where(tables.runs.c.id.in_(list(ids))).values(deleted=False))
+
+    def sweep(self) -> int:
+        """Forgets deleted runs for good; gives back how many."""
+        with self.engine.begin() as connection:
+            return int(connection.execute(sa.delete(tables.runs).where(tables.runs.c.deleted)).rowcount)
 
     def _get(self, connection: sa.Connection, run_id: str) -> Run:
-        row = connection.execute(sa.select(_runs.c.record).where(_runs.c.id == run_id)).first()
+        row = connection.execute(sa.select(tables.runs.c.record).where(tables.runs.c.id == run_id)).first()
         if row is None:
             raise UnknownName(f"There is no run {run_id!r} in this history.")
         return Run.model_validate(row[0])
@@ -152,22 +148,23 @@ class History:
         with self.engine.begin() as connection:
             for m in measurements:
                 key = {name: getattr(m, name) for name in _MEASUREMENT_KEY}
-                _replace(connection, _measurements, key, {"record": m.model_dump(mode="json")})
+                replace(connection, tables.measurements, key, {"record": m.model_dump(mode="json")})
 
     def forget(self, scope: str, device: str, artifact_digests: Sequence[str]) -> None:
         """Removes what one device measured on some files, in one scope."""
         where = (
-            _measurements.c.scope == scope,
-            _measurements.c.device == device,
-            _measurements.c.artifact_digest.in_(list(artifact_digests)),
+            tables.measurements.c.scope == scope,
+            tables.measurements.c.device == device,
+            tables.measurements.c.artifact_digest.in_(list(artifact_digests)),
         )
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(_measurements).where(*where))
+            connection.execute(sa.delete(tables.measurements).where(*where))
 
     def measurements(self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)) -> list[Measurement]:
         """All measurements of some files."""
-        query = sa.select(_measurements.c.record).where(
-            _measurements.c.artifact_digest.in_(list(artifact_digests)), _measurements.c.scope.in_(list(scopes))
+        query = sa.select(tables.measurements.c.record).where(
+            tables.measurements.c.artifact_digest.in_(list(artifact_digests)),
+            tables.measurements.c.scope.in_(list(scopes)),
         )
         with self.engine.connect() as connection:
             return [Measurement.model_validate(record) for (record,) in connection.execute(query)]
@@ -177,12 +174,13 @@ class History:
         with self.engine.begin() as connection:
             for d in differences:
                 key = {name: getattr(d, name) for name in _DIFFERENCE_KEY}
-                _replace(connection, _differences, key, {"record": d.model_dump(mode="json")})
+                replace(connection, tables.differences, key, {"record": d.model_dump(mode="json")})
 
     def differences(self, artifact_digests: Sequence[str], *, scopes: Sequence[str] = (SHARED,)) -> list[Difference]:
         """All paired differences of some files, to whatever baseline and on whatever data."""
-        query = sa.select(_differences.c.record).where(
-            _differences.c.artifact_digest.in_(list(artifact_digests)), _differences.c.scope.in_(list(scopes))
+        query = sa.select(tables.differences.c.record).where(
+            tables.differences.c.artifact_digest.in_(list(artifact_digests)),
+            tables.differences.c.scope.in_(list(scopes)),
         )
         with self.engine.connect() as connection:
             return [Difference.model_validate(record) for (record,) in connection.execute(query)]
@@ -190,13 +188,13 @@ class History:
     def decide(self, verdict: Verdict) -> Verdict:
         """Stores a verdict unless there is one already for the same files, data and budget; gives back the first."""
         key = {name: getattr(verdict, name) for name in _VERDICT_KEY} | {"budget": f"{verdict.budget:.12g}"}
-        where = sa.and_(*(_verdicts.c[name] == value for name, value in key.items()))
+        where = sa.and_(*(tables.verdicts.c[name] == value for name, value in key.items()))
         try:
             with self.engine.begin() as connection:
-                row = connection.execute(sa.select(_verdicts.c.record).where(where)).first()
+                row = connection.execute(sa.select(tables.verdicts.c.record).where(where)).first()
                 if row is None:
                     record = verdict.model_dump(mode="json")
-                    connection.execute(sa.insert(_verdicts).values({**key, "record": record}))
+                    connection.execute(sa.insert(tables.verdicts).values({**key, "record": record}))
                     return verdict
                 return Verdict.model_validate(row[0])
         except sa.exc.IntegrityError:  # somebody else was first
@@ -204,14 +202,39 @@ class History:
 
     def verdicts(self, dataset_digest: str, *, scopes: Sequence[str] = (SHARED,)) -> list[Verdict]:
         """Everything that was decided on a data set's test part, oldest first."""
-        query = sa.select(_verdicts.c.record).where(
-            _verdicts.c.dataset_digest == dataset_digest, _verdicts.c.scope.in_(list(scopes))
+        query = sa.select(tables.verdicts.c.record).where(
+            tables.verdicts.c.dataset_digest == dataset_digest, tables.verdicts.c.scope.in_(list(scopes))
         )
         with self.engine.connect() as connection:
             found = [Verdict.model_validate(record) for (record,) in connection.execute(query)]
         return sorted(found, key=lambda v: v.decided_at)
 
 
+def _matching(
+    ids: Sequence[str] | None,
+    scopes: Sequence[str] | None,
+    states: Sequence[RunState] | None,
+    also: Sequence[str],
+    text: str,
+) -> sa.ColumnElement[bool]:
+    column, wanted = tables.runs.c, [~tables.runs.c.deleted]
+    if ids is not None:
+        wanted.append(column.id.in_(list(ids)))
+    if scopes is not None:
+        wanted.append(sa.or_(column.scope.in_(list(scopes)), column.id.in_(list(also))))
+    if states is not None:
+        wanted.append(column.state.in_(list(states)))
+    wanted += [column.search.contains(word, autoescape=True) for word in text.lower().split()]
+    return sa.and_(*wanted)
+
+
+def words_of(record: Mapping[str, Any]) -> str:
+    """What a run can be found by."""
+    words = [record["recipe"], record["model"]["name"], record["dataset"]["name"]]
+    return "\n".join([*words, *record.get("tags", ()), record.get("note", "")]).lower()
+
+
+_LONGEST_TAG, _MOST_TAGS, _LONGEST_NOTE = 40, 20, 2000
 _VERDICT_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric")
 _DIFFERENCE_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric", "version")
 _MEASUREMENT_KEY = ("scope", "artifact_digest", "metric", "version", "dataset_digest", "device", "threads")
@@ -225,12 +248,6 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _replace(connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    where = sa.and_(*(table.c[name] == value for name, value in key.items()))
-    if connection.execute(sa.update(table).where(where).values(values)).rowcount == 0:
-        connection.execute(sa.insert(table).values({**key, **values}))
-
-
 def _run_row(run: Run) -> dict[str, Any]:
     record = run.model_dump(mode="json")
     created: datetime = run.created_at
@@ -239,5 +256,6 @@ def _run_row(run: Run) -> dict[str, Any]:
         "scope": run.scope,
         "state": run.state,
         "created_at": created.isoformat(),
+        "search": words_of(record),
         "record": record,
     }

@@ -20,7 +20,7 @@ def compared_runs(queue: JobQueue) -> list[Run]:
     asked = links.run_ids()
     found = {run.id: run for run in queue.history.runs(asked)} if asked else {}
     if not found:
-        mine = [run for run in session.my_runs(queue) if run.state == "done"]
+        mine = session.my_runs(queue, states=("done",))
         latest = [
             r for r in mine if (r.model.digest, r.dataset.digest) == (mine[0].model.digest, mine[0].dataset.digest)
         ]

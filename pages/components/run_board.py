@@ -2,66 +2,106 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from optimizers.engine.queue import JobQueue
 from optimizers.history.database import UNFINISHED
 from optimizers.history.frames import comparison
-from optimizers.records import Run
-from pages.components import links, session
+from optimizers.records import Run, RunState
+from pages.components import links, run_notes, session
 from pages.components.boundary import guarded
 from pages.components.run_cards import run_card
 
 _SECONDS = 1.0
 _PAGE = 20
+_STATES: dict[str, tuple[RunState, ...]] = {
+    "All": (*UNFINISHED, "done", "failed", "cancelled"),
+    "At work": UNFINISHED,
+    "Done": ("done",),
+    "Failed": ("failed", "cancelled"),
+}
 
 
 def run_board(queue: JobQueue, asked: list[str]) -> None:
-    """Draws the runs that were asked for, or all of this browser's when none were."""
-    active = any(run.state in UNFINISHED for run in _runs(queue, asked))
-    st.fragment(_board, run_every=_SECONDS if active else None)(queue, asked, active)
+    """Draws the runs that were asked for, or all of this browser's that match what is searched for."""
+    text, states = ("", _STATES["All"]) if asked else _search(queue)
+    ticking = _at_work(_counts(queue, asked, text))
+    st.fragment(_board, run_every=_SECONDS if ticking else None)(queue, asked, text, states, ticking)
 
 
-def _runs(queue: JobQueue, asked: list[str]) -> list[Run]:
+def _search(queue: JobQueue) -> tuple[str, tuple[RunState, ...]]:
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    text = left.text_input(
+        "Search", key="q", placeholder="Recipe, model, data, tag or note", bind="query-params",
+        icon=":material/search:", label_visibility="collapsed",
+    )  # fmt: skip
+    shown = right.segmented_control(
+        "Which runs", list(_STATES), default="All", key="show", required=True, label_visibility="collapsed",
+        bind="query-params",
+    )  # fmt: skip
+    return text, _STATES[shown or "All"]
+
+
+def _counts(queue: JobQueue, asked: list[str], text: str) -> Counter[RunState]:
+    return queue.history.counts(asked) if asked else session.my_counts(queue, text)
+
+
+def _at_work(counts: Counter[RunState]) -> bool:
+    return any(counts[state] for state in UNFINISHED)
+
+
+def _runs(queue: JobQueue, asked: list[str], text: str, states: tuple[RunState, ...]) -> list[Run]:
     if not asked:
-        return session.my_runs(queue)
+        return session.my_runs(queue, text=text, states=states, limit=st.session_state.setdefault("runs_shown", _PAGE))
     place = {run_id: number for number, run_id in enumerate(asked)}
     return sorted(queue.history.runs(asked), key=lambda run: place[run.id])
 
 
 @guarded
-def _board(queue: JobQueue, asked: list[str], ticking: bool) -> None:
-    runs = _runs(queue, asked)
-    active = [run for run in runs if run.state in UNFINISHED]
-    if bool(active) != ticking:
+def _board(queue: JobQueue, asked: list[str], text: str, states: tuple[RunState, ...], ticking: bool) -> None:
+    counts = _counts(queue, asked, text)
+    if _at_work(counts) != ticking:
         st.rerun(scope="app")
-    done = [run for run in runs if run.state == "done"]
+    shown = _runs(queue, asked, text, states)
+    done = [run for run in shown if run.state == "done"]
     for run in done:
         st.session_state.setdefault(f"pick:{run.id}", bool(asked))
-    _summary(runs, active, done, asked)
-    mine = {run.id for run in session.my_runs(queue)}
-    shown = runs[: st.session_state.setdefault("runs_shown", _PAGE)]
-    results = comparison(queue.history, [run.id for run in shown if run.state == "done"])
-    several = len({(run.model.digest, run.dataset.digest) for run in runs}) > 1
+    _summary(queue, counts, shown, done, asked)
+    run_notes.undo(queue)
+    mine = {run.id for run in session.my_runs(queue, limit=None if asked else len(shown))} if asked else None
+    results = comparison(queue.history, [run.id for run in done])
+    several = len({(run.model.digest, run.dataset.digest) for run in shown}) > 1
+    tags = sorted({tag for run in shown for tag in run.tags})
     for run in shown:
-        run_card(queue, run, results, mine=run.id in mine, several_models=several)
-    if len(runs) > len(shown):
-        st.button(f"Show {len(runs) - len(shown)} older runs", on_click=_show_more, key="older")
+        run_card(queue, run, results, mine=mine is None or run.id in mine, several_models=several, tags=tags)
+    if not shown:
+        st.caption("No run matches.")
+    older = sum(counts[state] for state in states) - len(shown)
+    if older > 0:
+        st.button(f"Show {min(older, _PAGE)} of {older:,} older runs", on_click=_show_more, key="older")
 
 
 def _show_more() -> None:
     st.session_state["runs_shown"] += _PAGE
 
 
-def _summary(runs: list[Run], active: list[Run], done: list[Run], asked: list[str]) -> None:
-    ended = len(runs) - len(active)
-    pairs = {f"**{run.model.name}** on **{run.dataset.name}**" for run in runs}
+def _summary(queue: JobQueue, counts: Counter[RunState], shown: list[Run], done: list[Run], asked: list[str]) -> None:
+    total = sum(counts.values())
+    ended = total - sum(counts[state] for state in UNFINISHED)
+    pairs = {f"**{run.model.name}** on **{run.dataset.name}**" for run in shown}
     about = f" · {next(iter(pairs))}" if len(pairs) == 1 else ""
     chosen = [run.id for run in done if st.session_state.get(f"pick:{run.id}")]
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.markdown(f"{ended} of {len(runs)} finished{about}", width="stretch")
+        st.markdown(f"{ended:,} of {total:,} finished{about}", width="stretch")
         if asked:
             st.page_link("pages/runs.py", label="All my runs", icon=":material/list:")
+        elif chosen:
+            st.button(
+                "Delete", icon=":material/delete:", type="tertiary", on_click=run_notes.delete, args=(queue, chosen),
+                key="delete_chosen", help=f"Delete the {len(chosen)} selected",
+            )  # fmt: skip
         noun = "run" if len(chosen) == 1 else "runs"
         if st.button(
             f"Compare {len(chosen)} {noun}" if chosen else "Compare", type="primary", icon=":material/scatter_plot:",

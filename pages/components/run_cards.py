@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -17,6 +18,7 @@ from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.database import UNFINISHED
 from optimizers.history.frames import headline
 from optimizers.records import Run
+from pages.components import run_notes
 from pages.components.text import code, escaped
 
 _BADGES = {
@@ -30,14 +32,16 @@ _BADGES = {
 _LOG_CHARACTERS = 6000
 
 
-def run_card(queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, several_models: bool) -> None:
-    """Draws the card; only whoever started the run may stop or repeat it and read its log.
+def run_card(
+    queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, several_models: bool, tags: Sequence[str] = ()
+) -> None:
+    """Draws the card; only whoever started the run may stop, repeat, tag or delete it and read its log.
 
-    ``results`` is the comparison that holds the run once it is done.
+    ``results`` is the comparison that holds the run once it is done; ``tags`` are those that are proposed.
     """
     progress = queue.progress(run.id) if run.state == "running" else None
     with st.container(border=True, key=f"card-{run.id}", gap="xsmall"):
-        _title(queue, run, mine, several_models)
+        _title(queue, run, mine, several_models, tags)
         if run.state in UNFINISHED:
             left, right = st.columns([5, 3], gap="medium", vertical_alignment="center")
             with left:
@@ -50,11 +54,12 @@ def run_card(queue: JobQueue, run: Run, results: pd.DataFrame, *, mine: bool, se
             if run.state == "done":
                 _results(results, run)
             _state(run, progress)
+        run_notes.shown(run)
         if mine:
             _log(queue, run)
 
 
-def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool) -> None:
+def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool, tags: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if run.state == "done":
             st.checkbox(f"Select {run.recipe}", key=f"pick:{run.id}", label_visibility="collapsed", width="content")
@@ -65,6 +70,8 @@ def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool) -> None:
             st.caption(f"{escaped(run.model.name)} on {escaped(run.dataset.name)}", width="content")
         st.space("stretch")
         _actions(queue, run, mine)
+        if mine:
+            run_notes.menu(queue, run, tags)
 
 
 def _state(run: Run, progress: Progress | None) -> None:

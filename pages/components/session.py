@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
 from optimizers import sessions
 from optimizers.engine.queue import JobQueue
-from optimizers.records import Run
+from optimizers.records import Run, RunState
 
 COOKIE = "paretoscope_session"
 _STATE = "session_token"
 _YEAR = 365 * 24 * 3600
+_MOST = 200
+"""Runs that pages look at without being asked for more."""
 
 
 def token() -> str:
@@ -42,9 +45,14 @@ def remember(queue: JobQueue, runs: Iterable[Run]) -> None:
     sessions.remember(token(), [run.id for run in runs], queue.settings)
 
 
-def my_runs(queue: JobQueue) -> list[Run]:
-    """Runs on this browser's uploads, and sample runs that it started itself; newest first."""
-    own = queue.history.runs(scopes=[scope()])
-    started = queue.history.runs(sessions.remembered(token(), queue.settings))
-    found = {run.id: run for run in [*own, *started]}
-    return sorted(found.values(), key=lambda run: run.created_at, reverse=True)
+def my_runs(
+    queue: JobQueue, *, text: str = "", states: Sequence[RunState] | None = None, limit: int | None = _MOST
+) -> list[Run]:
+    """Runs on this browser's uploads, and sample runs that it started itself; newest first, found as `History.runs`."""
+    started = sessions.remembered(token(), queue.settings)
+    return queue.history.runs(scopes=[scope()], also=started, text=text, states=states, limit=limit)
+
+
+def my_counts(queue: JobQueue, text: str = "") -> Counter[RunState]:
+    """How many of these runs are in each state."""
+    return queue.history.counts(scopes=[scope()], also=sessions.remembered(token(), queue.settings), text=text)

@@ -13,7 +13,7 @@ from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import tradeoff
 from optimizers.history.frames import headline
 from optimizers.recipe import parse
-from optimizers.records import Run
+from optimizers.records import SHARED, Run
 from pages.components import links, session
 from pages.components.sample_picker import OWN
 from pages.components.text import escaped
@@ -29,6 +29,7 @@ RECIPES = (
 )
 """What the one click runs: from seconds of work to a little training, each a step into another corner of the chart."""
 _LATEST = 3
+_LOOKED_AT = 500
 
 
 def hero(queue: JobQueue) -> None:
@@ -78,7 +79,9 @@ def _try(queue: JobQueue) -> None:
 def sample_runs(queue: JobQueue) -> list[Run]:
     """Finished runs of the sample's recipes where there are some, and new ones for the others."""
     recipes = [parse(text) for text in RECIPES]
-    done = [run for run in queue.history.runs(states=("done",)) if (run.model.uri, run.dataset.uri) == (MODEL, DATA)]
+    name, data = MODEL.partition(":")[2], DATA.partition(":")[2]
+    found = queue.history.runs(scopes=[SHARED], states=("done",), text=f"{name} {data}", limit=_LOOKED_AT)
+    done = [run for run in found if (run.model.uri, run.dataset.uri) == (MODEL, DATA)]
     known = {run.recipe: run for run in reversed(done) if run.seed == 0}
     missing = [recipe for recipe in recipes if recipe.text not in known]
     known |= {run.recipe: run for run in (queue.submit(MODEL, DATA, missing) if missing else [])}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from optimizers.errors import UnknownName
 from optimizers.history.database import History
@@ -91,3 +93,55 @@ def test_many_writers_lose_nothing(tmp_path):
     assert len(history.runs(states=["done"])) == 8
     assert len(history.measurements([f"{number:064d}" for number in range(8)])) == 8
     history.close()
+
+
+def test_runs_are_found_by_words_tags_and_notes(history):
+    history.add([run("a", recipe="magnitude_pruning+int8"), run("b", recipe="int8"), run("c", recipe="100%_x")])
+    history.annotate("b", tags=[" for  the demo ", "for the demo", ""], note=" Ask Kim. ")
+    assert history.run("b").tags == ("for the demo",)
+    assert {r.id for r in history.runs(text="INT8")} == {"a", "b"}
+    assert [r.id for r in history.runs(text="int8 demo kim")] == ["b"]
+    assert [r.id for r in history.runs(text="%_")] == ["c"]
+    assert history.runs(text="nothing") == []
+    assert history.counts(text="int8") == {"queued": 2}
+
+
+def test_runs_of_one_scope_and_some_more(history):
+    history.add([run("a", scope="session:1"), run("b"), run("c")])
+    assert {r.id for r in history.runs(scopes=["session:1"], also=["b"])} == {"a", "b"}
+    assert history.counts(scopes=["session:1"], also=["b"]) == {"queued": 2}
+
+
+def test_deleted_runs_come_back_until_they_are_swept_up(history):
+    history.add([run("a", state="done"), run("b", state="running"), run("c", state="failed")])
+    assert sorted(history.delete(["a", "b", "c", "nobody"])) == ["a", "c"]
+    assert [r.id for r in history.runs()] == ["b"]
+    history.restore(["a"])
+    assert {r.id for r in history.runs()} == {"a", "b"}
+    assert history.sweep() == 1
+    history.restore(["c"])
+    assert {r.id for r in history.runs()} == {"a", "b"}
+
+
+def test_a_history_of_the_first_version_is_taken_over(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    record = run("a", recipe="int8+old").model_dump(mode="json", exclude={"tags", "note"})
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TABLE runs (id VARCHAR(40) PRIMARY KEY, scope VARCHAR(80) NOT NULL, "
+                "state VARCHAR(16) NOT NULL, created_at VARCHAR(40) NOT NULL, record JSON NOT NULL)"
+            )
+        )
+        connection.execute(sa.text("CREATE TABLE meta (key VARCHAR(40) PRIMARY KEY, value VARCHAR(200))"))
+        connection.execute(sa.text("INSERT INTO meta VALUES ('schema', '1')"))
+        row = {"id": "a", "scope": "shared", "state": "done", "at": record["created_at"], "record": json.dumps(record)}
+        connection.execute(sa.text("INSERT INTO runs VALUES (:id, :scope, :state, :at, :record)"), row)
+    engine.dispose()
+    for _ in range(2):
+        history = History(url)
+        assert [r.id for r in history.runs(text="old")] == ["a"]
+        assert history.delete(["a"]) == ["a"]
+        history.restore(["a"])
+        history.close()

@@ -297,3 +297,27 @@ def test_the_start_page_leads_back_to_what_was_compared(queue, visit):
     ran(queue, "int8")
     assert "Where you left off" in shown(healthy(visit(token=TOKEN)))
     assert "Where you left off" not in shown(healthy(visit(token=OTHER)))
+
+
+def test_runs_are_tagged_found_deleted_and_brought_back(queue, visit):
+    first, second = ran(queue, "int8", "float16")
+    app = healthy(visit("runs", token=TOKEN))
+    app.multiselect(key=f"tags:{first}").set_value(["keep <b>"])
+    app.text_area(key=f"note:{first}").set_value("Shown on Monday").run()
+    app.button(key=f"keep:{first}").click().run()
+    assert "Shown on Monday" in shown(healthy(app))
+    found = shown(healthy(visit("runs", token=TOKEN, q="monday KEEP")))
+    assert "`int8`" in found
+    assert "`float16`" not in found
+    assert "No run matches" in shown(healthy(visit("runs", token=TOKEN, q="nothing like it")))
+    app.button(key=f"delete:{second}").click().run()
+    assert "`float16`" not in shown(healthy(app))
+    assert [run.id for run in queue.history.runs()] == [first]
+    app.button(key="undo_delete").click().run()
+    assert "`float16`" in shown(healthy(app))
+
+
+def test_runs_of_others_are_not_deleted(queue, visit):
+    (run_id,) = ran(queue, "int8")
+    app = healthy(visit("runs", token=OTHER, runs=run_id))
+    assert not [b for b in app.button if b.key == f"delete:{run_id}"]

@@ -1,0 +1,106 @@
+"""Tables of the history, and how a database of an earlier version becomes one of this."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 2
+
+tables = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    tables,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("scope", sa.String(80), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("created_at", sa.String(40), nullable=False, index=True),
+    sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("search", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+"""``search`` has the words by which a run can be found, in small letters; ``deleted`` ones come back until swept up."""
+
+measurements = sa.Table(
+    "measurements",
+    tables,
+    sa.Column("scope", sa.String(80), primary_key=True),
+    sa.Column("artifact_digest", sa.String(64), primary_key=True),
+    sa.Column("metric", sa.String(60), primary_key=True),
+    sa.Column("version", sa.String(20), primary_key=True),
+    sa.Column("dataset_digest", sa.String(64), primary_key=True),
+    sa.Column("device", sa.String(200), primary_key=True),
+    sa.Column("threads", sa.Integer, primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+differences = sa.Table(
+    "differences",
+    tables,
+    sa.Column("scope", sa.String(80), primary_key=True),
+    sa.Column("artifact_digest", sa.String(64), primary_key=True),
+    sa.Column("baseline_digest", sa.String(64), primary_key=True),
+    sa.Column("dataset_digest", sa.String(64), primary_key=True),
+    sa.Column("metric", sa.String(60), primary_key=True),
+    sa.Column("version", sa.String(20), primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+verdicts = sa.Table(
+    "verdicts",
+    tables,
+    sa.Column("scope", sa.String(80), primary_key=True),
+    sa.Column("artifact_digest", sa.String(64), primary_key=True),
+    sa.Column("baseline_digest", sa.String(64), primary_key=True),
+    sa.Column("dataset_digest", sa.String(64), primary_key=True),
+    sa.Column("metric", sa.String(60), primary_key=True),
+    sa.Column("budget", sa.String(40), primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+meta = sa.Table("meta", tables, sa.Column("key", sa.String(40), primary_key=True), sa.Column("value", sa.String(200)))
+
+
+def prepare(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
+    """Makes the tables, or adds what an earlier version lacked. Several processes may do so at once.
+
+    Args:
+        engine: Of the database.
+        words: From a run's record to what it can be found by.
+    """
+    tables.create_all(engine)
+    with engine.connect() as connection:
+        known = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema")).scalar()
+    if known is None or int(known) < SCHEMA_VERSION:
+        _add_columns(engine, words)
+    with engine.begin() as connection:
+        replace(connection, meta, {"key": "schema"}, {"value": str(SCHEMA_VERSION)})
+
+
+def _add_columns(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
+    """Version 2: runs can be searched and deleted."""
+    for column in (runs.c.deleted, runs.c.search):
+        if column.name in {found["name"] for found in sa.inspect(engine).get_columns("runs")}:
+            continue
+        declared = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {declared}"))
+        except sa.exc.DBAPIError:  # somebody else was first
+            if column.name not in {found["name"] for found in sa.inspect(engine).get_columns("runs")}:
+                raise
+    with engine.begin() as connection:
+        for run_id, record in connection.execute(sa.select(runs.c.id, runs.c.record)).all():
+            told = json.loads(record) if isinstance(record, str) else record
+            connection.execute(sa.update(runs).where(runs.c.id == run_id).values(search=words(told)))
+
+
+def replace(connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Writes the row of that key, whether or not there is one."""
+    where = sa.and_(*(table.c[name] == value for name, value in key.items()))
+    if connection.execute(sa.update(table).where(where).values(values)).rowcount == 0:
+        connection.execute(sa.insert(table).values({**key, **values}))
