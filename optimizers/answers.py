@@ -57,10 +57,37 @@ class Difference:
 
 def answers(file: Path | bytes, x: np.ndarray, task: Task, activation: str, threads: int = 1) -> np.ndarray:
     """Outputs of a file as `optimizers.declarations.Evidence` has them: for binary tasks probabilities of class 1."""
-    from optimizers.engine.evaluation import probabilities
     from optimizers.litert.interpreter import predict
 
     return probabilities(predict(file, x, threads), task, activation)
+
+
+def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
+    """Scores of a classifier as probabilities: logits go through the sigmoid or softmax that the model leaves out.
+
+    Args:
+        scores: As the file gives them.
+        task: What the model does; anything but classification is left as it is.
+        activation: Of the model's output layer. ``linear`` means logits; where it is not known, scores outside of
+            [0, 1] do.
+
+    Returns:
+        Float64 where something was computed, so that large logits do not all become exactly 0 or 1.
+    """
+    import numpy as np
+    from scipy.special import expit, softmax
+
+    if task not in ("binary", "classification") or scores.size == 0:
+        return scores
+    inside = bool(scores.min() >= 0.0 and scores.max() <= 1.0)
+    if task == "binary":
+        if activation == "sigmoid" or (activation != "linear" and inside):
+            return scores
+        wide = scores.astype(np.float64)
+        return np.asarray(softmax(wide, axis=1) if scores.ndim == 2 and scores.shape[1] == 2 else expit(wide))
+    if scores.ndim != 2 or not (activation == "linear" or (not activation and not inside)):
+        return scores
+    return np.asarray(softmax(scores.astype(np.float64), axis=1))
 
 
 def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) -> Worth:

@@ -252,6 +252,9 @@ def _whole(model: ModelSummary) -> bool:
 def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _Answers:
     import numpy as np
 
+    from optimizers.answers import probabilities
+    from optimizers.metrics._evidence import binary_scores
+
     found = np.nan_to_num(outputs.astype(np.float64).reshape(len(part), -1), nan=0.0, posinf=1e30, neginf=-1e30)
     if task in ("regression", "reconstruction"):
         y = part.y.astype(np.float64).reshape(len(part), -1)
@@ -259,14 +262,10 @@ def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _An
         if task == "reconstruction":
             errors = errors / max(float(y.var()), 1e-12)
         return _Answers(-errors, errors)
+    found = probabilities(found, task, activation)
     if task == "binary":
-        probability = found[:, 0]
-        if activation != "sigmoid" and (activation == "linear" or found.min() < 0 or found.max() > 1):
-            probability = 1 / (1 + np.exp(-np.clip(probability, -500, 500)))
-        found = np.stack([1 - probability, probability], axis=1)
-    elif found.min() < 0 or not np.allclose(found.sum(axis=1), 1, atol=1e-3):
-        shifted = np.exp(found - found.max(axis=1, keepdims=True))
-        found = shifted / shifted.sum(axis=1, keepdims=True)
+        one = binary_scores(found[:, 0] if found.shape[1] == 1 else found)
+        found = np.stack([1 - one, one], axis=1)
     y = part.y.astype(int)
     right = (found.argmax(axis=1) == y).astype(np.float64)
     return _Answers(right, -np.log(np.maximum(found[np.arange(len(y)), y], 1e-7)))

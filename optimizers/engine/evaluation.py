@@ -12,7 +12,7 @@ from optimizers.errors import NotApplicable
 from optimizers.records import Difference, Measurement, Task
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 LABELLED: frozenset[Task] = frozenset({"classification", "binary", "regression", "reconstruction"})
 """Tasks in which it is known what is right, so that files can be held against each other example by example."""
@@ -71,31 +71,3 @@ def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, sc
             )
         )  # fmt: skip
     return told
-
-
-def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
-    """Scores of a classifier as probabilities: logits go through the sigmoid or softmax that the model leaves out.
-
-    Args:
-        scores: As the file gives them.
-        task: What the model does; anything but classification is left as it is.
-        activation: Of the model's output layer. ``linear`` means logits; where it is not known, scores outside of
-            [0, 1] do.
-
-    Returns:
-        Float64 where something was computed, so that large logits do not all become exactly 0 or 1.
-    """
-    import numpy as np
-    from scipy.special import expit, softmax
-
-    if task not in ("binary", "classification") or scores.size == 0:
-        return scores
-    inside = bool(scores.min() >= 0.0 and scores.max() <= 1.0)
-    if task == "binary":
-        if activation == "sigmoid" or (activation != "linear" and inside):
-            return scores
-        wide = scores.astype(np.float64)
-        return np.asarray(softmax(wide, axis=1) if scores.ndim == 2 and scores.shape[1] == 2 else expit(wide))
-    if scores.ndim != 2 or not (activation == "linear" or (not activation and not inside)):
-        return scores
-    return np.asarray(softmax(scores.astype(np.float64), axis=1))

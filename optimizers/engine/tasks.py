@@ -154,21 +154,10 @@ def propose(
 ) -> dict[str, Any]:
     """Tries scalings of a data set on the model that was brought; the proposal is kept in the store under ``key``."""
     from optimizers.datasets import preparation, proposals
-    from optimizers.litert.interpreter import predict
+    from optimizers.models.answering import answering
 
-    path = origins.resolve_model(model)[0]
     data = origins.load_dataset(preparation.join(dataset, preparation.of(given)))
-
-    def answer(x: np.ndarray) -> np.ndarray:
-        if is_litert(path):
-            return predict(path, x)
-        return outputs(working, x)
-
-    if not is_litert(path):
-        from optimizers.tf.build import load_working
-        from optimizers.tf.outputs import outputs
-
-        working = load_working(path)
+    answer = answering(origins.resolve_model(model)[0])
     found = proposals.propose(data, dataset, given, ModelSummary.model_validate(summary), answer)
     return _keep_summary(key, found.model_dump(mode="json"))
 
@@ -207,7 +196,8 @@ def evaluate(
     """
     import numpy as np
 
-    from optimizers.engine.evaluation import LABELLED, evaluated, probabilities
+    from optimizers.answers import probabilities
+    from optimizers.engine.evaluation import LABELLED, evaluated
     from optimizers.litert import interpreter
 
     store = Store(Settings().store)

@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from optimizers.answers import probabilities
 from optimizers.declarations import Evidence
-from optimizers.engine.evaluation import evaluated, probabilities
+from optimizers.engine.evaluation import evaluated
 from optimizers.engine.store import Store
 from optimizers.engine.tasks import Reporter, adapted
 from optimizers.errors import UserError

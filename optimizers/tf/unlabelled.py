@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from optimizers.declarations import Dataset, Memory, Part, TrainingData
-from optimizers.litert.file import is_litert
-from optimizers.litert.interpreter import predict
+from optimizers.models.answering import answering
 from optimizers.records import Task, digest_of_path
-from optimizers.tf.build import load_working
-from optimizers.tf.outputs import outputs
 
 
 def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory) -> TrainingData:
@@ -28,9 +25,7 @@ def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory
 
     def answers() -> np.ndarray:
         x = np.concatenate([part.x for part in parts.values()])
-        if is_litert(original):
-            return predict(original, x).reshape(len(x), -1)
-        return outputs(load_working(original), x)
+        return answering(original)(x)
 
     found = remember({"answers_of": digest_of_path(original), "parts": sorted(parts)}, answers)
     task, y, classes = _meaning(found, activation)

@@ -9,8 +9,9 @@ import pytest
 from sklearn import metrics as sk
 
 from optimizers import registry
+from optimizers.answers import probabilities
 from optimizers.declarations import Evidence, Value
-from optimizers.engine.evaluation import evaluated, probabilities
+from optimizers.engine.evaluation import evaluated
 from optimizers.errors import NotApplicable
 
 FILE = Path(__file__)
