@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Need = Literal["train", "calibration", "teacher"]
 Property = Literal["sparsity", "clusters", "structure"]
 ALL_TASKS: frozenset[Task] = frozenset(get_args(Task))
+INSIDE = 70
+"""Rank of the first metric that tells what is inside a file rather than how it does."""
 _FINE = 1000
 """Progress steps in one portion of a stage."""
 
@@ -311,7 +313,8 @@ class Metric:
     Attributes:
         needs: ``file`` (bytes are enough), ``predictions`` or ``timing``; decides which measuring job computes it.
         tasks: Tasks it makes sense for.
-        rank: Order of columns and default axes; the lowest rank among prediction metrics is the task's headline.
+        rank: Order of columns and default axes; the lowest rank among prediction metrics is the task's headline. From
+            ``INSIDE`` on it is folded away beside a file's other figures.
         percent: Shown as percent; differences are then in points.
         measure: From evidence to value.
         change: From evidence with the baseline's outputs to the paired difference; see `optimizers.metrics._paired`.

@@ -49,7 +49,7 @@ def analyse(context: Context, params: Any) -> Report:
     other = None if context.same else _counted(context.reference)
     tables = [_memory(own)]
     if own.work:
-        tables = [_layers(own, other), *tables, _energies(own, other)]
+        tables = [_layers(own, other), *tables, _energies(own, other), _others(own)]
     return Report(sentences=tuple(_sentences(own, other)), facts=tuple(_facts(own)), tables=tuple(tables))
 
 
@@ -189,8 +189,9 @@ def _layers(own: _File, other: _File | None) -> Table:
     from optimizers.litert.compute import energy
 
     mine, theirs = _grouped(own), _grouped(other) if other and other.work else {}
+    multiplying = {name for found in (mine, theirs) for name, steps in found.items() if any(s.macs for s in steps)}
     rows = []
-    for layer in [*mine, *(name for name in theirs if name not in mine)]:
+    for layer in [name for name in dict.fromkeys([*mine, *theirs]) if name in multiplying]:
         steps = mine.get(layer, [])
         macs = sum(step.macs for step in steps)
         row: dict[str, Any] = {"layer": layer}
@@ -214,7 +215,7 @@ def _layers(own: _File, other: _File | None) -> Table:
         name="layers",
         title="Multiply-accumulates by layer",
         columns=(
-            Column(name="layer", title="Layer or operator"),
+            Column(name="layer", title="Layer"),
             Column(name="macs", title="In this file", unit="count", better="lower"),
             *reference,
             Column(name="share", title="Share", unit="fraction"),
@@ -229,7 +230,36 @@ def _layers(own: _File, other: _File | None) -> Table:
         ),
         rows=tuple(rows),
         chart=Chart(kind="bars", x="layer", y=("macs", REFERENCE) if compared else ("macs",)),
-        note="In the order of computation. Additions, activations and pooling are no multiply-accumulates.",
+        note="In the order of computation. Products of two activations stand under their operator.",
+    )
+
+
+def _others(own: _File) -> Table:
+    from optimizers.litert.compute import energy
+
+    rows = [
+        {
+            "operator": name,
+            "runs": sum(step.rounds for step in steps),
+            "weights": sum(step.weight_bytes for step in steps),
+            "activations": sum(step.activation_bytes for step in steps),
+            "energy": energy(tuple(steps)).total,
+        }
+        for name, steps in _grouped(own).items()
+        if not any(step.macs for step in steps)
+    ]
+    return Table(
+        name="others",
+        title="Operators that only move and change numbers",
+        columns=(
+            Column(name="operator", title="Operator"),
+            Column(name="runs", title="Runs", unit="count", help="For one prediction, loops included."),
+            Column(name="weights", title="Weights read", unit="B", better="lower"),
+            Column(name="activations", title="Activations moved", unit="B", better="lower"),
+            Column(name="energy", title="Energy (estimate)", unit="J", better="lower"),
+        ),
+        rows=tuple(rows),
+        note="" if rows else "There are none.",
     )
 
 

@@ -65,8 +65,8 @@ def _sentences(context: Context, way: str, made: int, whole: str, packed: int) -
         )
     else:
         yield Sentence(
-            text=f"Knowing {name} hardly helps: the smallest delta has {size(made)}, the whole file compressed with "
-            f"{whole} {size(packed)}.",
+            text=f"Having {name} hardly helps: the smallest delta has {size(made)}, and the whole file has "
+            f"{size(packed)} when it is compressed with {whole}.",
             advice="Send the whole file. Deltas pay between files that share weights bit by bit, as two kinds of 8-bit "
             "quantization do, or the files before and after a fine-tuning that leaves layers alone.",
         )

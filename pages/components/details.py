@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from optimizers import registry
+from optimizers.declarations import INSIDE
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import StoreDamaged
 from optimizers.figures import format as fmt
@@ -71,7 +72,8 @@ def file_name(model: str, variant: str) -> str:
 
 
 def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
-    known, lines = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
+    known, head = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
+    lines, inside = list(head), list(head)
     for name in metric_columns(frame):
         metric = known[name]
         if row["is_baseline"] and metric.unit == "x":
@@ -79,9 +81,13 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–")
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
         value = fmt.value(metric, row[name])
-        lines.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
+        shown = lines if metric.rank < INSIDE else inside
+        shown.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
     st.markdown("\n".join(lines))
     st.caption(_counts(frame, row))
+    if len(inside) > len(head):
+        with st.expander("Weights, work and memory", key="inside", icon=":material/data_object:"):
+            st.markdown("\n".join(inside))
 
 
 def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
