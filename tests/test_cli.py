@@ -55,7 +55,7 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
     home = tmp_path / "home"
     recipe = "magnitude_pruning(target_sparsity=0.8, epochs=2)+int8"
     words = ["run", "--model", "sample:penguins_mlp", "--data", "sample:penguins", "--recipe", "int8",
-             "--recipe", recipe, "--json", "--home", home]  # fmt: skip
+             "--recipe", recipe, "--json", "--home", home, "--budget", "2"]  # fmt: skip
     done = cli(*words)
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
@@ -72,10 +72,15 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
             timed = {"device", "threads"} if registry.metric(name).device_bound else set()
             told = timed | ({"verdict"} if name == "speedup" else set())
             assert set(m) == {"value", "unit", "low", "high", "n"} | told
+        difference, budget = result["differences"]["accuracy"], result["budget"]
+        assert difference["value"] == pytest.approx((difference["gained"] - difference["lost"]) / difference["n"])
+        assert (budget["metric"], budget["amount"], budget["allowed"]) == ("accuracy", 2.0, 0.02)
+        assert (budget["state"] == "certified") == (budget["upper"] < 0.02)
     assert "int8: " in done.stderr
     again = json.loads(cli(*words).stdout)
     assert {stage["origin"] for result in again for stage in result["stages"]} == {"store"}
     assert [r["measurements"] for r in again] == [r["measurements"] for r in results]
+    assert [r["budget"] for r in again] == [r["budget"] for r in results], "the first verdict stands, with its time"
 
 
 def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):

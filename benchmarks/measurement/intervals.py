@@ -6,7 +6,7 @@ Test parts are drawn from it again and again, and each metric tells its interval
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,30 +155,47 @@ BOUNDARIES = (
 
 def lines() -> list[str]:
     """The tables."""
-    known = registry.metrics()
-    table: Callable[[Coverage], str] = lambda c: (  # noqa: E731
-        f"| {known[c.metric].title}{' difference' if c.what == 'difference' else ''} | {c.population} | {c.n} "
-        f"| {100 * c.inside:.1f}% "
-        f"| {f'{100 * max(c.floor_wrong, c.ceiling_wrong) / c.repetitions:.1f}%' if c.what == 'difference' else ''} |"
-    )
-    head = ["| figure | population | examples | intervals that hold the truth | one-sided bound wrong, worse side |"]
     rows = [c for population in populations() for c in coverage(population, REPETITIONS)]
-    order = {name: place for place, name in enumerate(known)}
-    rows.sort(key=lambda c: (order[c.metric], c.what == "difference"))
     inside = np.array([c.inside for c in rows])
     more, less = int((inside > 0.97).sum()), int((inside < 0.93).sum())
-    summary = [
-        f"{REPETITIONS:,} test parts each. Of {len(inside)} intervals {len(inside) - more - less} hold the truth 93 to "
-        f"97% of the time, {more} more often and {less} less often; the least is {100 * inside.min():.1f}%, the middle "
-        f"{100 * float(np.median(inside)):.1f}%.",
+    least, middle = 100 * inside.min(), 100 * float(np.median(inside))
+    found = [
+        f"{REPETITIONS:,} test parts from each of {len(populations())} populations: {_titles()}.",
         "",
-    ]
-    certified = [
+        f"Of {len(inside)} intervals {len(inside) - more - less} hold the truth 93 to 97% of the time, {more} more "
+        f"often and {less} less often; the least is {least:.1f}%, the middle {middle:.1f}%.",
         "",
-        "| examples | budget = true drop | examples that differ | wrongly certified |",
-        "|--:|--:|--:|--:|",
+        "| figure | test examples | interval of the figure holds the truth | that of the difference | one-sided bound "
+        "of the difference is wrong, at most |",
+        "|---|--:|--:|--:|--:|",
     ]
+    for name, metric in registry.metrics().items():
+        for few in (True, False):
+            own = [c for c in rows if c.metric == name and (c.n < _FEW) == few]
+            if own:
+                found.append(f"| {metric.title} | {_span([c.n for c in own], '{:,}')} | {_rates(own)} |")
+    found += ["", "| examples | budget = true drop | examples that differ | wrongly certified |", "|--:|--:|--:|--:|"]
     for n, budget, discordant in BOUNDARIES:
         wrong = wrongly_certified(n, budget, discordant, 20_000) / 20_000
-        certified.append(f"| {n:,} | {100 * budget:g} points | {100 * discordant:g}% | {100 * wrong:.1f}% |")
-    return [*summary, *head, "|---|---|--:|--:|--:|", *map(table, rows), *certified]
+        points = f"{100 * budget:g} point{'' if budget == 0.01 else 's'}"
+        found.append(f"| {n:,} | {points} | {100 * discordant:g}% | {100 * wrong:.1f}% |")
+    return found
+
+
+_FEW = 100
+
+
+def _titles() -> str:
+    return "; ".join(f"{p.title} ({p.n:,} test examples)" for p in populations())
+
+
+def _rates(own: Sequence[Coverage]) -> str:
+    values = [100 * c.inside for c in own if c.what == "value"]
+    changes = [c for c in own if c.what == "difference"]
+    wrong = max(max(c.floor_wrong, c.ceiling_wrong) / c.repetitions for c in changes)
+    return f"{_span(values, '{:.1f}%')} | {_span([100 * c.inside for c in changes], '{:.1f}%')} | {100 * wrong:.1f}%"
+
+
+def _span(values: Sequence[float], form: str) -> str:
+    low, high = form.format(min(values)), form.format(max(values))
+    return low if low == high else f"{low} to {high}"

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from optimizers.analyses import keras_model
+from optimizers.certification import Budget
+from optimizers.cli.certifying import certify, in_words
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
@@ -20,11 +22,13 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.history.devices import devices
-from optimizers.history.frames import measurements_of
+from optimizers.history.frames import differences_of, measurements_of
 from optimizers.ledger import Stage, losses, stages_of
 from optimizers.litert.ratio import verdict
 from optimizers.recipe import parse, warnings
 from optimizers.records import Measurement, Run, StageRecord
+
+_OF_DIFFERENCE = {"value", "unit", "low", "high", "n", "lost", "gained", "p"}
 
 
 @app.command()
@@ -38,8 +42,15 @@ def run(
     keras: Annotated[
         Path | None, typer.Option("--keras", help="Folder for the optimized float models, as Keras 3 files.")
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", help="Points, or percent of the baseline's error, that a file may be worse by."),
+    ] = None,
+    budget_metric: Annotated[str, typer.Option("--budget-metric", help="Metric that the budget is for.")] = "",
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
+    if budget is not None:
+        Budget("accuracy", budget)  # a wrong number is told before anything runs
     recipes = [parse(text) for text in recipe]
     for checked in recipes:
         for warning in warnings(checked):
@@ -54,6 +65,7 @@ def run(
         follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]
         results = [_result(queue, r) for r in finished]
+        certify(queue.history, finished, results, budget, budget_metric)
         if keras is not None:
             for r, result in zip(finished, results, strict=True):
                 result["keras"] = _exported(queue, r, keras)
@@ -103,6 +115,10 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
         "failure": run.failure.model_dump(mode="json", exclude={"detail"}) if run.failure else None,
         "artifact": str(queue.store.path(artifact)) if artifact else None,
         "measurements": _told(measured),
+        "differences": {
+            name: d.model_dump(mode="json", include=_OF_DIFFERENCE)
+            for name, d in (differences_of(queue.history, run) if artifact else {}).items()
+        },
         "devices": {
             other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
             for other in devices(queue.history, [run.id])[1:]
@@ -161,13 +177,22 @@ def _in_words(ratio: dict[str, Any]) -> str:
     return "; ".join(filter(None, (fmt.speed(*told), fmt.precision(*told))))
 
 
+def _difference(paired: dict[str, Any]) -> str:
+    told = f"{paired['value']:+.3g} [{paired['low']:+.3g}, {paired['high']:+.3g}]"
+    return told if paired["p"] is None else f"{told}, McNemar p = {paired['p']:.2g}"
+
+
 def _table(results: Iterable[dict[str, Any]]) -> None:
     for result in results:
         print(f"{result['recipe']}: {result['state']}, run {result['id']}")
         for name, m in result["measurements"].items():
             interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
             words = f"  {_in_words(m)}" if name == "speedup" else ""
-            print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}{words}")
+            paired = result["differences"].get(name)
+            against = f"  vs. baseline {_difference(paired)}" if paired else ""
+            print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}{words}{against}")
+        if result["budget"]:
+            print(f"    {in_words(result['budget'])}")
         for sentence in result["lost"]:
             print(f"    Lost: {sentence}")
         for name in ("artifact", "keras"):

@@ -12,7 +12,7 @@ from optimizers.declarations import Dataset, Evidence, InputShape, Property, Sta
 from optimizers.engine import origins
 from optimizers.engine.plan import memory_key
 from optimizers.engine.store import Store
-from optimizers.engine.versions import device, measuring_versions
+from optimizers.engine.versions import cores, device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
@@ -210,7 +210,8 @@ def evaluate(
     kept = store.get(predictions)
     if kept is None:
         report.emit("progress", step=0, of=len(data.test), metrics={})
-        scores = probabilities(interpreter.predict(file, data.test.x), data.summary.task, model.activation)
+        scores = interpreter.predict(file, data.test.x, threads=cores())
+        scores = probabilities(scores, data.summary.task, model.activation)
         y = data.test.y
         if data.summary.task == "fidelity":
             first = store.get(of_baseline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ STATEFUL_OPS = frozenset(
 
 _BATCH = 32
 _PROBES = 4
+_FEWEST = 256
+"""Examples for which a thread of its own is worth an interpreter of its own."""
 
 
 def load(file: Path | bytes, threads: int = 1) -> Any:
@@ -106,11 +109,20 @@ def invoke(interpreter: Any, values: Sequence[np.ndarray]) -> list[np.ndarray]:
     Returns:
         One float32 array per output, batch included, in the model's order.
     """
+    return _invoke(interpreter, inputs(interpreter), outputs(interpreter), values)
+
+
+def _invoke(
+    interpreter: Any,
+    given: Sequence[Mapping[str, Any]],
+    told: Sequence[Mapping[str, Any]],
+    values: Sequence[np.ndarray],
+) -> list[np.ndarray]:
     interpreter.reset_all_variables()
-    for detail, value in zip(inputs(interpreter), values, strict=True):
+    for detail, value in zip(given, values, strict=True):
         interpreter.set_tensor(detail["index"], quantized(value, detail))
     interpreter.invoke()
-    return [dequantized(interpreter.get_tensor(d["index"]), d) for d in outputs(interpreter)]
+    return [dequantized(interpreter.get_tensor(detail["index"]), detail) for detail in told]
 
 
 def predict(file: Path | bytes, x: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -122,7 +134,8 @@ def predict(file: Path | bytes, x: np.ndarray, threads: int = 1) -> np.ndarray:
     Args:
         file: A ``.tflite`` file or its bytes.
         x: Examples, shape (n, *input_shape), or with one field per input; real values even where the file takes int8.
-        threads: CPU threads.
+        threads: Interpreters that work on parts of the examples at the same time, each with one thread: that uses all
+            cores also where an operator is too small to be split.
 
     Returns:
         Float32 with shape (n, classes), or (n,) where the model gives one number per example. Several outputs are
@@ -133,17 +146,14 @@ def predict(file: Path | bytes, x: np.ndarray, threads: int = 1) -> np.ndarray:
         DataRefused: ``x`` has other shapes than the file's inputs.
     """
     content = file if isinstance(file, bytes) else file.read_bytes()
-    interpreter = load(content, threads)
     arrays = arrays_of(x)
-    expected = [tuple(int(d) for d in detail["shape"][1:]) for detail in inputs(interpreter)]
+    expected = [tuple(int(d) for d in detail["shape"][1:]) for detail in inputs(load(content))]
     given = [array.shape[1:] for array in arrays]
     if given != expected:
         shapes = [" and ".join(map(str, found)) for found in (expected, given)]
         raise DataRefused(f"The model takes examples of shape {shapes[0]}, the data have {shapes[1]}.")
-    batched = None
-    if len(x) > _PROBES and not STATEFUL_OPS & set(operators(content)):
-        batched = _batched(content, interpreter, arrays, threads)
-    answers = batched if batched is not None else _one_by_one(interpreter, arrays)
+    together = len(x) > _PROBES and takes_batches(content, x[:_BATCH])
+    answers = _answers(content, arrays, min(_BATCH, len(x)) if together else 1, threads)
     if len(answers) > 1:
         return np.concatenate([scores.reshape(len(x), -1) for scores in answers], axis=1)
     scores = answers[0]
@@ -165,13 +175,16 @@ def takes_batches(file: Path | bytes, x: np.ndarray, threads: int = 1) -> bool:
     content = file if isinstance(file, bytes) else file.read_bytes()
     if STATEFUL_OPS & set(operators(content)):
         return False
-    return _many(content, load(content, threads), arrays_of(x), threads) is not None
-
-
-def _one_by_one(interpreter: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """One array per output."""
-    rows = range(len(arrays[0]))
-    return _together([invoke(interpreter, [array[i : i + 1] for array in arrays]) for i in rows])
+    single, arrays = load(content, threads), arrays_of(x)
+    try:
+        together = invoke(_sized(content, len(x), threads), arrays)
+    except (RuntimeError, ValueError, NotApplicable):
+        return False
+    alone = _in_batches(single, [array[:_PROBES] for array in arrays], 1)
+    return all(
+        len(one) == len(x) and _same(one[: len(other)], other, detail)
+        for one, other, detail in zip(together, alone, outputs(single), strict=True)
+    )
 
 
 def _together(parts: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
@@ -179,43 +192,37 @@ def _together(parts: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def _batched(content: bytes, single: Any, arrays: Sequence[np.ndarray], threads: int) -> list[np.ndarray] | None:
-    """Outputs computed in batches, or None where the graph does not allow it or answers differently."""
+def _answers(content: bytes, arrays: Sequence[np.ndarray], size: int, threads: int) -> list[np.ndarray]:
+    """One array per output, computed ``size`` examples at once by as many interpreters as there are threads."""
     count = len(arrays[0])
-    size = min(_BATCH, count)
-    found = _many(content, single, [array[:size] for array in arrays], threads)
-    if found is None:
-        return None
-    many, first = found
-    parts = [first]
-    for start in range(size, count, size):
+    share = max(_FEWEST, -(-count // max(1, threads) // size) * size)
+
+    def of_part(start: int) -> list[np.ndarray]:
+        return _in_batches(_sized(content, size), [array[start : start + share] for array in arrays], size)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return _together(list(pool.map(of_part, range(0, count, share))))
+
+
+def _in_batches(interpreter: Any, arrays: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
+    given, told = inputs(interpreter), outputs(interpreter)
+    parts = []
+    for start in range(0, len(arrays[0]), size):
         rows = [array[start : start + size] for array in arrays]
-        padded = [np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]) for part in rows]
-        parts.append([scores[: len(rows[0])] for scores in invoke(many, padded)])
+        missing = size - len(rows[0])
+        padded = [np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part for part in rows]
+        parts.append([scores[: len(rows[0])] for scores in _invoke(interpreter, given, told, padded)])
     return _together(parts)
 
 
-def _many(
-    content: bytes, single: Any, arrays: Sequence[np.ndarray], threads: int
-) -> tuple[Any, list[np.ndarray]] | None:
-    """An interpreter that takes as many examples together as there are, and its answers to them.
-
-    None where the graph does not allow it, or answers the first ones differently from ``single``.
-    """
-    size = len(arrays[0])
-    try:
-        many = load(content, threads)
-        for detail, array in zip(inputs(many), arrays, strict=True):
-            many.resize_tensor_input(detail["index"], [size, *array.shape[1:]], strict=False)
-        many.allocate_tensors()
-        first = invoke(many, arrays)
-    except (RuntimeError, ValueError, NotApplicable):
-        return None
-    alone = _one_by_one(single, [array[:_PROBES] for array in arrays])
-    for one, other, detail in zip(first, alone, outputs(single), strict=True):
-        if len(one) != size or not _same(one[: len(other)], other, detail):
-            return None
-    return many, first
+def _sized(content: bytes, size: int, threads: int = 1) -> Any:
+    """An interpreter that takes so many examples at once. Raises RuntimeError or ValueError where there is none."""
+    interpreter = load(content, threads)
+    if size > 1:
+        for detail in inputs(interpreter):
+            interpreter.resize_tensor_input(detail["index"], [size, *detail["shape"][1:]], strict=False)
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 def _same(one: np.ndarray, other: np.ndarray, detail: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ ONE_SIDED = 0.93
 """Level of the two-sided interval whose bounds are taken for one-sided 95% bounds.
 
 It would be 0.90 if figures were normally distributed. They are not quite for few examples, and such bounds were wrong
-in up to 7 cases of 100 (``python -m benchmarks.measurement``).
+in up to 7 cases of 100; these are in at most 5 (``python -m benchmarks.measurement``).
 """
 _ONE_SIDED_SHARES = 0.90
 
@@ -172,7 +172,7 @@ def tango(lost: int, gained: int, n: int, level: float = 0.95, correction: float
     return low, high
 
 
-def tango_score(lost: int, gained: int, n: int, difference: float, correction: float = 0.0) -> float:
+def tango_score(lost: float, gained: float, n: int, difference: float, correction: float = 0.0) -> float:
     """How many standard errors the difference found is above a supposed one, given by its maximum-likelihood fit."""
     a = 2 * n
     b = (2 * n + lost - gained) * difference - lost - gained

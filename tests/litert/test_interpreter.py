@@ -57,11 +57,16 @@ def test_quantized_saturates_instead_of_wrapping() -> None:
 
 
 def test_batches_are_used_where_they_can_be(files: dict[str, Path]) -> None:
-    x = held_out().x[:40]
-    content = files["float"].read_bytes()
-    batched = interpreter._batched(content, interpreter.load(content), [x], 1)
-    assert batched is not None
-    np.testing.assert_allclose(batched[0], one_by_one(files["float"], x), atol=1e-6)
+    x = held_out().x[:32]
+    assert interpreter.takes_batches(files["float"], x)
+    assert interpreter.takes_batches(files["int8"], x)
+    assert not interpreter.takes_batches(files["fused_lstm"], x), "its state has the batch size of the file"
+
+
+@pytest.mark.parametrize("name", ["int8", "fused_lstm", "loop_gru"])
+def test_threads_give_what_one_thread_gives(files: dict[str, Path], name: str) -> None:
+    x = np.tile(held_out().x[:50], (13, 1, 1, 1))
+    np.testing.assert_array_equal(interpreter.predict(files[name], x, 3), interpreter.predict(files[name], x))
 
 
 def test_data_of_another_shape_are_refused(files: dict[str, Path]) -> None:

@@ -1,0 +1,50 @@
+"""Verdicts on a budget, for the results of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optimizers.certification import Decision, decided, holm, sentence
+from optimizers.cli.common import say
+from optimizers.engine.judging import keep
+from optimizers.errors import InvalidParameter
+from optimizers.history.database import History
+from optimizers.history.frames import differences_of
+from optimizers.records import Run
+
+
+def certify(
+    history: History, runs: Sequence[Run], results: Sequence[dict[str, Any]], amount: float | None, metric: str
+) -> None:
+    """Adds ``budget`` to each result: the verdict, or None where no budget was named or there is none to give."""
+    found: dict[int, Decision] = {}
+    for place, (run, result) in enumerate(zip(runs, results, strict=True)):
+        result["budget"] = None
+        if amount is None and not metric:
+            continue
+        if run.state != "done" or run.artifact_digest == run.baseline_digest:
+            continue
+        try:
+            budget, decision = decided(differences_of(history, run), amount, metric)
+        except InvalidParameter as error:
+            say(f"{run.recipe}: {error.message}")
+            continue
+        verdict = keep(history, run, budget, decision)
+        found[place] = decision
+        result["budget"] = {
+            "metric": budget.metric, "amount": budget.amount, "allowed": decision.allowed, "state": verdict.state,
+            "drop": decision.drop, "upper": decision.upper, "lower": decision.lower, "n": decision.n, "p": decision.p,
+            "needed": decision.needed, "sentence": sentence(decision, budget),
+            "decided_at": verdict.decided_at.isoformat(),
+        }  # fmt: skip
+    for place, proven in zip(found, holm(list(found.values())), strict=True):
+        results[place]["budget"]["certified_together"] = proven
+
+
+def in_words(budget: dict[str, Any]) -> str:
+    """The verdict that `certify` added, in a sentence or two."""
+    told = f"{budget['state'].capitalize()}: {budget['sentence']}"
+    if budget["state"] == "certified" and not budget["certified_together"]:
+        told += " Together with the other variants (Holm) it is not."
+    return told
