@@ -6,6 +6,7 @@ import streamlit as st
 
 from optimizers.history.frames import comparison as compared
 from pages.components import comparison
+from pages.components.budget import budget_strip
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
 from pages.components.contributions import contributions
 from pages.components.details import details
@@ -33,6 +34,7 @@ if frame.empty:
 
 comparison.settle_choice(frame)
 comparison.highlights(frame)
+budget_strip(queue, frame, runs)
 left, right = st.columns([3, 2], gap="large")
 with left:
     comparison.chart(frame)

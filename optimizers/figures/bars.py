@@ -11,7 +11,7 @@ from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.names import short_names
-from optimizers.figures.tradeoff import identity, speedup_of
+from optimizers.figures.tradeoff import against, identity
 
 COLUMNS = ("id", "label", "family", "is_baseline", "value", "minus", "plus", "text", "change")
 
@@ -37,9 +37,7 @@ def bar_data(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
                 "minus": 0.0 if low is None or fmt.missing(low) else max(0.0, (value - low) * factor),
                 "plus": 0.0 if high is None or fmt.missing(high) else max(0.0, (high - value) * factor),
                 "text": fmt.value(declared, value),
-                "change": ""
-                if row["is_baseline"]
-                else fmt.change(declared, row.get(f"{metric}_change"), speedup_of(row)),
+                "change": "" if row["is_baseline"] else against(declared, row),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -128,7 +128,7 @@ def change(metric: Metric, difference: float | None, speedup: tuple[float, float
     if metric.percent:
         return signed(difference * 100, "points", 1)
     if metric.needs == "predictions":
-        return signed(difference, "" if metric.unit == "fraction" else metric.unit, 3)
+        return _signed_plain(difference, "" if metric.unit == "fraction" else metric.unit)
     ratio = 1 + difference
     if metric.unit == "ms" and speedup is not None and verdict(1 / ratio, *speedup) == "indistinguishable":
         return INDISTINGUISHABLE
@@ -155,6 +155,21 @@ def precision(ratio: float, low: float | None, high: float | None) -> str:
     width = (high - low) / ratio
     known = f"speed-up known to ±{50 * width:.1f}%"
     return known if width < PRECISION else f"{known} only: time was up before ±{50 * PRECISION:.1f}%"
+
+
+def change_interval(metric: Metric, low: float | None, high: float | None) -> str:
+    """The 95% interval of a paired difference, like ``−0.4 to +0.6``; empty where there is none."""
+    if low is None or high is None or missing(low) or missing(high):
+        return ""
+    ends = [signed(end * 100, "", 1) if metric.percent else _signed_plain(end, "") for end in (low, high)]
+    return " to ".join(ends)
+
+
+def _signed_plain(number: float, unit: str) -> str:
+    """Like `signed` with three decimals, or with three digits where these would hide it."""
+    if number == 0 or abs(number) >= 0.01:
+        return signed(number, unit, 3)
+    return f"{'+' if number > 0 else '−'}{_three_digits(abs(number))} {unit}".rstrip()
 
 
 _WORDS = {"B": ("smaller", "larger"), "ms": ("faster", "slower"), "count": ("fewer", "more")}

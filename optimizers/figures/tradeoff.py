@@ -211,7 +211,7 @@ def _hover(row: pd.Series) -> str:
         metric = known[name]
         line = f"{metric.title}: {fmt.value(metric, row[name])}"
         bounds = fmt.interval(metric, row.get(f"{name}_low"), row.get(f"{name}_high"))
-        difference = "" if row["is_baseline"] else fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
+        difference = "" if row["is_baseline"] else against(metric, row)
         lines.append(line + (f" ({bounds})" if bounds else "") + (f", {difference}" if difference else ""))
     return "<br>".join(lines)
 
@@ -220,6 +220,14 @@ def speedup_of(row: pd.Series) -> tuple[float, float] | None:
     """Interval of the measured speed-up of a comparison's row, or None."""
     low, high = row.get("speedup_low"), row.get("speedup_high")
     return None if low is None or high is None or fmt.missing(low) or fmt.missing(high) else (float(low), float(high))
+
+
+def against(metric: Metric, row: pd.Series) -> str:
+    """A comparison's row against its baseline, with the interval where the difference is paired."""
+    name = metric.name
+    told = fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
+    bounds = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
+    return f"{told} ({bounds})" if told and bounds else told
 
 
 def _wrapped(recipe: str) -> str:

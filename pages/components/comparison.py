@@ -14,7 +14,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.bars import bars
 from optimizers.figures.names import short_names
-from optimizers.figures.tradeoff import identity, speedup_of, tradeoff
+from optimizers.figures.tradeoff import against, identity, speedup_of, tradeoff
 from optimizers.history.frames import headline, metric_columns
 
 CHOSEN = "chosen_file"
@@ -157,14 +157,14 @@ def table_data(frame: pd.DataFrame) -> Styler:
     texts: dict[tuple[Hashable, str], str] = {}
     for name in metric_columns(frame):
         metric = known[name]
-        against = f"{metric.title} vs. baseline"
+        beside = f"{metric.title} vs. baseline"
         shown[metric.title] = frame[name].astype(float)
-        shown[against] = frame[f"{name}_change"].astype(float).mask(frame["is_baseline"].astype(bool))
+        shown[beside] = frame[f"{name}_change"].astype(float).mask(frame["is_baseline"].astype(bool))
         for place, row in frame.iterrows():
             texts[place, metric.title] = fmt.value(metric, row[name])
-            texts[place, against] = fmt.change(metric, shown.at[place, against], speedup_of(row))
-        if not any(texts[place, against] for place in frame.index):
-            shown = shown.drop(columns=against)
+            texts[place, beside] = "" if row["is_baseline"] else against(metric, row)
+        if not any(texts[place, beside] for place in frame.index):
+            shown = shown.drop(columns=beside)
     styled = shown.style
     for (place, column), text in texts.items():
         if column in shown and text and text != fmt.NOT_MEASURED:

@@ -80,6 +80,8 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
             continue  # a ratio to itself
         bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–")
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
+        paired = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
+        change += f" :gray[:small[{paired}]]" if change and paired else ""
         value = fmt.value(metric, row[name])
         shown = lines if metric.rank < INSIDE else inside
         shown.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")

@@ -56,6 +56,7 @@ def test_values_carry_their_unit_and_absence_is_told():
         ("accuracy", -0.003, None, "−0.3 points"),
         ("accuracy", 0.0001, None, "±0.0 points"),
         ("mae", 0.25, None, "+0.250 target units"),
+        ("mae", -0.00012, None, "−0.000120 target units"),
         ("speedup", 1.0, None, ""),
         ("accuracy", NAN, None, ""),
         ("accuracy", None, None, ""),
