@@ -2,7 +2,7 @@
 
 Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as
 JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the
-owner is gone and so is this process, with its scratch folder (``TMPDIR``).
+owner is gone and so is this process, with all that it started and its scratch folder (``TMPDIR``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -66,6 +67,8 @@ def _receive(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         tasks.put(json.loads(line))
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    if os.getpgrp() == os.getpid():  # as the owner starts it: nobody else is in its group
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 

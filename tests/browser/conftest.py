@@ -16,6 +16,7 @@ import pytest
 from optimizers.engine.queue import JobQueue
 from optimizers.recipe import parse
 from optimizers.settings import Settings
+from tests.processes import end_with_parent
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -47,7 +48,9 @@ class Server:
                    f"--server.port={self.port}", "--server.address=127.0.0.1"]  # fmt: skip
         env = os.environ | {"PARETOSCOPE_HOME": str(self.home)}
         with (self.home.parent / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=log, preexec_fn=end_with_parent
+            )
         for _ in range(240):
             try:
                 with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):

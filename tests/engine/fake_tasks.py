@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,11 @@ from optimizers.errors import NotApplicable
 def echo(report: Any, *, value: Any) -> Any:
     report.emit("progress", step=1, of=1, metrics={"loss": 0.5})
     return {"value": value, "pid": os.getpid()}
+
+
+def start_another(report: Any) -> list[int]:
+    """Numbers of this process and of one that it has started and that does not end by itself."""
+    return [os.getpid(), subprocess.Popen(["sleep", "600"]).pid]
 
 
 def refuse(report: Any) -> None:

@@ -15,13 +15,15 @@ import pytest
 from optimizers.engine.store import Store
 from optimizers.history.database import History
 from optimizers.settings import Settings
+from tests.processes import end_with_parent
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(home, mode):
     environment = {**os.environ, "PARETOSCOPE_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", "tests.engine.kill_target", mode], env=environment, cwd=ROOT)
+    command = [sys.executable, "-m", "tests.engine.kill_target", mode]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, preexec_fn=end_with_parent)
 
 
 def kill(process, victim):
