@@ -106,7 +106,10 @@ class Chart(Record):
 
 
 class Table(Record):
-    """Rows under declared columns. ``note`` stands under it."""
+    """Rows under declared columns. ``note`` stands under it.
+
+    ``examples`` says that rows show single examples of the data: pages show them only to whoever may see the data.
+    """
 
     name: str
     title: str
@@ -114,6 +117,7 @@ class Table(Record):
     rows: tuple[dict[str, Cell], ...]
     chart: Chart | None = None
     note: str = ""
+    examples: bool = False
 
     @model_validator(mode="after")
     def _declared(self) -> Table:

@@ -56,4 +56,4 @@ def example_table(
         told.append(row | {f"feature:{feature}": own.get(feature) for feature in features})
     left = len(album.columns) - len(features)
     more = f" {left} more features are not shown." if left else ""
-    return Table(name=name, title=title, columns=tuple(shown), rows=tuple(told), note=f"{note}{more}")
+    return Table(name=name, title=title, columns=tuple(shown), rows=tuple(told), note=f"{note}{more}", examples=True)

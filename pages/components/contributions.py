@@ -44,12 +44,27 @@ def contributions(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None
 
 def _missing(queue: JobQueue, run: Run, found: Lattice) -> None:
     count = len(found.missing)
+    allowed = _allowed(queue, run, found)
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(
         f"{count} of the {len(found.variants) - 1} variants {'has' if count == 1 else 'have'} not been run. What they "
         "share with others is not computed again."
     )
-    if right.button(f"Run {count} more", icon=":material/play_arrow:", key=f"missing:{run.id}", width="stretch"):
+    if allowed and right.button(
+        f"Run {count} more", icon=":material/play_arrow:", key=f"missing:{run.id}", width="stretch"
+    ):
         started = queue.submit(run.model.uri, run.dataset.uri, found.recipes, seed=run.seed)
         session.remember(queue, started)
         st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in started))
+
+
+def _allowed(queue: JobQueue, run: Run, found: Lattice) -> bool:
+    """Whether this visitor may start runs: whoever was given the link may look, but run nothing on others' files."""
+    try:
+        links.allow(run.model.uri, "model", queue)
+        links.allow(run.dataset.uri, "data", queue)
+        for recipe in found.recipes:
+            links.allow_models(recipe, queue)
+    except ParetoscopeError:
+        return False
+    return True

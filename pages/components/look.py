@@ -18,7 +18,7 @@ from optimizers.figures.theme import CONFIG
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
 from optimizers.records import Run
-from pages.components import forms, links
+from pages.components import forms, links, session
 from pages.components.boundary import guarded
 from pages.components.comparison import CHOSEN, identities, names
 from pages.components.text import escaped
@@ -142,7 +142,8 @@ def _found(queue: JobQueue, asked: Question, sight: Look, *, short: bool) -> Non
             queue.analyses.again(sight.key)
             st.rerun()
         return
-    show(sight.report.model_copy(update={"tables": ()}) if short else sight.report, asked.analysis)
+    report = sight.report.model_copy(update={"tables": ()}) if short else sight.report
+    show(report, asked.analysis, examples=session.sees_examples(asked.run))
     for name, title in sight.report.files.items():
         st.download_button(
             title, queue.analyses.file(sight.key, name).read_bytes(), file_name=name, icon=":material/download:",
@@ -150,8 +151,8 @@ def _found(queue: JobQueue, asked: Question, sight: Look, *, short: bool) -> Non
         )  # fmt: skip
 
 
-def show(report: Report, key: str) -> None:
-    """Draws a report: what it means first, then the numbers."""
+def show(report: Report, key: str, *, examples: bool = True) -> None:
+    """Draws a report: what it means first, then the numbers; single examples of the data only where asked for."""
     for sentence in report.sentences:
         st.markdown(said(sentence))
     for start in range(0, len(report.facts), _FACTS_IN_A_ROW):
@@ -159,7 +160,11 @@ def show(report: Report, key: str) -> None:
         for place, fact in zip(st.columns(_FACTS_IN_A_ROW), row, strict=False):
             _fact(place, fact)
     for table in report.tables:
-        _table(table, key)
+        if examples or not table.examples:
+            _table(table, key)
+        else:
+            st.markdown(f"**{escaped(table.title)}**")
+            st.caption("Single examples are shown only to whoever brought the data.")
 
 
 def said(sentence: Sentence) -> str:

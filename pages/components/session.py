@@ -9,7 +9,7 @@ import streamlit as st
 
 from optimizers import sessions
 from optimizers.engine.queue import JobQueue
-from optimizers.records import Run, RunState
+from optimizers.records import SHARED, Run, RunState
 
 COOKIE = "paretoscope_session"
 _STATE = "session_token"
@@ -38,6 +38,11 @@ def keep_cookie() -> None:
 def scope() -> str:
     """Scope of this browser's uploads and of the runs on them."""
     return sessions.scope_of(token())
+
+
+def sees_examples(run: Run) -> bool:
+    """Whether this visitor may look at single examples of a run's data: of public data, or of their own."""
+    return run.dataset.scope in (SHARED, scope())
 
 
 def remember(queue: JobQueue, runs: Iterable[Run]) -> None:

@@ -20,11 +20,12 @@ BY_ITSELF = [name for name, declared in registry.analyses().items() if not decla
 
 
 def finished(queue, model, data, *recipes):
+    """Runs that left a file; others say that a step does not apply."""
     submitted = queue.submit(model, data, [parse(text) for text in recipes])
     queue.wait([run.id for run in submitted])
     found = [queue.history.run(run.id) for run in submitted]
-    assert [run.state for run in found] == ["done"] * len(found), [run.failure for run in found]
-    return found
+    assert all(run.failure is None or run.failure.code == "not-applicable" for run in found), found
+    return [run for run in found if run.failure is None]
 
 
 def reports(queue, run, names):
