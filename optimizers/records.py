@@ -82,13 +82,19 @@ class ModelRef(Record):
 
 
 class LayerRow(Record):
-    """One line of the architecture table."""
+    """One line of the architecture table.
+
+    ``inputs`` are the numbers of the lines that it takes values from; ``macs`` counts multiply-accumulates for one
+    example, None where that is not known.
+    """
 
     name: str
     kind: str
     output_shape: tuple[int | None, ...]
     parameters: int
     path: str = ""
+    inputs: tuple[int, ...] = ()
+    macs: int | None = None
 
 
 class ModelSummary(Record):

@@ -13,7 +13,7 @@ from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, digest_of
 
-_FORMAT = 2
+_FORMAT, _SUMMARY = 2, 2
 """Raised when what a stage leaves in the store changes its form."""
 
 
@@ -99,6 +99,7 @@ def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
         {
             "format": _FORMAT,
             "summary": kind,
+            "form": _SUMMARY,
             "digest": ref.digest,
             "name": ref.name,
             "scope": ref.scope,

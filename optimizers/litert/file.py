@@ -310,7 +310,9 @@ def _layer_rows(file: LiteRtFile) -> Iterator[records.LayerRow]:
             seen.add(weight.buffer)
             first = weight.consumers[0]
             owned.setdefault((first.kind, first.outputs), []).append(weight)
+    number = 0
     for graph in file.graphs:
+        made: dict[int, int] = {}
         for operator in graph.operators:
             if operator.kind in _UNPACKS and graph.tensors[operator.inputs[0]].constant:
                 continue
@@ -323,7 +325,11 @@ def _layer_rows(file: LiteRtFile) -> Iterator[records.LayerRow]:
                 kind=f"{operator.kind} ({types})" if types else operator.kind,
                 output_shape=graph.tensors[operator.outputs[0]].shape[1:] if operator.outputs else (),
                 parameters=sum(weight.values.size for weight in own),
+                inputs=tuple(dict.fromkeys(made[i] for i in operator.inputs if i in made)),
+                macs=macs_of(graph, operator),
             )
+            made |= dict.fromkeys(operator.outputs, number)
+            number += 1
 
 
 def _notes(file: LiteRtFile) -> Iterator[str]:

@@ -12,10 +12,11 @@ import tensorflow as tf
 from optimizers import records
 from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
-from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec
+from optimizers.models.reader.spec import INPUT, LayerSpec, ModelSpec, TensorRef
 from optimizers.tf import keras3_only
 from optimizers.tf.build import emit_both, emit_keras3
 from optimizers.tf.check import compare
+from optimizers.tf.cost import layer_costs
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
 from optimizers.tf.outputs import output_activation
@@ -62,7 +63,7 @@ def _summary(
         keras_version=spec.keras_version,
         inputs=tuple(_tensors(spec, model.inputs, inputs=True)),
         outputs=tuple(_tensors(spec, model.outputs, inputs=False)),
-        layers=tuple(_rows(spec.root, emitter, "")),
+        layers=_layers(spec, model, emitter, kind=str(more.get("kind", "keras"))),
         parameters=_count(model.weights),
         trainable_parameters=_count(model.trainable_weights),
         activation=activation,
@@ -87,6 +88,33 @@ def _shape(tensor: Any) -> tuple[int | None, ...]:
 
 def _count(weights: list[Any]) -> int:
     return sum(int(np.prod(tuple(weight.shape))) for weight in weights)
+
+
+def _layers(spec: ModelSpec, model: Any, emitter: Emitter, kind: str) -> tuple[records.LayerRow, ...]:
+    """All rows, with what each takes its values from and what it computes."""
+    rows = list(_rows(spec.root, emitter, ""))
+    costs = {} if kind == "keras3" else layer_costs(model)
+    at = {(row.path, row.name): number for number, row in enumerate(rows)}
+    joined = dict(_joins(spec.root, "", at))
+    told = []
+    for number, row in enumerate(rows):
+        cost = costs.get(f"{row.path}/{row.name}") or costs.get(row.name)
+        known = {"macs": cost.macs} if cost is not None else {}
+        told.append(row.model_copy(update={"inputs": joined.get(number, ()), **known}))
+    return tuple(told)
+
+
+def _joins(model: LayerSpec, path: str, at: dict[tuple[str, str], int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """For the number of each row the numbers of the rows that feed it."""
+    assert model.graph is not None
+    for layer in model.graph.layers:
+        if (path, layer.name) not in at:
+            continue
+        given = [value for call in layer.calls for value in (*call.args, *call.kwargs.values())]
+        names = [leaf.layer for leaf in flat_tensors(given) if isinstance(leaf, TensorRef)]
+        yield at[path, layer.name], tuple(dict.fromkeys(at[path, name] for name in names if (path, name) in at))
+        if layer.graph is not None:
+            yield from _joins(layer, f"{path}/{layer.name}" if path else layer.name, at)
 
 
 def _rows(model: LayerSpec, emitter: Emitter, path: str) -> Iterator[records.LayerRow]:

@@ -15,7 +15,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures.theme import CONFIG
 from optimizers.models import sample
 from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Task, TensorSpec
-from pages.components import data_wizard, drawn_inputs, links
+from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
 from pages.components.text import TASKS
 
@@ -42,7 +42,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     except ParetoscopeError as error:
         _facts(summary, None)
         data_wizard.offer(queue, chosen, error.message)
-        _architecture(summary)
+        layers_view.architecture(summary)
         return
     _facts(summary, task)
     if st.button("Optimize this model", type="primary", icon=":material/arrow_forward:", icon_position="right"):
@@ -53,7 +53,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         data_wizard.offer(queue, chosen)
         data_wizard.controls(chosen, data)
     with layers:
-        _architecture(summary)
+        layers_view.architecture(summary)
     with notes:
         _notes(summary, data, entry)
 
@@ -136,21 +136,6 @@ def _images(images: list[list[list[float]]], labels: list[str]) -> None:
         for array, label in zip(scaled, labels, strict=True):
             large = array.repeat(zoom, axis=0).repeat(zoom, axis=1)
             st.image(large, caption=label, width=_IMAGE_PIXELS, alt=f"Example of {label}")
-
-
-def _architecture(summary: ModelSummary) -> None:
-    rows = [
-        {
-            "Layer": layer.path or layer.name,
-            "Kind": layer.kind,
-            "Output": " × ".join("any" if size is None else str(size) for size in layer.output_shape),
-            "Parameters": layer.parameters,
-        }
-        for layer in summary.layers
-    ]
-    top = max((layer.parameters for layer in summary.layers), default=1)
-    bar = st.column_config.ProgressColumn(format="localized", min_value=0, max_value=max(top, 1))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Parameters": bar}, alt="Layers of the model")
 
 
 def _notes(summary: ModelSummary, data: DatasetSummary, entry: sample.SampleModel | None) -> None:

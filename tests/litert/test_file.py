@@ -56,6 +56,8 @@ def test_a_float_file_is_described_layer_by_layer(files: Files) -> None:
         assert rows[name].kind == kind
         assert rows[name].parameters == model.get_layer(name).count_params()
     assert summary.parameters == sum(row.parameters for row in summary.layers)
+    assert sum(row.macs for row in summary.layers) == cost.macs(model)
+    assert [row.inputs for row in summary.layers[1:]] == [(number,) for number in range(len(summary.layers) - 1)]
     assert any(f"{files['float'].stat().st_size:,} bytes" in note for note in summary.notes)
 
 
