@@ -24,10 +24,13 @@ class ActivationParams(ParamSet):
 
 def analyse(context: Context, params: ActivationParams) -> Report:
     """Results of operators in both files on the same validation examples."""
+    from optimizers.analyses.weights import another_network, trained_by
     from optimizers.litert.intermediate import deviations
 
     if context.same:
         raise NotApplicable("This is the reference itself, so every layer computes the same; choose another file.")
+    if why_not := another_network(context.subject) or another_network(context.reference):
+        raise NotApplicable(why_not)
     x = spread(context.data().validation, params.examples).x
     if not len(x):
         raise NotApplicable("The data set has no validation part to look at layers with.")
@@ -69,7 +72,7 @@ def analyse(context: Context, params: ActivationParams) -> Report:
         Fact(name="missing", title="Without counterpart", value=float(missing), unit="count"),
         Fact(name="output", title="Relative error of the output", value=rows[-1]["relative"], unit="fraction"),
     )
-    return Report(sentences=tuple(_sentences(rows, missing)), facts=facts, tables=(table,))
+    return Report(sentences=tuple(_sentences(rows, missing, trained_by(context.subject))), facts=facts, tables=(table,))
 
 
 _RELATIVE = (
@@ -90,22 +93,29 @@ def _row(number: int, deviation: Deviation) -> dict[str, Any]:
     }
 
 
-def _sentences(rows: list[dict[str, Any]], missing: int) -> list[Sentence]:
+def _sentences(rows: list[dict[str, Any]], missing: int, trained: list[str]) -> list[Sentence]:
+    from optimizers.figures.format import share
+
     inside = [row for row in rows if row["added"] is not None]
     output = rows[-1]["relative"]
     if not inside or max(row["relative"] for row in inside) < _NOTHING:
         return [Sentence(text="Every layer computes what it computes in the reference, but for rounding.", tone="good")]
     first = next(row for row in inside if row["relative"] >= _NOTHING)
     worst = max(inside, key=lambda row: row["added"])
-    start = f"Results start to differ at {first['layer']} ({first['relative']:.1%})"
+    start = f"Results start to differ at {first['layer']} ({share(first['relative'])})"
     most = (
         "which is also where the error grows most"
         if worst is first
         else f"and the error grows most at {worst['layer']}, by {worst['added'] * 100:.1f} points to "
-        f"{worst['relative']:.1%}"
+        f"{share(worst['relative'])}"
     )
-    end = f"; the output is off by {output:.1%}." if output is not None else "."
-    found = [Sentence(text=f"{start}, {most}{end}", advice="Sensitivity tells what each layer costs in quality.")]
+    end = f"; the output is off by {share(output)}." if output is not None else "."
+    advice = (
+        f"{' and '.join(trained)} trained all layers together: inner results may differ and the output still be right."
+        if trained
+        else "Sensitivity tells what each layer costs in quality."
+    )
+    found = [Sentence(text=f"{start}, {most}{end}", advice=advice)]
     if missing:
         found.append(
             Sentence(text=f"{missing} results of the reference are computed differently here and cannot be compared.")
@@ -115,12 +125,12 @@ def _sentences(rows: list[dict[str, Any]], missing: int) -> list[Sentence]:
 
 ANALYSIS = Analysis(
     name="activations",
-    version="1",
+    version="2",
     title="Activations",
     summary="At which layer does the file start to compute something else?",
     analyse=analyse,
     params=ActivationParams,
-    uses=frozenset({"reference", "data"}),
+    uses=frozenset({"reference", "data", "chain"}),
     quick=True,
     rank=42,
 )

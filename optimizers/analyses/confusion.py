@@ -121,18 +121,22 @@ def _sentences(now: np.ndarray, before: np.ndarray, names: list[str], same: bool
         return [*found, Sentence(text="Every pair of classes is confused exactly as often as before.", tone="good")]
     if change.max() > 0:
         i, j = np.unravel_index(int(change.argmax()), change.shape)
-        text = f"What grew most: {names[i]} taken for {names[j]}, {wrong[i, j]:,} times instead of {before[i, j]:,}."
+        text = f"What grew most: {names[i]} taken for {names[j]}, {_times(wrong[i, j])} instead of {before[i, j]:,}."
         found.append(Sentence(text=text))
     if change.min() < 0:
         i, j = np.unravel_index(int(change.argmin()), change.shape)
-        text = f"What shrank most: {names[i]} taken for {names[j]}, {wrong[i, j]:,} times instead of {before[i, j]:,}."
+        text = f"What shrank most: {names[i]} taken for {names[j]}, {_times(wrong[i, j])} instead of {before[i, j]:,}."
         found.append(Sentence(text=text))
     return found
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 ANALYSIS = Analysis(
     name="confusion",
-    version="1",
+    version="2",
     title="Confusions",
     summary="Which classes are taken for which, and did that change?",
     analyse=analyse,

@@ -231,13 +231,15 @@ def _sentences(
         f"The file takes {len(proven)} of {len(worse)} worse than {other}, most of all {name}: "
         f"{cell(most['change'], bench.change)} ({bounds(most['low'], most['high'], bench.change)})."
     )
-    advice = "Proven with all comparisons of this report counted. Steps that train can learn from such examples."
+    advice = "Proven with all comparisons of this report counted."
+    if any(row.get("corruption") == "Noise" for _, row in proven):
+        advice += " Steps that train see noise when their augmentation is set to it."
     return [*found, Sentence(text=text, advice=advice, tone="warning")]
 
 
 ANALYSIS = Analysis(
     name="corruptions",
-    version="1",
+    version="2",
     title="Bad inputs",
     summary="Does the file take noise, blur or missing values worse than the reference?",
     analyse=analyse,

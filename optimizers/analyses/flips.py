@@ -207,7 +207,7 @@ _RARE = 0.05
 
 ANALYSIS = Analysis(
     name="flips",
-    version="1",
+    version="2",
     title="Changed answers",
     summary="Which examples does the file answer otherwise, and does that help or hurt?",
     analyse=analyse,

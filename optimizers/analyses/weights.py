@@ -184,21 +184,23 @@ def _sentences(
 ) -> list[Sentence]:
     if why_not:
         return [Sentence(text=why_not, advice="Distributions can be compared, single weights cannot.")]
+    from optimizers.figures.format import share
+
     found = []
     compared = [row for row in rows if row.get("sqnr") is not None]
     if compared:
         worst = min(compared, key=lambda row: row["sqnr"])
-        share = 10 ** (-worst["sqnr"] / 20)
+        error = share(10 ** (-worst["sqnr"] / 20))
         trained = trained_by(context.subject)
         advice = (
             f"Training steps ({', '.join(trained)}) moved weights as well: this is all of the change, "
             "not rounding alone."
             if trained
-            else "8 bits usually leave 30 to 45 dB, 4 bits 10 to 25 dB."
+            else "8 bits usually leave 30 to 45 dB, 4 bits 10 to 25 dB, float16 more than 70 dB."
         )
         found.append(
             Sentence(
-                text=f"{worst['layer']} is the layer whose weights moved most: their error is {share:.1%} of their own "
+                text=f"{worst['layer']} is the layer whose weights moved most: their error is {error} of their own "
                 f"size ({worst['sqnr']:.1f} dB).",
                 advice=advice,
                 tone="warning" if worst["sqnr"] < _COARSE and not trained else "plain",
@@ -231,7 +233,7 @@ _MANY_ZEROS = 0.1
 
 ANALYSIS = Analysis(
     name="weights",
-    version="1",
+    version="2",
     title="Weights",
     summary="What became of the weights of every layer?",
     analyse=analyse,

@@ -208,6 +208,11 @@ def cell(number: str | bool | float | None, unit: str = "") -> str:
     return f"{_whole_or_plain(number)} {unit}".rstrip()
 
 
+def share(fraction: float) -> str:
+    """A share as percent, with as many digits as it takes to see that it is not nothing."""
+    return percent(fraction) if fraction == 0 or abs(fraction) >= 0.0005 else f"{fraction * 100:.1g}%"
+
+
 def bounds(low: float | None, high: float | None, unit: str = "") -> str:
     """Two bounds in one unit, which is written once where it is the same.
 

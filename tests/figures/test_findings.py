@@ -6,7 +6,7 @@ import pytest
 
 from optimizers.figures import theme
 from optimizers.figures.findings import chart
-from optimizers.figures.format import bounds, cell
+from optimizers.figures.format import bounds, cell, share
 from optimizers.findings import Chart, Column, Table
 
 COLUMNS = (
@@ -128,6 +128,7 @@ def test_cells_say_their_unit():
     assert bounds(0.9, 0.955, "fraction") == "90.0% to 95.5%"
     assert bounds(900, 1100, "B") == "900 bytes to 1.10 KB"
     assert bounds(None, 1.0, "ms") == "– to 1.00 ms"
+    assert [share(x) for x in (0.0, 0.123, 0.00021)] == ["0.0%", "12.3%", "0.02%"]
 
 
 def test_numbers_over_orders_of_magnitude_are_spaced_evenly_and_marked():
