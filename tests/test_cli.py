@@ -72,6 +72,7 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
             timed = {"device", "threads"} if registry.metric(name).device_bound else set()
             told = timed | ({"verdict"} if name == "speedup" else set())
             assert set(m) == {"value", "unit", "low", "high", "n"} | told
+        assert "more than five classes" in result["absent"]["top5_accuracy"]
         difference, budget = result["differences"]["accuracy"], result["budget"]
         assert difference["value"] == pytest.approx((difference["gained"] - difference["lost"]) / difference["n"])
         assert (budget["metric"], budget["amount"], budget["allowed"]) == ("accuracy", 2.0, 0.02)

@@ -18,6 +18,7 @@ from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_f
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
 from optimizers.engine.driver import check_fit
+from optimizers.engine.evaluation import absent
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
@@ -119,6 +120,7 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
             name: d.model_dump(mode="json", include=_OF_DIFFERENCE)
             for name, d in (differences_of(queue.history, run) if artifact else {}).items()
         },
+        "absent": absent(queue.store, run) if artifact else {},
         "devices": {
             other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
             for other in devices(queue.history, [run.id])[1:]
@@ -191,6 +193,8 @@ def _table(results: Iterable[dict[str, Any]]) -> None:
             paired = result["differences"].get(name)
             against = f"  vs. baseline {_difference(paired)}" if paired else ""
             print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}{words}{against}")
+        for name, reason in result["absent"].items():
+            print(f"    {name:18} not measured: {reason}")
         if result["budget"]:
             print(f"    {in_words(result['budget'])}")
         for sentence in result["lost"]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from optimizers import registry
 from optimizers.declarations import Evidence
+from optimizers.engine.plan import evaluation_key, predictions_key, scope_of
+from optimizers.engine.store import Store
 from optimizers.engine.versions import measuring_versions
 from optimizers.errors import NotApplicable
-from optimizers.records import Difference, Measurement, Task
-
-if TYPE_CHECKING:
-    pass
+from optimizers.records import Difference, Measurement, Run, Task
 
 LABELLED: frozenset[Task] = frozenset({"classification", "binary", "regression", "reconstruction"})
 """Tasks in which it is known what is right, so that files can be held against each other example by example."""
@@ -30,6 +28,13 @@ class Evaluation:
 def metric_versions() -> dict[str, str]:
     """Names and versions of the metrics that are computed when a file is evaluated."""
     return {m.name: m.version for m in registry.metrics().values() if m.needs in ("file", "predictions")}
+
+
+def absent(store: Store, run: Run) -> dict[str, str]:
+    """Why figures of a finished run's file are absent, in one sentence each, by metric; nothing where none is."""
+    predictions = predictions_key(run.artifact_digest, run.dataset, scope_of(run.model, run.dataset))
+    kept = store.get(evaluation_key(predictions, run.baseline_digest, metric_versions()))
+    return dict(kept.report["absent"]) if kept is not None else {}
 
 
 def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, scope: str) -> Evaluation:

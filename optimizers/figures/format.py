@@ -161,8 +161,10 @@ def change_interval(metric: Metric, low: float | None, high: float | None) -> st
     """The 95% interval of a paired difference, like ``−0.4 to +0.6``; empty where there is none."""
     if low is None or high is None or missing(low) or missing(high):
         return ""
-    ends = [signed(end * 100, "", 1) if metric.percent else _signed_plain(end, "") for end in (low, high)]
-    return " to ".join(ends)
+    factor = 100 if metric.percent else 1
+    widest = max(abs(low), abs(high))
+    digits = 1 if metric.percent else max(0, min(9, 1 - math.floor(math.log10(widest)))) if widest else 0
+    return " to ".join(signed(end * factor, "", digits) for end in (low, high))
 
 
 def _signed_plain(number: float, unit: str) -> str:

@@ -15,7 +15,7 @@ from optimizers.figures import format as fmt
 from optimizers.history.frames import differences_of
 from optimizers.records import Difference, Run, VerdictState
 from pages.components.comparison import names
-from pages.components.text import code
+from pages.components.text import code, escaped
 
 _BADGES: dict[VerdictState, str] = {
     "certified": ":green-badge[:material/verified: Certified]",
@@ -82,8 +82,8 @@ def _verdicts(judged: list[_Judged], budget: Budget) -> None:
         note += " *Only by itself*: not if the risk is shared among all variants shown (Holm)."
     st.caption(note)
     with st.expander("What the verdicts rest on", icon=":material/fact_check:", key="budget-details"):
-        st.dataframe(evidence(judged, budget), hide_index=True, alt="Paired differences and tests", placeholder="–",
-                     column_config={"Verdict": st.column_config.TextColumn(width="large")})  # fmt: skip
+        st.dataframe(evidence(judged, budget), hide_index=True, alt="Paired differences and tests", placeholder="–")
+        st.markdown("\n".join(f"- {code(j.name)}: {escaped(sentence(j.decision, budget))}" for j in judged))
 
 
 def _short(judged: _Judged, together: bool) -> str:
@@ -96,7 +96,7 @@ def _short(judged: _Judged, together: bool) -> str:
 
 
 def evidence(judged: list[_Judged], budget: Budget) -> pd.DataFrame:
-    """One row per variant: difference, interval, examples lost and gained, McNemar's exact test, the verdict."""
+    """One row per variant: difference, interval, examples lost and gained, McNemar's exact test."""
     metric = registry.metric(budget.metric)
     rows = []
     for j in judged:
@@ -108,8 +108,7 @@ def evidence(judged: list[_Judged], budget: Budget) -> pd.DataFrame:
                 "95% interval": fmt.change_interval(metric, d.low, d.high),
                 "Lost": d.lost,
                 "Gained": d.gained,
-                "McNemar p": d.p,
-                "Verdict": f"{j.decision.state.capitalize()}. {sentence(j.decision, budget)}",
+                "McNemar p": None if d.p is None else "< 0.001" if d.p < 0.001 else f"{d.p:.3f}",
             }
         )
     return pd.DataFrame(rows).dropna(axis="columns", how="all")

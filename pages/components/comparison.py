@@ -66,7 +66,7 @@ def highlights(frame: pd.DataFrame) -> None:
         change = fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
         place.metric(
             f"{word}: {called[best]}", fmt.value(metric, row[name]), change or None, border=True,
-            delta_color=_colour(metric.direction, row.get(f"{name}_change"), change), delta_arrow="off",
+            delta_color=_colour(metric.direction, row, name, change), delta_arrow="off",
         )  # fmt: skip
 
 
@@ -74,9 +74,12 @@ def _lower(name: str | None) -> str:
     return registry.metrics()[name].title.lower() if name else ""
 
 
-def _colour(direction: str, change: float | None, words: str) -> Any:
+def _colour(direction: str, row: pd.Series, name: str, words: str) -> Any:
+    change, low, high = (row.get(f"{name}_change{suffix}") for suffix in ("", "_low", "_high"))
     if change is None or fmt.missing(change) or change == 0 or words.startswith(("same", "±", fmt.INDISTINGUISHABLE)):
         return "off"
+    if low is not None and high is not None and low <= 0 <= high:
+        return "off"  # no difference is proven
     return "green" if (change < 0) == (direction == "lower") else "red"
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from optimizers import registry
 from optimizers.declarations import INSIDE
+from optimizers.engine.evaluation import absent
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import StoreDamaged
 from optimizers.figures import format as fmt
@@ -39,8 +40,10 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
         if not row["is_baseline"] and not baselines.empty:
             _download(queue, baselines.iloc[0], "baseline", main=False)
     _measurements(frame, row)
-    why(queue, row, runs)
     run = next((run for run in runs if run.id == row["run_id"]), None)
+    if run is not None:
+        _absent(queue, run)
+    why(queue, row, runs)
     if run is not None and run.stages:
         _steps(queue, run)
         _forecast(run, row)
@@ -90,6 +93,14 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
     if len(inside) > len(head):
         with st.expander("Weights, work and memory", key="inside", icon=":material/data_object:"):
             st.markdown("\n".join(inside))
+
+
+def _absent(queue: JobQueue, run: Run) -> None:
+    """Figures that the task has but this file has not, and why."""
+    known, reasons = registry.metrics(), absent(queue.store, run)
+    told = [f"*{known[name].title}*: {escaped(reason)}" for name, reason in reasons.items()]
+    if told:
+        st.caption("Not measured. " + " ".join(told))
 
 
 def _counts(frame: pd.DataFrame, row: pd.Series) -> str:

@@ -66,6 +66,21 @@ def test_differences_to_the_baseline(name, difference, speedup, text):
     assert fmt.change(metric(name), difference, speedup) == text
 
 
+@pytest.mark.parametrize(
+    ("name", "low", "high", "text"),
+    [
+        ("accuracy", -0.0044, 0.0016, "−0.4 to +0.2"),
+        ("auc", -0.000848, 0.000113, "−0.00085 to +0.00011"),
+        ("mae", 0.0, 0.0, "±0 to ±0"),
+        ("mae", -12.34, 5.6, "−12 to +6"),
+        ("mae", None, 1.0, ""),
+        ("mae", NAN, 1.0, ""),
+    ],
+)
+def test_intervals_of_differences_have_as_many_decimals_on_both_sides(name, low, high, text):
+    assert fmt.change_interval(metric(name), low, high) == text
+
+
 def test_an_axis_uses_the_largest_unit_that_its_largest_value_fills():
     assert fmt.scale(metric("size_bytes"), [500.0, 60_000.0]).unit == "KB"
     assert fmt.scale(metric("latency_ms"), [0.2, NAN]).unit == "µs"
