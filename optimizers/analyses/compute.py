@@ -95,7 +95,7 @@ def _sentences(own: _File, other: _File | None) -> Iterator[Sentence]:
 def _work(own: _File, other: _File | None) -> Iterator[Sentence]:
     text = f"One prediction takes {count(own.macs)} multiply-accumulates"
     if other is not None and other.work:
-        text += _times(own.macs, other.macs, "fewer", "more", f"than {other.subject.name}")
+        text += _times(own.macs, other.macs, "fewer", "more", other.subject.name, f"as many as {other.subject.name}")
     shares = {kind: sum(step.macs for step in own.work if step.arithmetic == kind) for kind in _KINDS}
     told = [
         f"{'all' if found == own.macs else percent(found / own.macs)} in {_KINDS[kind]}"
@@ -124,7 +124,9 @@ def _pruned(subject: Subject) -> bool:
 def _spent(own: _File, other: _File | None) -> Sentence:
     text = f"The energy of one prediction is estimated at {cell(own.energy.total, 'J')}"
     if other is not None and other.work:
-        text += _times(own.energy.total, other.energy.total, "less", "more", f"than {other.subject.name}")
+        text += _times(
+            own.energy.total, other.energy.total, "less", "more", other.subject.name, f"as much as {other.subject.name}"
+        )
     parts = _parts(own.energy)
     most = max(parts, key=lambda name: parts[name])
     share = percent(parts[most] / own.energy.total) if own.energy.total else ""
@@ -132,11 +134,11 @@ def _spent(own: _File, other: _File | None) -> Sentence:
     return Sentence(text=text, advice="It is a formula, not a measurement: good for ranking variants only.")
 
 
-def _times(own: float, other: float, less: str, more: str, than: str) -> str:
+def _times(own: float, other: float, less: str, more: str, name: str, same: str) -> str:
     if own == other or not own or not other:
-        return f", as many {than.replace('than', 'as', 1)}" if own == other else ""
+        return f", {same}" if own == other else ""
     ratio, word = (other / own, less) if own < other else (own / other, more)
-    return f", {ratio:.2f} times {word} {than}"
+    return f", {ratio:.2f} times {word} than {name}"
 
 
 def _than(own: float, value: float | None, other: _File | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizers.errors import NotApplicable
-from optimizers.figures.format import size
+from optimizers.figures.format import plain, size
 from optimizers.findings import Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
 
 _WORTH = 0.95
@@ -58,7 +58,7 @@ def _sentences(context: Context, way: str, made: int, whole: str, packed: int) -
     name = context.reference.name
     if made < _WORTH * packed:
         yield Sentence(
-            text=f"A device that has {name} needs {size(made)} to get this file: {packed / made:.1f} times less than "
+            text=f"A device that has {name} needs {size(made)}: {plain(packed / made)} times less than "
             f"the whole file, compressed with {whole} ({size(packed)}).",
             advice=f"Send the delta, made with {way}, to devices of which you know that they have {name}.",
             tone="good",
