@@ -55,5 +55,6 @@ def example_table(
         own = album.cells(x[number])
         told.append(row | {f"feature:{feature}": own.get(feature) for feature in features})
     left = len(album.columns) - len(features)
-    more = f" {left} more features are not shown." if left else ""
+    told_apart = f" {album.legend}" if album.legend and rows else ""
+    more = f"{told_apart} {left} more features are not shown." if left else told_apart
     return Table(name=name, title=title, columns=tuple(shown), rows=tuple(told), note=f"{note}{more}", examples=True)

@@ -186,7 +186,7 @@ def _sentences(told: _Answers, classes: Table, p: float, n: int) -> list[Sentenc
     if isinstance(before, float) and isinstance(now, float) and now < before:
         found.append(
             Sentence(
-                text=f"The class that suffers most is {worst['class']}: {now:.1%} of its {worst['n']} examples are "
+                text=f"The class that suffers most is {worst['class']}: {now:.1%} of its {worst['n']:,} examples are "
                 f"right instead of {before:.1%}.",
                 advice=_by_chance(classes),
             )
@@ -200,14 +200,14 @@ def _by_chance(classes: Table) -> str:
     assert isinstance(p, float)
     if min(1.0, p * len(classes.rows)) < _RARE:
         return "That is more than chance, also with all classes counted."
-    return "With so many classes one will look so bad by chance."
+    return "Chance alone explains that, with all classes counted."
 
 
 _RARE = 0.05
 
 ANALYSIS = Analysis(
     name="flips",
-    version="2",
+    version="3",
     title="Changed answers",
     summary="Which examples does the file answer otherwise, and does that help or hurt?",
     analyse=analyse,

@@ -23,7 +23,10 @@ Form = Literal["image", "sequence", "table", "words", "other"]
 
 _SIDE = 64
 _CHART = (200, 64)
-_LINES = ("#1F85C7", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7D8590")
+_LINES = {
+    "blue": "#1F85C7", "orange": "#E69F00", "green": "#009E73", "red": "#D55E00", "pink": "#CC79A7",
+    "light blue": "#56B4E9", "grey": "#7D8590",
+}  # fmt: skip
 _MOST_WORDS = 24
 
 
@@ -64,6 +67,16 @@ class Album:
         if self.form != "table":
             return ()
         return tuple(dict.fromkeys(self._column(number) for number in range(self.data.train.x.shape[1])))
+
+    @property
+    def legend(self) -> str:
+        """What the lines of a sequence's picture are, in one sentence; empty for other examples."""
+        if self.form != "sequence":
+            return ""
+        width = self.data.train.x.shape[-1]
+        names = [f"{self._column(number)} {colour}" for number, colour in zip(range(width), _LINES, strict=False)]
+        more = f"; {width - len(names)} more columns are not drawn" if width > len(names) else ""
+        return f"Lines, each over its range in the training part: {', '.join(names)}{more}."
 
     def picture(self, example: np.ndarray) -> str | None:
         """The address of a picture of one example; None where examples are not drawn."""
@@ -135,11 +148,14 @@ def _chart(example: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
     pen = ImageDraw.Draw(image)
     span = np.where(high > low, high - low, 1.0)
     places = np.clip((example - low) / span, 0, 1)
-    across = np.linspace(4, width - 4, len(example))
+    across, colours = np.linspace(4, width - 4, len(example)), list(_LINES.values())
     for column in reversed(range(min(len(_LINES), example.shape[1]))):
         up = height - 6 - (height - 12) * places[:, column]
         pen.line(
-            [(float(x), float(y)) for x, y in zip(across, up, strict=True)], fill=_LINES[column], width=4, joint="curve"
+            [(float(x), float(y)) for x, y in zip(across, up, strict=True)],
+            fill=colours[column],
+            width=4,
+            joint="curve",
         )
     return _address(image.resize(_CHART, Image.Resampling.LANCZOS))
 

@@ -109,3 +109,4 @@ def test_sequences_are_small_line_charts() -> None:
     assert album.form == "sequence"
     assert album.picture(data.test.x[0]).startswith("data:image/png;base64,")
     assert album.picture(data.test.x[0]) != album.picture(data.test.x[-1])
+    assert f"{data.summary.features[0]} blue, {data.summary.features[1]} orange" in album.legend
