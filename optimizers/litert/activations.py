@@ -138,7 +138,8 @@ def arena(blocks: Iterable[Block], aligned: int = ALIGNED) -> int:
                 break
             start = max(start, -(-(other_start + other.size) // aligned) * aligned)
         placed.append((start, block))
-    return max((start + block.size for start, block in placed), default=0)
+    end = max((start + block.size for start, block in placed), default=0)
+    return -(-end // aligned) * aligned
 
 
 def tensor_bytes(tensor: Tensor) -> int:

@@ -14,7 +14,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="arena_bytes",
-    version="1",
+    version="2",
     title="Activation arena",
     unit="B",
     direction="lower",

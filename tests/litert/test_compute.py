@@ -82,6 +82,32 @@ def test_samples_as_tensorflow_profiles_them(name: str) -> None:
     assert of(converted(model)) == profiled(model) > 0
 
 
+LAYERS: dict[str, tuple[tuple[int, ...], Any, int]] = {
+    "convolution along one dimension": ((10, 4), lambda k: k.Conv1D(6, 3), 8 * 3 * 4 * 6),
+    "strides": ((9, 9, 4), lambda k: k.Conv2D(6, 3, strides=2, padding="same"), 25 * 9 * 4 * 6),
+    "dilation": ((12, 12, 4), lambda k: k.Conv2D(6, 3, dilation_rate=2), 64 * 9 * 4 * 6),
+    "groups": ((8, 8, 4), lambda k: k.Conv2D(6, 3, groups=2), 36 * 9 * 2 * 6),
+    "depthwise": ((8, 8, 4), lambda k: k.DepthwiseConv2D(3, depth_multiplier=2), 36 * 9 * 8),
+    "transposed": ((8, 8, 4), lambda k: k.Conv2DTranspose(6, 3, strides=2, padding="same"), 64 * 9 * 4 * 6),
+    "volumes": ((6, 6, 6, 2), lambda k: k.Conv3D(4, 3), 64 * 27 * 2 * 4),
+    "transposed volumes": ((4, 4, 4, 2), lambda k: k.Conv3DTranspose(3, 3, strides=2, padding="same"), 64 * 27 * 6),
+    "dense at each step": ((7, 5), lambda k: k.Dense(3), 7 * 5 * 3),
+    "both directions": ((6, 5), lambda k: k.Bidirectional(k.LSTM(4)), 2 * 6 * 4 * 4 * (5 + 4)),
+    "plain recurrence": ((6, 5), lambda k: k.SimpleRNN(4), 6 * 4 * (5 + 4)),
+    "a table": ((6,), lambda k: k.Embedding(10, 3), 0),
+}
+USUAL = ("groups", "depthwise", "transposed")
+
+
+@pytest.mark.parametrize("name", [n if n in USUAL else pytest.param(n, marks=pytest.mark.slow) for n in LAYERS])
+def test_kinds_of_layers_by_hand(name: str) -> None:
+    import tf_keras
+
+    shape, layer, macs = LAYERS[name]
+    inputs = tf_keras.Input(shape)
+    assert of(converted(tf_keras.Model(inputs, layer(tf_keras.layers)(inputs)))) == macs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "millions", "parameters"),
