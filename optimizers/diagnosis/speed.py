@@ -145,10 +145,8 @@ def slower_layers(facts: Facts) -> Iterable[Finding]:
     if worst is None or _number(worst["ms"]) - _number(worst["reference"]) < _NOISE * whole:
         return
     after, before = _number(worst["ms"]), _number(worst["reference"])
-    text = (
-        f"{worst['group']} takes {milliseconds(after)}, {milliseconds(before)} in {facts.called}: in the types that it "
-    )
-    text += "has here this CPU computes it more slowly."
+    text = f"{worst['group']} takes {milliseconds(after)} instead of {milliseconds(before)} in {facts.called}: "
+    text += "in the types that it has here this CPU computes it more slowly."
     advice = "Leave this layer in floating point (mixed precision), or measure on the device that the file is for."
     shown = (Figure("Time", after, "ms"), Figure(f"In {facts.called}", before, "ms"))
     yield Finding("layer is slower in this type", "speed", text, advice, (*shown, *_speed(facts)), _worry(facts))

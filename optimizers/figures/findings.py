@@ -20,6 +20,7 @@ _SERIES = ("#1F85C7", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 _MOST_BARS = 40
+_LONGEST_LABEL = 30
 _STEPS, _MOST_MARKS = (1, 2, 5, 10, 20, 50), 10
 _LABELLED_CELLS = 15
 _MOST_PANELS, _PANELS_IN_A_ROW, _PANEL_HEIGHT, _PANEL_GAP = 12, 2, 140, 60
@@ -67,7 +68,14 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
         rangemode="tozero",
         dtick=_whole_steps(columns[told.y[0]], shown[list(told.y)], told),
     )
-    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    labels = list(dict.fromkeys(str(x) for x in shown[told.x]))
+    figure.update_yaxes(
+        autorange="reversed",
+        type="category",
+        showgrid=False,
+        tickvals=labels,
+        ticktext=[x if len(x) <= _LONGEST_LABEL else f"{x[: _LONGEST_LABEL - 1].rstrip()}…" for x in labels],
+    )
     figure.update_layout(legend={"y": -70 / max(1, int(130 + 24 * rows) - 110)})
     return figure
 

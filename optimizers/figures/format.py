@@ -82,7 +82,7 @@ def count(value: float) -> str:
 
 def percent(fraction: float) -> str:
     """A fraction as percent with one decimal."""
-    return f"{fraction * 100:.1f}%"
+    return f"{round(fraction * 100, 1) + 0.0:.1f}%"  # no minus before a zero
 
 
 def plain(value: float) -> str:

@@ -39,11 +39,11 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
         baselines = frame[frame["is_baseline"].astype(bool) & (frame["model"] == row["model"])]
         if not row["is_baseline"] and not baselines.empty:
             _download(queue, baselines.iloc[0], "baseline", main=False)
+    why(queue, row, runs)
     _measurements(frame, row)
     run = next((run for run in runs if run.id == row["run_id"]), None)
     if run is not None:
         _absent(queue, run)
-    why(queue, row, runs)
     if run is not None and run.stages:
         _steps(queue, run)
         _forecast(run, row)

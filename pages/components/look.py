@@ -25,7 +25,7 @@ from pages.components.text import escaped
 
 _STARTED = "analyses_started"
 _SECONDS = 1.0
-_FACTS_IN_A_ROW = 4
+_FACT_WIDTH = 171
 _PICTURE_ROW = 64
 _TONES = {"good": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]", "plain": "-"}
 
@@ -155,10 +155,10 @@ def show(report: Report, key: str, *, examples: bool = True) -> None:
     """Draws a report: what it means first, then the numbers; single examples of the data only where asked for."""
     for sentence in report.sentences:
         st.markdown(said(sentence))
-    for start in range(0, len(report.facts), _FACTS_IN_A_ROW):
-        row = report.facts[start : start + _FACTS_IN_A_ROW]
-        for place, fact in zip(st.columns(_FACTS_IN_A_ROW), row, strict=False):
-            _fact(place, fact)
+    if report.facts:
+        with st.container(horizontal=True, gap="small"):  # as many in a row as there is room for
+            for fact in report.facts:
+                _fact(fact)
     for table in report.tables:
         if examples or not table.examples:
             _table(table, key)
@@ -174,11 +174,11 @@ def said(sentence: Sentence) -> str:
     return f"{'' if sign == '-' else sign + ' '}{escaped(sentence.text)}{advice}"
 
 
-def _fact(place: object, fact: Fact) -> None:
+def _fact(fact: Fact) -> None:
     around = fmt.bounds(fact.low, fact.high, fact.unit) if fact.low is not None and fact.high is not None else None
-    place.metric(  # type: ignore[attr-defined]
+    st.metric(
         fact.title, fmt.cell(fact.value, fact.unit), around, delta_color="off", delta_arrow="off", border=True,
-        help=fact.help or None,
+        help=fact.help or None, width=_FACT_WIDTH, height="stretch",
     )  # fmt: skip
 
 
