@@ -53,7 +53,7 @@ class Budget:
     def words(self) -> str:
         """Like ``1 point of accuracy`` or ``5% of the baseline's mean absolute error``."""
         title = registry.metric(self.metric).title
-        title = title if title[:2].isupper() or title[1:2] in "²1" else title[0].lower() + title[1:]
+        title = title if title[:2].isupper() else title[0].lower() + title[1:]
         if self.relative:
             return f"{self.amount:g}% of the baseline's {title}"
         return f"{self.amount:g} point{'' if self.amount == 1 else 's'} of {title}"

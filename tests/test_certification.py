@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optimizers.certification import Budget, Decision, choices, decide, decided, holm, sentence
+from optimizers.cli.certifying import check_budget
 from optimizers.errors import InvalidParameter
 from optimizers.history.database import History
 from optimizers.metrics._paired import share_change
@@ -103,6 +104,15 @@ def test_holm_asks_more_of_each_the_more_there_are() -> None:
 def test_what_is_no_budget_is_refused(amount: float) -> None:
     with pytest.raises(InvalidParameter, match="budget must be above 0"):
         Budget("accuracy", amount)
+
+
+def test_a_wrong_budget_is_told_before_anything_runs() -> None:
+    check_budget(2.0, "mae")
+    check_budget(None, "")
+    for amount, metric, words in ((0.0, "", "above 0"), (1.0, "log_loss", "'log_loss'; it can be for: accuracy, "),
+                                  (None, "size_bytes", "'size_bytes'")):  # fmt: skip
+        with pytest.raises(InvalidParameter, match=words):
+            check_budget(amount, metric)
 
 
 def test_the_usual_metric_is_taken_unless_another_is_named() -> None:

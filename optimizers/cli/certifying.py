@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from optimizers.certification import Decision, decided, holm, sentence
+from optimizers import registry
+from optimizers.certification import Budget, Decision, choices, decided, holm, sentence
 from optimizers.cli.common import say
 from optimizers.engine.judging import keep
 from optimizers.errors import InvalidParameter
 from optimizers.history.database import History
 from optimizers.history.frames import differences_of
 from optimizers.records import Run
+
+
+def check_budget(amount: float | None, metric: str) -> None:
+    """Tells a wrong amount or metric before anything runs. Raises `InvalidParameter`."""
+    if metric and not choices([metric]):
+        known = ", ".join(choices(registry.metrics()))
+        raise InvalidParameter(f"A budget cannot be judged for {metric!r}; it can be for: {known}.")
+    if amount is not None:
+        Budget(metric or "accuracy", amount)
 
 
 def certify(

@@ -12,8 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from optimizers.analyses import keras_model
-from optimizers.certification import Budget
-from optimizers.cli.certifying import certify, in_words
+from optimizers.cli.certifying import certify, check_budget, in_words
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
@@ -50,8 +49,7 @@ def run(
     budget_metric: Annotated[str, typer.Option("--budget-metric", help="Metric that the budget is for.")] = "",
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
-    if budget is not None:
-        Budget("accuracy", budget)  # a wrong number is told before anything runs
+    check_budget(budget, budget_metric)
     recipes = [parse(text) for text in recipe]
     for checked in recipes:
         for warning in warnings(checked):

@@ -71,7 +71,8 @@ def highlights(frame: pd.DataFrame) -> None:
 
 
 def _lower(name: str | None) -> str:
-    return registry.metrics()[name].title.lower() if name else ""
+    title = registry.metrics()[name].title if name else ""
+    return title if title[:2].isupper() else title.lower()
 
 
 def _colour(direction: str, row: pd.Series, name: str, words: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ConversionWrong, InvalidRecipe, UnknownName
-from optimizers.history.frames import comparison, pareto
+from optimizers.history.frames import comparison, differences_of, pareto
 from optimizers.recipe import parse
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
@@ -73,6 +73,17 @@ def test_the_same_run_asked_for_twice_is_answered_from_the_store(opened):
     assert second.artifact_digest == first.artifact_digest
     assert {stage.origin for stage in first.stages} == {"computed"}
     assert {stage.origin for stage in second.stages} == {"store"}
+
+
+def test_a_file_is_held_against_its_baseline_again_when_a_metric_has_a_new_version(opened, monkeypatch):
+    queue = opened()
+    first = finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))[0]
+    before = queue.driver.executor.asked["evaluate"]
+    difference = differences_of(queue.history, first)["accuracy"]
+    assert (difference.artifact_digest, difference.baseline_digest) == (first.artifact_digest, first.baseline_digest)
+    monkeypatch.setattr("optimizers.engine.driver.metric_versions", lambda: {"accuracy": "next"})
+    finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))
+    assert queue.driver.executor.asked["evaluate"] == 2 * before
 
 
 def test_another_seed_changes_what_is_random_and_nothing_else(opened):
