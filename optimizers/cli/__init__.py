@@ -10,6 +10,7 @@ from optimizers.cli import (  # noqa: F401  (each adds its commands)
     exporting,
     importing,
     listing,
+    racing,
     reading,
     reporting,
     running,

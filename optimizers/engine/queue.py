@@ -20,6 +20,7 @@ from optimizers.engine.executor import Executor, LocalExecutor
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
+from optimizers.engine.racing import RaceDesk
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.history.database import UNFINISHED, History
@@ -69,6 +70,7 @@ class JobQueue:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.analyses = AnalysisDesk(self.driver, self._closing.is_set)
+        self.races = RaceDesk(self.driver)
         atexit.register(self.close)
         if resume:
             self.store.sweep()
@@ -200,6 +202,7 @@ class JobQueue:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._looking.shutdown(wait=True, cancel_futures=True)
         self.analyses.close()
+        self.races.close()
         self.history.close()
 
     # driving ------------------------------------------------------------------------------------------------------

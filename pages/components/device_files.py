@@ -14,7 +14,7 @@ from streamlit.runtime import exists, get_instance
 from optimizers.devices import example
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
-from optimizers.records import SHARED, Artifact, Run
+from optimizers.records import Artifact, Run
 from pages.components import session
 from pages.components.comparison import names
 from pages.components.details import file_name
@@ -58,8 +58,7 @@ def addresses(queue: JobQueue, file: DeviceFile) -> dict[str, Any]:
     if not exists():
         raise ParetoscopeError("Files are served by the running app only.")
     run = file.run
-    real = SHARED in (run.dataset.scope, run.scope) or run.scope == session.scope()
-    answer = example.example(queue.driver, run, file.artifact, real=real)
+    answer = example.example(queue.driver, run, file.artifact, real=session.sees_examples(run))
     return {"model": _served(queue.store.path(file.artifact), file), "example": _served(answer, file)}
 
 

@@ -21,6 +21,7 @@ def navigation() -> Any:
             st.Page("pages/runs.py", title="Runs", icon=":material/pending_actions:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/scatter_plot:"),
             st.Page("pages/inspect.py", title="Inspect", icon=":material/search_insights:"),
+            st.Page("pages/race.py", title="Race", icon=":material/sports_score:"),
             st.Page("pages/device.py", title="This device", icon=":material/phone_android:"),
             st.Page("pages/deploy.py", title="Deploy", icon=":material/deployed_code:"),
             st.Page("pages/report.py", title="Report", icon=":material/description:"),

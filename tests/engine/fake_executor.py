@@ -124,6 +124,18 @@ class FakeExecutor:
             (out / "example.json").write_text("{}")
             return store.commit(out, params["key"], "predictions", "example.json", {}).model_dump(mode="json")
 
+    def race(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        from optimizers.live.race import race
+
+        self.count("race")
+        return race(None, **params)
+
+    def decode(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        from optimizers.live.race import decode
+
+        self.count("decode")
+        return decode(None, **params)
+
     @staticmethod
     def data_digest(uri: str) -> str:
         from optimizers.engine import origins

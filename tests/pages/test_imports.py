@@ -24,7 +24,7 @@ runs = queue.submit(*model.values(), [parse("int8"), parse("float16")])
 queue.wait([run.id for run in runs])
 address = {"runs": ",".join(run.id for run in runs)}
 visits = {"model": model, "optimize": model}
-visits |= dict.fromkeys(("runs", "compare", "inspect", "device", "deploy", "report"), address)
+visits |= dict.fromkeys(("runs", "compare", "inspect", "race", "device", "deploy", "report"), address)
 for page, params in visits.items():
     app = AppTest.from_file("app.py", default_timeout=60).run()
     app.switch_page(f"pages/{page}.py")

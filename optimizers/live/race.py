@@ -1,0 +1,184 @@
+"""Several files answer the same example, one after the other and again, so that their times can be told apart."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from optimizers.declarations import Dataset, Evidence, Part
+from optimizers.engine.store import Store
+from optimizers.errors import NotApplicable, ParetoscopeError
+from optimizers.live import examples
+from optimizers.live.given import checked
+from optimizers.records import ModelSummary, Task
+from optimizers.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SECONDS, _LONGEST_SECONDS = 0.2, 3.0
+_FEWEST, _MOST = 3, 300
+_TOP = 3
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Share(_Told):
+    """A class and its probability."""
+
+    name: str
+    probability: float
+
+
+class Answer(_Told):
+    """What one file answers, or why it does not (``problem``).
+
+    ``text`` is the decision in words. ``top`` has the most probable classes where the file gives probabilities, and
+    ``value`` the number that a regression estimates. ``ms`` is the median of ``n`` runs of this very example.
+    """
+
+    artifact: str
+    text: str = ""
+    top: tuple[Share, ...] = ()
+    value: float | None = None
+    ms: float | None = None
+    n: int = 0
+    problem: str = ""
+
+
+class Outcome(_Told):
+    """A race: the example as the files saw it, its true label where that is known, and an answer of each file."""
+
+    picture: str = ""
+    cells: dict[str, Any] = {}
+    truth: str = ""
+    answers: tuple[Answer, ...] = ()
+
+
+def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str, given: Any) -> dict[str, Any]:
+    """The task: runs in a measuring process.
+
+    Args:
+        report: Where progress goes; unused, a race takes a second.
+        racers: For each file its ``artifact`` (key in the store) and the ``summary`` of its model.
+        dataset, digest: URI and digest of the data set that all of them are for.
+        given: What is asked, see `optimizers.live.given`.
+    """
+    example = examples.seen(checked(given), dataset, digest)
+    picture, cells = examples.portrait(example)
+    store = Store(Settings().store)
+    asked: list[tuple[str, Path, np.ndarray]] = []
+    answers: dict[str, Answer] = {}
+    truth = ""
+    for racer in racers:
+        key, model = racer["artifact"], ModelSummary.model_validate(racer["summary"])
+        try:
+            record = store.get(key)
+            if record is None:
+                raise NotApplicable("The file is no longer in the store; run the recipe again to get it back.")
+            data, x, y = _suited(example, model, dataset)
+            file = store.path(record)
+            answers[key] = _answer(key, file, x, data, model)
+            truth = truth or _truth(y, data)
+            asked.append((key, file, x))
+        except ParetoscopeError as error:
+            answers[key] = Answer(artifact=key, problem=error.message)
+    for key, times in _timed(asked).items():
+        answers[key] = answers[key].model_copy(update=times)
+    told = tuple(answers[racer["artifact"]] for racer in racers)
+    return Outcome(picture=picture, cells=cells, truth=truth, answers=told).model_dump(mode="json")
+
+
+def decode(report: Any, *, content: str, name: str) -> dict[str, Any]:
+    """The task that opens a stranger's picture (Base64); runs in a reading process."""
+    return examples.decode(base64.b64decode(content), name).model_dump(mode="json")
+
+
+def _suited(example: examples.Seen, model: ModelSummary, dataset: str) -> tuple[Dataset, np.ndarray, np.ndarray | None]:
+    """The example in the form that the model takes, and the data set as the model's task has it (one example each)."""
+    import numpy as np
+
+    from optimizers.datasets import fit
+
+    data, label = example.data, example.y
+    y = data.test.y[:1] if label is None else label
+    one = Part(example.x, y)
+    fitted = fit.adapt_dataset(
+        Dataset(one, one, one, data.summary), model.inputs, model.outputs, dataset, model.activation
+    )
+    return fitted, fitted.test.x, None if label is None else np.asarray(fitted.test.y)
+
+
+def _answer(key: str, file: Path, x: np.ndarray, data: Dataset, model: ModelSummary) -> Answer:
+    import numpy as np
+
+    from optimizers.answers import answers
+    from optimizers.metrics._evidence import class_probabilities, decisions
+
+    task: Task = data.summary.task
+    scores = answers(file, x, task, model.activation)
+    if not np.isfinite(scores).all():
+        raise NotApplicable("The file answers with something that is no number.")
+    if task == "regression":
+        value = float(scores.reshape(-1)[0])
+        return Answer(artifact=key, value=value, text=_number(value, data))
+    if task not in ("classification", "binary"):
+        shown = ", ".join(f"{v:.3g}" for v in scores.reshape(-1)[:_TOP])
+        return Answer(artifact=key, text=shown + (" …" if scores.size > _TOP else ""))
+    evidence = Evidence(Path(), task, scores, np.zeros(1))
+    decided, _, _ = decisions(evidence)
+    try:
+        shares = class_probabilities(evidence)[0][0]
+    except NotApplicable:
+        return Answer(artifact=key, text=_name(int(decided[0]), data))
+    order = np.argsort(-shares, kind="stable")[:_TOP]
+    top = tuple(Share(name=_name(int(i), data), probability=float(shares[i])) for i in order)
+    return Answer(artifact=key, text=_name(int(decided[0]), data), top=top)
+
+
+def _truth(y: np.ndarray | None, data: Dataset) -> str:
+    if y is None or data.summary.task in ("reconstruction", "fidelity"):
+        return ""
+    if data.summary.task == "regression":
+        return _number(float(y[0]), data)
+    return _name(int(y[0]), data)
+
+
+def _name(number: int, data: Dataset) -> str:
+    known = data.summary.classes
+    return known[number] if number < len(known) else str(number)
+
+
+def _number(value: float, data: Dataset) -> str:
+    return f"{value:.4g} {data.summary.target_unit}".strip()
+
+
+def _timed(asked: list[tuple[str, Path, np.ndarray]]) -> dict[str, dict[str, Any]]:
+    """Median milliseconds of each file, all of them in turn, forwards and backwards."""
+    import numpy as np
+
+    from optimizers.litert.rounds import prepared
+
+    if not asked:
+        return {}
+    ready = [(key, prepared(file, 1, x)) for key, file, x in asked]
+    for _, interpreter in ready:
+        interpreter.invoke()
+    times: dict[str, list[int]] = {key: [] for key, _ in ready}
+    started = perf_counter_ns()
+    for n in range(_MOST):
+        spent = (perf_counter_ns() - started) / 1e9
+        if spent > _LONGEST_SECONDS or (n >= _FEWEST and spent > _SECONDS):
+            break
+        for key, interpreter in ready:
+            before = perf_counter_ns()
+            interpreter.invoke()
+            times[key].append(perf_counter_ns() - before)
+        ready.reverse()
+    return {key: {"ms": float(np.median(taken)) / 1e6, "n": len(taken)} for key, taken in times.items() if taken}
