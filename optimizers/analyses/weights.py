@@ -125,7 +125,7 @@ def _layers(context: Context, rows: list[dict[str, Any]]) -> Table:
     other = context.reference.name
     return Table(
         name="layers",
-        title="How far each layer's weights are from the reference",
+        title="How far each layer's weights moved",
         columns=(
             Column(name="layer", title="Layer"),
             Column(name="type", title="Stored as"),

@@ -28,6 +28,7 @@ class Scale:
 
 _BYTES = (Scale(1e-9, "GB"), Scale(1e-6, "MB"), Scale(1e-3, "KB"), Scale(1.0, "bytes"))
 _TIMES = (Scale(1e-3, "s"), Scale(1.0, "ms"), Scale(1e3, "µs"))
+_JOULES = (Scale(1.0, "J"), Scale(1e3, "mJ"), Scale(1e6, "µJ"), Scale(1e9, "nJ"), Scale(1e12, "pJ"))
 
 
 def missing(value: float | None) -> bool:
@@ -47,8 +48,8 @@ def scale(metric: Metric, values: Iterable[float | None]) -> Scale:
 
 
 def steps_of(unit: str) -> tuple[Scale, ...]:
-    """The units that bytes or milliseconds are shown in, largest first; none for other units."""
-    return {"B": _BYTES, "ms": _TIMES}.get(unit, ())
+    """The units that bytes, milliseconds or joules are shown in, largest first; none for other units."""
+    return {"B": _BYTES, "ms": _TIMES, "J": _JOULES}.get(unit, ())
 
 
 def size(value: float) -> str:
@@ -235,18 +236,15 @@ _WRITTEN: dict[str, Callable[[float], str]] = {
     "count": count,
     "bits": lambda v: f"{v:.2f} bits",
     "dB": lambda v: f"{v:.1f} dB",
-    "J": lambda v: _with_prefix(v, "J"),
+    "J": lambda v: _joules(v),
     "1/s": lambda v: f"{plain(v)} per s",
     "points": lambda v: signed(v * 100, "points", 1),
 }
 
 
-def _with_prefix(number: float, unit: str) -> str:
-    """A small quantity with the prefix that leaves one to three digits before the point."""
-    for factor, prefix in ((1.0, ""), (1e3, "m"), (1e6, "µ"), (1e9, "n"), (1e12, "p")):
-        if abs(number) * factor >= 1 or prefix == "p":
-            return f"{_three_digits(number * factor)} {prefix}{unit}"
-    raise AssertionError("the last prefix always fits")
+def _joules(number: float) -> str:
+    step = next((s for s in _JOULES if abs(number) * s.factor >= 1), _JOULES[-1])
+    return f"{_three_digits(number * step.factor)} {step.unit}"
 
 
 def _whole_or_plain(number: float) -> str:

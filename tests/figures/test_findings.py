@@ -143,3 +143,11 @@ def test_a_very_wide_interval_does_not_flatten_the_lines():
     rows = tuple(row | {"high": 90_000} for row in ROWS if row["bytes"])
     assert drawn("lines", rows=rows, by="kind", low="low", high="high").layout.yaxis.range[1] == 3.0
     assert drawn("lines", by="kind", low="low", high="high").layout.yaxis.range is None
+
+
+def test_energies_share_one_unit():
+    columns = (Column(name="x", title="X"), Column(name="e", title="Energy", unit="J"))
+    rows = ({"x": "a", "e": 3e-6}, {"x": "b", "e": 4e-8})
+    figure = chart(Table(name="t", title="T", columns=columns, rows=rows, chart=Chart(kind="bars", x="x", y=("e",))))
+    assert figure.layout.xaxis.title.text == "µJ"
+    assert list(figure.data[0].x) == pytest.approx([3.0, 0.04])
