@@ -21,7 +21,7 @@ if frame.empty:
     st.stop()
 
 look.settle_analysis()
-header(queue, runs, "inspect")
 comparison.settle_choice(frame)
+header(queue, runs, "inspect")
 question = look.subject(frame, runs)
 look.reports(queue, question)

@@ -16,8 +16,8 @@ from optimizers.figures.bars import bars
 from optimizers.figures.names import short_names
 from optimizers.figures.tradeoff import against, identity, speedup_of, tradeoff
 from optimizers.history.frames import headline, metric_columns
+from pages.components.links import CHOSEN, FILE
 
-CHOSEN = "chosen_file"
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
@@ -43,11 +43,12 @@ def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
 
 
 def settle_choice(frame: pd.DataFrame) -> None:
-    """Makes sure that the file looked at is one of those compared; at first it is the first variant."""
+    """Makes sure that the file looked at is one of those compared; at first the one in the address or a variant."""
     ids = identities(frame)
     if st.session_state.get(CHOSEN) not in ids:
+        asked = st.query_params.get(FILE, "")
         variants = [i for i, base in zip(ids, frame["is_baseline"], strict=True) if not base]
-        st.session_state[CHOSEN] = (variants or ids)[0]
+        st.session_state[CHOSEN] = asked if asked in ids else (variants or ids)[0]
 
 
 def highlights(frame: pd.DataFrame) -> None:

@@ -21,8 +21,10 @@ from pages.components import session
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
 _MOST_RUNS = 60
 _CHOICE = "choice"
-WHAT = "what"
-"""Query parameter of the analysis that is looked at."""
+CHOSEN = "chosen_file"
+"""Where a session keeps which file of a comparison is looked at."""
+FILE, WHAT = "file", "what"
+"""Query parameters of the file and of the analysis that are looked at."""
 
 
 class Choice(NamedTuple):
@@ -106,14 +108,15 @@ def runs_query(ids: Iterable[str]) -> dict[str, str]:
 
 
 def address(page: str, ids: Iterable[str]) -> str:
-    """Full link to a page that shows these runs, and the same analysis where one is looked at.
+    """Full link to a page that shows these runs, and to the same analysis of the same file where one is looked at.
 
     It is a relative one where the app's own address is unknown.
     """
     here = urlsplit(st.context.url or "")
     root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
-    what = f"&{WHAT}={st.session_state[WHAT]}" if WHAT in st.session_state else ""
-    return f"{root}/{page}?runs={','.join(ids)}{what}"
+    known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT)} if page == "inspect" else {}
+    more = "".join(f"&{name}={value}" for name, value in known.items() if value)
+    return f"{root}/{page}?runs={','.join(ids)}{more}"
 
 
 def _data_of_sample(uri: str) -> str:

@@ -109,7 +109,7 @@ def _chosen(titles: Mapping[str, str]) -> str:
         label_visibility="collapsed",
     )  # fmt: skip
     chosen = chosen or next(iter(titles))
-    st.query_params[links.WHAT] = chosen
+    st.query_params.update({links.FILE: st.session_state[CHOSEN], links.WHAT: chosen})
     return chosen
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from optimizers.engine.analysing import Question
 from optimizers.engine.queue import JobQueue
+from optimizers.figures.tradeoff import identity
 from optimizers.records import Run
 from pages.components import links
 from pages.components.boundary import guarded
@@ -27,10 +28,10 @@ def why(queue: JobQueue, row: pd.Series, runs: list[Run]) -> None:
     told = [sentence for sentence in sight.report.sentences if sentence.tone == "warning"]
     for sentence in told[:_MOST] or sight.report.sentences[:1]:
         st.markdown(said(sentence))
+    where = links.runs_query(run.id for run in runs) | {links.FILE: identity(row), links.WHAT: "diagnosis"}
     st.page_link(
-        "pages/inspect.py", label="Why not smaller or faster?", icon=":material/troubleshoot:",
-        query_params=links.runs_query(run.id for run in runs) | {links.WHAT: "diagnosis"},
-    )  # fmt: skip
+        "pages/inspect.py", label="Why not smaller or faster?", icon=":material/troubleshoot:", query_params=where
+    )
 
 
 @guarded

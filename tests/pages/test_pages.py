@@ -190,8 +190,16 @@ def test_every_analysis_can_be_linked_to(visit, queue, name):
     app = healthy(visit("inspect", runs=",".join(ids), what=name))
     assert registry.analysis(name).title in [subheader.value for subheader in app.subheader]
     assert app.query_params["what"] == name
-    assert any(code.value.endswith(f"&what={name}") for code in app.code)
+    assert any(code.value.endswith(f"&file={ids[0]}&what={name}") for code in app.code)
     healthy(visit("inspect", runs=",".join(ids), what="<nonsense>"))
+
+
+def test_every_file_can_be_linked_to(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    for chosen in ids:
+        app = healthy(visit("inspect", runs=",".join(ids), file=chosen, what="operators"))
+        assert app.selectbox(key="chosen_file").value == chosen
+        assert app.query_params["file"] == chosen
 
 
 def test_axes_can_be_chosen(visit, queue):
