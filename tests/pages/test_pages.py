@@ -229,8 +229,8 @@ def test_a_fault_of_ours_is_one_sentence(visit, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("pages.components.links.choice", broken)
-    app = visit("model")
+    monkeypatch.setattr("pages.components.start.hero", broken)
+    app = visit()  # the others are run without app.py here, and so without its boundary
     assert not app.exception
     assert "could not be shown (RuntimeError)" in app.error[0].value
     assert "secret detail" not in shown(app)
