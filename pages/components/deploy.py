@@ -105,7 +105,7 @@ def programs(file: Deployable) -> None:
                 st.info(error.message, icon=":material/info:")
                 continue
             _download(export, file)
-            st.code(made, language=export.language, height=420)
+            st.code(made, language=export.language, wrap_lines=True)
 
 
 def targets(queue: JobQueue, question: Question) -> None:

@@ -74,7 +74,7 @@ def tables(queue: JobQueue, runs: list[Run], told: Content) -> None:
                 key=f"results_{form}", help="One row per measurement, with interval, unit, device and hashes.",
             )  # fmt: skip
     st.markdown("To paste into a ticket or a pull request:")
-    st.code(table(told), language="markdown")
+    st.code(table(told), language=None, wrap_lines=True)
 
 
 def _encoded(queue: JobQueue, ids: list[str], form: str) -> Callable[[], bytes]:
