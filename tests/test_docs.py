@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from optimizers.cli import app
 from optimizers.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -58,15 +58,16 @@ def commands():
 
 
 def test_commands_in_the_docs_exist():
+    declared = typer.main.get_command(app).commands
+    known = {
+        name: {o for parameter in command.params for o in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+        for name, command in declared.items()
+    }
     for words in commands():
         if words[0].startswith("scripts/"):
             assert (ROOT / words[0]).exists(), words
         elif "optimizers" in words:
             rest = words[words.index("optimizers") + 1 :]
-            done = subprocess.run(
-                [sys.executable, "-m", "optimizers", rest[0], "--help"], capture_output=True, text=True, check=False,
-                cwd=ROOT, env={"PATH": "", "COLUMNS": "200", "NO_COLOR": "1"},
-            )  # fmt: skip
-            assert done.returncode == 0, words
+            assert rest[0] in known, words
             for option in [w for w in rest if w.startswith("--")]:
-                assert option.partition("=")[0] in done.stdout, words
+                assert option.partition("=")[0] in known[rest[0]], words

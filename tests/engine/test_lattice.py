@@ -26,6 +26,7 @@ def finished(queue, *recipes, seed=0):
     return found
 
 
+@pytest.mark.slow
 def test_contributions_of_a_real_run(queue):
     whole, int8 = finished(queue, "+".join(STEPS), "int8")
     found = lattice(queue.driver, whole)
