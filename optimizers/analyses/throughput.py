@@ -365,7 +365,7 @@ def retell(report: Report, params: ThroughputParams) -> Report:
 
 ANALYSIS = Analysis(
     name="throughput",
-    version="1",
+    version="2",
     title="Throughput and cost",
     summary="How many answers per second does this machine give at best, and what does a million of them cost?",
     analyse=analyse,

@@ -14,7 +14,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="latency_mean_ms",
-    version="2",
+    version="3",
     title="Latency (mean)",
     unit="ms",
     direction="lower",

@@ -14,7 +14,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="latency_ms",
-    version="2",
+    version="3",
     title="Latency (median)",
     unit="ms",
     direction="lower",

@@ -14,7 +14,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="latency_p90_ms",
-    version="2",
+    version="3",
     title="Latency (90th percentile)",
     unit="ms",
     direction="lower",

@@ -24,7 +24,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="latency_p99_ms",
-    version="1",
+    version="2",
     title="Latency (99th percentile)",
     unit="ms",
     direction="lower",

@@ -41,7 +41,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="speedup",
-    version="3",
+    version="4",
     title="Speed-up",
     unit="x",
     direction="higher",

@@ -57,7 +57,7 @@ def test_a_new_measurement_leaves_nothing_of_the_old_one(history, run):
 
 
 def test_this_machine_is_shown_unless_another_device_is_chosen(history, run):
-    own = Measurement(artifact_digest="b" * 64, metric="latency_ms", version="2", value=0.5, unit="ms", n=100,
+    own = Measurement(artifact_digest="b" * 64, metric="latency_ms", version="3", value=0.5, unit="ms", n=100,
                       device=this_machine(), threads=1)  # fmt: skip
     history.record([own])
     browser.store(report(), "Anna's phone", [run], history)

@@ -113,7 +113,7 @@ class FakeExecutor:
         digest = Store(self.settings.store).get(params["artifact"]).digest
         timed = {"device": device(), "threads": params["threads"], "scope": params["scope"]}
         found = Measurement(
-            artifact_digest=digest, metric="latency_ms", version="2", unit="ms", value=0.5, n=100, **timed
+            artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed
         )
         return [found.model_dump(mode="json")]
 

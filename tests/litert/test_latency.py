@@ -113,6 +113,16 @@ def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
     assert latency.time_interleaved(files["fused_lstm"], files["loop_gru"], seconds=0.05).ratio.value > 0
 
 
+def test_a_turn_is_long_enough_for_the_caches_of_the_fastest_file(files: dict[str, Path]) -> None:
+    """Run by run, each would find the other's weights in the caches; the slowest must not be waited for too long."""
+    assert rounds.runs_in_a_row([1e5, 5e5]) == 50
+    assert rounds.runs_in_a_row([1e6, 10e6]) == 5
+    assert rounds.runs_in_a_row([20e6, 90e6]) == 1
+    with rounds.Rounds([files["float"], files["int8"]]) as both:
+        own, other = both.round(threads=1, batch=1, seconds=0.001, backwards=False)
+    assert len(own) == len(other) > 2
+
+
 def test_a_batch_takes_longer_than_one_example(files: dict[str, Path]) -> None:
     with rounds.Rounds([files["float"]]) as several:
         alone = several.round(threads=1, batch=1, seconds=0.02, backwards=False)[0]
