@@ -118,7 +118,7 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
             name: d.model_dump(mode="json", include=_OF_DIFFERENCE)
             for name, d in (differences_of(queue.history, run) if artifact else {}).items()
         },
-        "absent": absent(queue.store, run) if artifact else {},
+        "absent": absent(queue.store, run, queue.driver.settings.threads) if artifact else {},
         "devices": {
             other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
             for other in devices(queue.history, [run.id])[1:]

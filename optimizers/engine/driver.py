@@ -13,7 +13,7 @@ from optimizers.datasets import fit
 from optimizers.datasets.proposals import Proposal
 from optimizers.declarations import InputShape
 from optimizers.engine import origins
-from optimizers.engine.evaluation import metric_versions
+from optimizers.engine.evaluation import metric_versions, timed_key
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane, exclusive
 from optimizers.engine.plan import (
@@ -284,7 +284,9 @@ class _Work:
 
     def _time(self, artifact: Artifact, baseline: Artifact) -> None:
         with exclusive(self.locks, f"time-{artifact.digest}", self._check, self._wait_for_other):
-            if self._measured(artifact, "timing", ""):
+            threads = self.driver.settings.threads
+            done = timed_key(artifact.digest, baseline.digest, self.scope, threads)
+            if self._measured(artifact, "timing", "") and self.driver.store.get(done) is not None:
                 return
             found = self._run(
                 "time_latency",
@@ -292,9 +294,10 @@ class _Work:
                 "alone",
                 artifact=artifact.key,
                 baseline=baseline.key,
+                timing=done,
                 dataset=self.run.dataset.uri,
                 summary=self.summary,
-                threads=self.driver.settings.threads,
+                threads=threads,
                 seconds=self.driver.settings.timing_seconds,
                 scope=self.scope,
             )

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from optimizers import registry
 from optimizers.declarations import Evidence
-from optimizers.engine.plan import evaluation_key, predictions_key, scope_of
+from optimizers.engine.plan import evaluation_key, predictions_key, scope_of, timing_key
 from optimizers.engine.store import Store
-from optimizers.engine.versions import measuring_versions
+from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.records import Difference, Measurement, Run, Task
 
@@ -25,16 +25,27 @@ class Evaluation:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def metric_versions() -> dict[str, str]:
-    """Names and versions of the metrics that are computed when a file is evaluated."""
-    return {m.name: m.version for m in registry.metrics().values() if m.needs in ("file", "predictions")}
+def metric_versions(*, timed: bool = False) -> dict[str, str]:
+    """Names and versions of the metrics that are computed when a file is evaluated, or when it is timed."""
+    needs = ("timing",) if timed else ("file", "predictions")
+    return {m.name: m.version for m in registry.metrics().values() if m.needs in needs}
 
 
-def absent(store: Store, run: Run) -> dict[str, str]:
+def timed_key(artifact: str, baseline: str, scope: str, threads: int) -> str:
+    """Key of having timed a file in turn with a baseline on this machine, with the metrics that there are now."""
+    return timing_key(artifact, baseline, scope, {"device": device(), "threads": threads}, metric_versions(timed=True))
+
+
+def absent(store: Store, run: Run, threads: int) -> dict[str, str]:
     """Why figures of a finished run's file are absent, in one sentence each, by metric; nothing where none is."""
-    predictions = predictions_key(run.artifact_digest, run.dataset, scope_of(run.model, run.dataset))
-    kept = store.get(evaluation_key(predictions, run.baseline_digest, metric_versions()))
-    return dict(kept.report["absent"]) if kept is not None else {}
+    scope = scope_of(run.model, run.dataset)
+    predictions = predictions_key(run.artifact_digest, run.dataset, scope)
+    keys = (
+        evaluation_key(predictions, run.baseline_digest, metric_versions()),
+        timed_key(run.artifact_digest, run.baseline_digest, scope, threads),
+    )
+    found = [kept for kept in map(store.get, keys) if kept is not None]
+    return {name: reason for kept in found for name, reason in kept.report["absent"].items()}
 
 
 def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, scope: str) -> Evaluation:

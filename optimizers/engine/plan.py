@@ -93,6 +93,12 @@ def evaluation_key(predictions: str, baseline: str, metrics: Mapping[str, str]) 
     return digest_of({"format": 1, "predictions": predictions, "baseline": baseline, "metrics": dict(metrics)})
 
 
+def timing_key(artifact: str, baseline: str, scope: str, place: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
+    """Key of having timed a file in turn with a baseline at a place (device, threads), with such metrics."""
+    files = {"artifact": artifact, "baseline": baseline, "scope": scope}
+    return digest_of({"format": 1, "timing": files, "place": dict(place), "metrics": dict(metrics)})
+
+
 def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
     """Key of what is known about a model or a data set after reading it."""
     return digest_of(

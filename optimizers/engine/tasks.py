@@ -247,13 +247,17 @@ def time_latency(
     *,
     artifact: str,
     baseline: str,
+    timing: str,
     dataset: str,
     summary: dict[str, Any],
     threads: int,
     seconds: float,
     scope: str,
 ) -> list[dict[str, Any]]:
-    """Times a deployable file and its baseline in turn on this machine, on an example of the validation part."""
+    """Times a deployable file and its baseline in turn on this machine, on an example of the validation part.
+
+    Why a figure is absent stays in the store under ``timing``.
+    """
     from optimizers.litert import latency
 
     store = Store(Settings().store)
@@ -270,17 +274,22 @@ def time_latency(
         instances=found.instances,
         memory=found.memory,
     )
-    return _timed(evidence, records[0].digest, scope, threads)
+    measurements, absent = _timed(evidence, records[0].digest, scope, threads)
+    _keep_summary(timing, {"absent": absent})
+    return measurements
 
 
-def _timed(evidence: Evidence, artifact_digest: str, scope: str, threads: int) -> list[dict[str, Any]]:
-    found = []
+def _timed(
+    evidence: Evidence, artifact_digest: str, scope: str, threads: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    found, absent = [], {}
     for metric in registry.metrics().values():
         if metric.needs != "timing":
             continue
         try:
             value = metric.measure(evidence)
-        except NotApplicable:
+        except NotApplicable as reason:
+            absent[metric.name] = reason.message
             continue
         measurement = Measurement(
             artifact_digest=artifact_digest,
@@ -297,7 +306,7 @@ def _timed(evidence: Evidence, artifact_digest: str, scope: str, threads: int) -
             versions=measuring_versions(),
         )
         found.append(measurement.model_dump(mode="json"))
-    return found
+    return found, absent
 
 
 def adapted(uri: str, model: ModelSummary) -> Dataset:

@@ -97,7 +97,7 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
 
 def _absent(queue: JobQueue, run: Run) -> None:
     """Figures that the task has but this file has not, and why."""
-    known, reasons = registry.metrics(), absent(queue.store, run)
+    known, reasons = registry.metrics(), absent(queue.store, run, queue.driver.settings.threads)
     told = [f"*{known[name].title}*: {escaped(reason)}" for name, reason in reasons.items()]
     if told:
         st.caption("Not measured. " + " ".join(told))

@@ -110,7 +110,11 @@ class FakeExecutor:
 
     def time_latency(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("time_latency")
-        digest = Store(self.settings.store).get(params["artifact"]).digest
+        store = Store(self.settings.store)
+        digest = store.get(params["artifact"]).digest
+        with store.draft() as out:
+            (out / "summary").write_text("timed")
+            store.commit(out, params["timing"], "summary", "summary", {"absent": {"latency_p99_ms": "Too few runs."}})
         timed = {"device": device(), "threads": params["threads"], "scope": params["scope"]}
         found = Measurement(
             artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
+from optimizers import registry
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ConversionWrong, InvalidRecipe, UnknownName
 from optimizers.history.frames import comparison, differences_of, pareto
@@ -84,6 +86,22 @@ def test_a_file_is_held_against_its_baseline_again_when_a_metric_has_a_new_versi
     monkeypatch.setattr("optimizers.engine.driver.metric_versions", lambda: {"accuracy": "next"})
     finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))
     assert queue.driver.executor.asked["evaluate"] == 2 * before
+
+
+def test_a_file_is_timed_again_when_a_metric_has_a_new_version_or_there_is_a_new_one(opened, monkeypatch):
+    queue = opened()
+    finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))
+    asked = queue.driver.executor.asked
+    before = asked["time_latency"]
+    known = dict(registry.metrics())
+    for changed in (
+        {"speedup": replace(known["speedup"], version="99")},
+        {"newest": replace(known["latency_p90_ms"], name="newest")},
+    ):
+        monkeypatch.setattr(registry, "metrics", lambda changed=changed: known | changed)
+        finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))
+        assert asked["time_latency"] > before, f"{list(changed)} was not noticed"
+        before = asked["time_latency"]
 
 
 def test_another_seed_changes_what_is_random_and_nothing_else(opened):

@@ -31,7 +31,7 @@ def test_differences_stand_with_their_intervals_beside_the_figures(visit, queue)
 
 def test_what_is_absent_is_told_with_its_reason(visit, queue):
     app = healthy(visit("compare", token=TOKEN, runs=",".join(ran(queue, "int8"))))
-    assert "Not measured. *ROC AUC*: One class only." in shown(app)
+    assert "Not measured. *ROC AUC*: One class only. *Latency (99th percentile)*: Too few runs." in shown(app)
 
 
 def test_there_is_no_strip_where_nothing_is_known_to_be_right(visit, queue, monkeypatch):
