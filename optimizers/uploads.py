@@ -24,7 +24,7 @@ MOST_FILES = 50
 """Uploads that one visitor may have at the same time."""
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_CONTENT, _RECORD = "content", "upload.json"
+CONTENT, RECORD = "content", "upload.json"
 
 
 class Upload(Record):
@@ -60,15 +60,15 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
     draft.mkdir(parents=True, mode=0o700)
     shown = re.sub(r"[^\w .()+-]", "_", Path(name).name)[:80] or "unnamed"
     try:
-        size = _copy(content, draft / _CONTENT, settings.upload_mib, shown)
-        digest = digest_of_path(draft / _CONTENT)
+        size = _copy(content, draft / CONTENT, settings.upload_mib, shown)
+        digest = digest_of_path(draft / CONTENT)
         mine = listed(scope, settings)
         for known in mine:
             if (known.digest, known.name, known.kind) == (digest, shown, kind):
                 return known.uri
         _check_room(mine, size, shown, settings)
         upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
-        (draft / _RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
+        (draft / RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
         draft.rename(settings.uploads / token)
         return upload.uri
     finally:
@@ -101,21 +101,21 @@ def keep_together(files: Sequence[tuple[BinaryIO, str]], scope: str, settings: S
 def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tuple[Path, Upload]:
     """Path and record of an upload. Raises `UnknownName` when there is none, or it has expired."""
     folder = settings.uploads / token
-    if not _TOKEN.fullmatch(token) or not (folder / _RECORD).exists():
+    if not _TOKEN.fullmatch(token) or not (folder / RECORD).exists():
         raise UnknownName("This upload is not here any more; please upload the file again.")
-    upload = Upload.model_validate_json((folder / _RECORD).read_text(encoding="utf-8"))
+    upload = Upload.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
     if upload.uploaded_at < now() - KEPT_FOR:
         raise UnknownName(f"The upload {upload.name} has expired; please upload the file again.")
     if upload.kind != kind:
         raise UnknownName(f"The upload {upload.name} is a {upload.kind} file, but a {kind} file is needed here.")
-    return folder / _CONTENT, upload
+    return folder / CONTENT, upload
 
 
 def listed(scope: str, settings: Settings) -> list[Upload]:
     """A visitor's own uploads, newest first."""
     if not settings.uploads.is_dir():
         return []
-    records = [folder / _RECORD for folder in settings.uploads.iterdir() if _TOKEN.fullmatch(folder.name)]
+    records = [folder / RECORD for folder in settings.uploads.iterdir() if _TOKEN.fullmatch(folder.name)]
     found = [Upload.model_validate_json(r.read_text(encoding="utf-8")) for r in records if r.exists()]
     return sorted((u for u in found if u.scope == scope), key=lambda u: u.uploaded_at, reverse=True)
 
@@ -125,7 +125,7 @@ def expire(settings: Settings, before: datetime | None = None) -> int:
     before = before or now() - KEPT_FOR
     gone = 0
     for folder in settings.uploads.iterdir() if settings.uploads.is_dir() else ():
-        record = folder / _RECORD
+        record = folder / RECORD
         if record.exists() and Upload.model_validate_json(record.read_text(encoding="utf-8")).uploaded_at < before:
             shutil.rmtree(folder, ignore_errors=True)
             gone += 1

@@ -7,6 +7,7 @@ import sys
 from optimizers.cli import (  # noqa: F401  (each adds its commands)
     analysing,
     contributing,
+    doctoring,
     exporting,
     importing,
     listing,

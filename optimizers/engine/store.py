@@ -95,12 +95,26 @@ class Store:
         _sync(target.parent)
         return artifact
 
+    def stale(self) -> list[Path]:
+        """Drafts whose writers are gone."""
+        return [d for d in self._drafts.iterdir() if not psutil.pid_exists(int(d.name.partition("-")[0]))]
+
     def sweep(self) -> int:
         """Removes drafts whose writers are gone; returns how many."""
-        stale = [d for d in self._drafts.iterdir() if not psutil.pid_exists(int(d.name.partition("-")[0]))]
+        stale = self.stale()
         for draft in stale:
             shutil.rmtree(draft, ignore_errors=True)
         return len(stale)
+
+    def folders(self) -> list[Path]:
+        """The folder of every key, whatever is in it."""
+        return [folder for folder in sorted(self.root.glob("??/*")) if _KEY.fullmatch(folder.name)]
+
+    def remove(self, key: str) -> None:
+        """Deletes a result, whole or not; it goes out of sight at once."""
+        grave = self._drafts / f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._folder(key).rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every finished result."""

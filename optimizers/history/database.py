@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -135,6 +136,12 @@ class History:
         with self.engine.begin() as connection:
             return int(connection.execute(sa.delete(tables.runs).where(tables.runs.c.deleted)).rowcount)
 
+    def raw_runs(self) -> list[tuple[str, Any]]:
+        """Id and record of every run, deleted ones included, unread: a record may be damaged."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(tables.runs.c.id, sa.type_coerce(tables.runs.c.record, sa.Text)))
+            return [(run_id, _parsed(text)) for run_id, text in rows]
+
     def _get(self, connection: sa.Connection, run_id: str) -> Run:
         row = connection.execute(sa.select(tables.runs.c.record).where(tables.runs.c.id == run_id)).first()
         if row is None:
@@ -168,6 +175,20 @@ class History:
         )
         with self.engine.connect() as connection:
             return [Measurement.model_validate(record) for (record,) in connection.execute(query)]
+
+    def measured_digests(self, metric: str = "") -> set[str]:
+        """Files of which that metric (or any) was measured, in whatever scope."""
+        column = tables.measurements.c
+        query = sa.select(column.artifact_digest).distinct()
+        with self.engine.connect() as connection:
+            return set(connection.execute(query.where(column.metric == metric) if metric else query).scalars())
+
+    def forget_files(self, artifact_digests: Sequence[str]) -> None:
+        """Removes everything measured on some files, on all devices. Verdicts stay: the first one counts for ever."""
+        with self.engine.begin() as connection:
+            for digest in artifact_digests:
+                for table in (tables.measurements, tables.differences):
+                    connection.execute(sa.delete(table).where(table.c.artifact_digest == digest))
 
     def record_differences(self, differences: Iterable[Difference]) -> None:
         """Stores paired differences; one of the same two files, data and metric replaces the older one."""
@@ -232,6 +253,16 @@ def words_of(record: Mapping[str, Any]) -> str:
     """What a run can be found by."""
     words = [record["recipe"], record["model"]["name"], record["dataset"]["name"]]
     return "\n".join([*words, *record.get("tags", ()), record.get("note", "")]).lower()
+
+
+def _parsed(text: Any) -> Any:
+    """A record from its column, as the database gives it; None where it is no JSON."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 _LONGEST_TAG, _MOST_TAGS, _LONGEST_NOTE = 40, 20, 2000

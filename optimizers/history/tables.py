@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from optimizers.errors import UserError
+
 SCHEMA_VERSION = 2
 
 tables = sa.MetaData()
@@ -75,6 +77,11 @@ def prepare(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
     tables.create_all(engine)
     with engine.connect() as connection:
         known = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema")).scalar()
+    if known is not None and int(known) > SCHEMA_VERSION:
+        raise UserError(
+            f"This history was written by a newer version of the app (schema {known}, this one knows "
+            f"{SCHEMA_VERSION}); update the app, or choose another PARETOSCOPE_HOME."
+        )
     if known is None or int(known) < SCHEMA_VERSION:
         _add_columns(engine, words)
     with engine.begin() as connection:
