@@ -9,12 +9,12 @@ import streamlit as st
 
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.racing import MOST_RACERS, Racer
+from optimizers.figures.names import names
 from optimizers.history.frames import comparison as compared
 from optimizers.live.given import Given
 from pages.components import race_board, race_input, session
 from pages.components.boundary import guarded, page_boundary
 from pages.components.compare_runs import compared_runs, header
-from pages.components.comparison import names
 from pages.components.device_files import device_files
 from pages.components.queue import job_queue
 from pages.components.race_board import Lane

@@ -6,6 +6,7 @@ import sys
 
 from optimizers.cli import (  # noqa: F401  (each adds its commands)
     analysing,
+    comparing,
     contributing,
     doctoring,
     exporting,

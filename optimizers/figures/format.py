@@ -31,6 +31,11 @@ _TIMES = (Scale(1e-3, "s"), Scale(1.0, "ms"), Scale(1e3, "µs"))
 _JOULES = (Scale(1.0, "J"), Scale(1e3, "mJ"), Scale(1e6, "µJ"), Scale(1e9, "nJ"), Scale(1e12, "pJ"))
 
 
+def inside(title: str) -> str:
+    """A title in the middle of a sentence: abbreviations keep their capitals."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
 def missing(value: float | None) -> bool:
     """Whether there is no number."""
     return value is None or not math.isfinite(value)

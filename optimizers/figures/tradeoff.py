@@ -76,7 +76,7 @@ def tradeoff(frame: pd.DataFrame, x: str, y: str, *, size: str | None = "latency
         chosen: Identity of the file to ring.
     """
     known = registry.metrics()
-    title = f"{known[y].title} against {_lower(known[x].title)}"
+    title = f"{known[y].title} against {fmt.inside(known[x].title)}"
     data = tradeoff_data(frame, x, y, size)
     if data.empty:
         return theme.empty(title, "No file has both metrics measured yet.", height=420)
@@ -234,10 +234,6 @@ def _wrapped(recipe: str) -> str:
     return recipe.replace("+", "<br>+ ")
 
 
-def _lower(title: str) -> str:
-    return title if title[:2].isupper() else title[0].lower() + title[1:]
-
-
 def _size_hint(metric: Metric) -> str:
-    word = "slower" if metric.unit == "ms" else f"more {_lower(metric.title)}"
+    word = "slower" if metric.unit == "ms" else f"more {fmt.inside(metric.title)}"
     return f"<br>Larger marker: {word}. Bars: 95% interval."

@@ -12,9 +12,9 @@ from optimizers.certification import Budget, Decision, choices, decide, holm, re
 from optimizers.engine.judging import keep
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
+from optimizers.figures.names import names
 from optimizers.history.frames import differences_of
 from optimizers.records import Difference, Run, VerdictState
-from pages.components.comparison import names
 from pages.components.text import code, escaped
 
 _BADGES: dict[VerdictState, str] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.bars import bars
-from optimizers.figures.names import short_names
+from optimizers.figures.names import names
 from optimizers.figures.tradeoff import against, identity, speedup_of, tradeoff
 from optimizers.history.frames import headline, metric_columns
 from pages.components.links import CHOSEN, FILE
@@ -27,19 +26,6 @@ _FIRST_BARS = ("size_bytes", "compressed_bytes", "latency_ms")
 def identities(frame: pd.DataFrame) -> list[str]:
     """What each row of a comparison is known by."""
     return [identity(row) for _, row in frame.iterrows()]
-
-
-def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
-    """What each row of a comparison is called: its recipe, in the charts' short form or in full."""
-    recipes, seeds = list(frame["variant"]), list(frame["seed"])
-    if full:
-        often = Counter(recipes)
-        chosen = [f"{r}, seed {s}" if often[r] > 1 else r for r, s in zip(recipes, seeds, strict=True)]
-    else:
-        chosen = short_names(recipes, seeds)
-    models = frame["model"].nunique() > 1
-    called = ["baseline" if base else name for name, base in zip(chosen, frame["is_baseline"], strict=True)]
-    return [f"{name} ({model})" if models else name for name, model in zip(called, frame["model"], strict=True)]
 
 
 def settle_choice(frame: pd.DataFrame) -> None:

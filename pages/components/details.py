@@ -16,13 +16,14 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import StoreDamaged
 from optimizers.figures import format as fmt
 from optimizers.figures.curves import history_data, training_loss
+from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.forecast import Forecast
 from optimizers.history.frames import metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
-from pages.components.comparison import CHOSEN, identities, names
+from pages.components.comparison import CHOSEN, identities
 from pages.components.text import code, escaped
 from pages.components.why import why
 

@@ -14,9 +14,9 @@ from streamlit.runtime import exists, get_instance
 from optimizers.devices import example
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
+from optimizers.figures.names import names
 from optimizers.records import Artifact, Run
 from pages.components import session
-from pages.components.comparison import names
 from pages.components.details import file_name
 
 _SECRET = "device_secret"

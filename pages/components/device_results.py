@@ -11,8 +11,8 @@ from optimizers import registry
 from optimizers.declarations import Metric
 from optimizers.devices import browser
 from optimizers.figures import format as fmt
+from optimizers.figures.names import names
 from optimizers.figures.tradeoff import speedup_of
-from pages.components.comparison import names
 from pages.components.device_choice import HOW
 from pages.components.device_timing import last_report
 from pages.components.text import code, escaped

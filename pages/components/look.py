@@ -14,13 +14,14 @@ from optimizers.engine.analysing import Look, Question
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
 from optimizers.figures.findings import chart
+from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
 from optimizers.records import Run
 from pages.components import forms, links, session
 from pages.components.boundary import guarded
-from pages.components.comparison import CHOSEN, identities, names
+from pages.components.comparison import CHOSEN, identities
 from pages.components.text import escaped
 
 _STARTED = "analyses_started"
