@@ -90,6 +90,21 @@ def verify(
     sys.exit(1 if counts["differs"] or not counts["agrees"] else 0)
 
 
+@app.command()
+def mlflow(
+    runs: Runs = None,
+    to: Annotated[str, typer.Option("--to", help="A tracking store of MLflow.")] = "sqlite:///mlflow.db",
+    experiment: Annotated[str, typer.Option("--experiment", help="Its name; model and data if left out.")] = "",
+    home: Home = None,
+) -> None:
+    """Write runs to MLflow, with settings, measurements and files; what is there already stays as it is."""
+    from optimizers.report.mlflow import export
+
+    with Opened(home) as queue:
+        count = export(queue.history, queue.store, _chosen(queue, runs), to, experiment)
+    say(f"{count} runs were written to {to}.")
+
+
 def _chosen(queue: JobQueue, runs: list[str] | None) -> list[str]:
     """The ids that were named, each of which must be known, or those of all finished runs, oldest first."""
     if runs:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from optimizers.engine.queue import JobQueue
 from optimizers.records import SHARED, Run
+from optimizers.report import mlflow
 from optimizers.report.content import Content, content
 from optimizers.report.html import document
 from optimizers.report.markdown import table
@@ -73,8 +74,29 @@ def tables(queue: JobQueue, runs: list[Run], told: Content) -> None:
                 file_name=f"results.{form}", mime=_MIME[form], icon=":material/download:", on_click="ignore",
                 key=f"results_{form}", help="One row per measurement, with interval, unit, device and hashes.",
             )  # fmt: skip
+        _mlflow(queue, ids)
     st.markdown("To paste into a ticket or a pull request:")
     st.code(table(told), language=None, wrap_lines=True)
+
+
+def _mlflow(queue: JobQueue, ids: list[str]) -> None:
+    """A tracking store as a ZIP, or why there is none."""
+    missing = "" if mlflow.available() else " It is not installed here: pip install -r requirements-mlflow.txt."
+    st.download_button(
+        "MLflow", data=_archived(queue, ids) if not missing else b"", file_name="mlflow.zip", mime="application/zip",
+        icon=":material/download:", on_click="ignore", key="results_mlflow", disabled=bool(missing),
+        help=f"An SQLite store with the files. Unpack it, and start `mlflow ui` there.{missing}",
+    )  # fmt: skip
+
+
+def _archived(queue: JobQueue, ids: list[str]) -> Callable[[], bytes]:
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "mlflow.zip"
+            mlflow.archive(queue.history, queue.store, ids, target)
+            return target.read_bytes()
+
+    return make
 
 
 def _encoded(queue: JobQueue, ids: list[str], form: str) -> Callable[[], bytes]:
