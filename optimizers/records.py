@@ -24,6 +24,9 @@ Direction = Literal["lower", "higher"]
 VerdictState = Literal["certified", "not proven", "failed"]
 """Whether a file is proven to stay within a budget, proven to exceed it, or neither."""
 
+PartName = Literal["validation", "test"]
+"""Which examples a figure was measured on: searches see validation ones, only a final measurement sees the test part."""
+
 SHARED = "shared"
 """Scope of everything that every session may see: results of sample models on sample data."""
 
@@ -41,6 +44,14 @@ def digest_of(value: Any) -> str:
     """Full SHA-256 (hex) of a value's canonical JSON: sorted keys, no spaces, no NaN."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def examples_digest(dataset_digest: str, part: PartName = "test") -> str:
+    """What tells apart the examples that figures were measured on: that of the data set for its test part.
+
+    Another part has a digest of its own, so nothing that looks for figures on test examples ever finds those on others.
+    """
+    return dataset_digest if part == "test" else digest_of({"data": dataset_digest, "part": part})
 
 
 def digest_of_path(path: Path) -> str:
@@ -177,7 +188,8 @@ class Measurement(Record):
     """One number, measured on one file. What was not measured has no record.
 
     ``low`` and ``high`` bound a 95% interval; ``n`` is how many examples or timed runs are behind the value. What comes
-    from a ``source`` other than the host is somebody's claim.
+    from a ``source`` other than the host is somebody's claim. ``dataset_digest`` is that of the examples, which differs
+    from part to part (`examples_digest`).
     """
 
     artifact_digest: str
@@ -280,7 +292,8 @@ class Run(Record):
     """One recipe applied to one model with one data set.
 
     ``forecast`` is what was expected before anything ran, as `optimizers.forecast.Forecast` has it; empty if nothing
-    was. ``tags`` and ``note`` are words of whoever keeps the run.
+    was. ``tags`` and ``note`` are words of whoever keeps the run. ``part`` tells which examples its file is measured
+    on: ``validation`` for a trial of the search whose id is in ``study``, which is timed only if ``timed``.
     """
 
     id: str
@@ -300,6 +313,14 @@ class Run(Record):
     forecast: dict[str, Any] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
     note: str = ""
+    part: PartName = "test"
+    study: str = ""
+    timed: bool = True
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def examples_digest(self) -> str:
+        """Of the examples that its file is measured on."""
+        return examples_digest(self.dataset.digest, self.part)

@@ -130,7 +130,7 @@ class Driver:
 
     def _trainings(self) -> list[Trained]:
         """What trainings took on this machine lately."""
-        runs = self.history.runs(states=("done", "failed", "cancelled"), limit=_REMEMBERED_RUNS)
+        runs = self.history.runs(states=("done", "failed", "cancelled"), study=None, limit=_REMEMBERED_RUNS)
         told = [stage.trained for run in runs for stage in run.stages if stage.trained]
         return [Trained.model_validate(trained) for trained in told]
 
@@ -215,7 +215,7 @@ class _Work:
         self.progress.stage(len(chain.stages) + 2, "Measuring the file")
         for file in (baseline, artifact):
             self._evaluate(file, baseline)
-        for file in (baseline, artifact):
+        for file in (baseline, artifact) if self.run.timed else ():
             self._time(file, baseline)
         return {
             "stages": tuple(told),
@@ -260,10 +260,13 @@ class _Work:
 
     def _evaluate(self, artifact: Artifact, baseline: Artifact) -> None:
         dataset = self.run.dataset
-        key = predictions_key(artifact.digest, dataset, self.scope)
+        part = self.run.part
+        key = predictions_key(artifact.digest, dataset, self.scope, part)
         done = evaluation_key(key, baseline.digest, metric_versions())
         with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
-            known = self._measured(artifact, "predictions", dataset.digest) and self._measured(artifact, "file", "")
+            known = self._measured(artifact, "predictions", self.run.examples_digest) and self._measured(
+                artifact, "file", ""
+            )
             if known and self.driver.store.get(done) is not None:
                 return
             found = self._run(
@@ -273,9 +276,10 @@ class _Work:
                 artifact=artifact.key,
                 predictions=key,
                 baseline=baseline.digest,
-                of_baseline=predictions_key(baseline.digest, dataset, self.scope),
+                of_baseline=predictions_key(baseline.digest, dataset, self.scope, part),
                 evaluation=done,
                 dataset=dataset.uri,
+                part=part,
                 summary=self.summary,
                 scope=self.scope,
             )

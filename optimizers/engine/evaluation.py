@@ -39,7 +39,7 @@ def timed_key(artifact: str, baseline: str, scope: str, threads: int) -> str:
 def absent(store: Store, run: Run, threads: int) -> dict[str, str]:
     """Why figures of a finished run's file are absent, in one sentence each, by metric; nothing where none is."""
     scope = scope_of(run.model, run.dataset)
-    predictions = predictions_key(run.artifact_digest, run.dataset, scope)
+    predictions = predictions_key(run.artifact_digest, run.dataset, scope, run.part)
     keys = (
         evaluation_key(predictions, run.baseline_digest, metric_versions()),
         timed_key(run.artifact_digest, run.baseline_digest, scope, threads),
@@ -53,7 +53,7 @@ def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, sc
 
     Args:
         evidence: With the baseline's outputs if the file is to be held against them.
-        artifact, baseline, dataset: Digests of the file, of the baseline's file and of the data.
+        artifact, baseline, dataset: Digests of the file, of the baseline's file and of the examples.
         scope: Who may see the results.
     """
     told = Evaluation()

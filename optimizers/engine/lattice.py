@@ -169,7 +169,7 @@ def _worth(driver: Driver, run: Run, digest: str, task: Task, several: bool) -> 
     """What the file's stored answers on the test part are worth; None where there are none."""
     from optimizers.engine.tasks import array
 
-    key = predictions_key(digest, run.dataset, scope_of(run.model, run.dataset))
+    key = predictions_key(digest, run.dataset, scope_of(run.model, run.dataset), run.part)
     kept = driver.store.get(key) if digest else None
     if kept is None:
         return None

@@ -11,7 +11,7 @@ from optimizers.engine.versions import measuring_versions, versions_of, work_ver
 from optimizers.findings import Analysis
 from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
-from optimizers.records import SHARED, DatasetRef, ModelRef, digest_of
+from optimizers.records import SHARED, DatasetRef, ModelRef, PartName, digest_of, examples_digest
 
 _FORMAT, _SUMMARY = 2, 2
 """Raised when what a stage leaves in the store changes its form."""
@@ -74,13 +74,13 @@ def scope_of(model: ModelRef, dataset: DatasetRef) -> str:
     return next((ref.scope for ref in (model, dataset) if ref.scope != SHARED), SHARED)
 
 
-def predictions_key(artifact_digest: str, dataset: DatasetRef, scope: str) -> str:
-    """Key of a file's outputs on the test part of a data set."""
+def predictions_key(artifact_digest: str, dataset: DatasetRef, scope: str, part: PartName = "test") -> str:
+    """Key of a file's outputs on a part of a data set."""
     return digest_of(
         {
             "format": _FORMAT,
             "file": artifact_digest,
-            "data": dataset.digest,
+            "data": examples_digest(dataset.digest, part),
             "scope": scope,
             "scores": "probabilities",
             "versions": measuring_versions(),

@@ -80,13 +80,17 @@ class JobQueue:
 
     # asking for work ----------------------------------------------------------------------------------------------
 
-    def submit(self, model: str, dataset: str, recipes: Sequence[Recipe], *, seed: int = 0) -> list[Run]:
+    def submit(
+        self, model: str, dataset: str, recipes: Sequence[Recipe], *, seed: int = 0, study: str = "", timed: bool = True
+    ) -> list[Run]:
         """Queues one run per recipe and returns at once.
 
         Args:
             model, dataset: URIs such as ``sample:digits_cnn``, or paths.
             recipes: What to do; each ends in a deployable file, by a float32 conversion where it names none.
             seed: For everything random in the runs.
+            study: Id of the search that asks; its trials are measured on the validation part.
+            timed: Whether the files are timed as well.
 
         Raises:
             UserError: A URI or a recipe makes no sense; nothing is queued then.
@@ -105,6 +109,9 @@ class JobQueue:
                 steps=tuple(step.record() for step in recipe.steps),
                 seed=seed,
                 state="queued",
+                part="validation" if study else "test",
+                study=study,
+                timed=timed,
             )
             for recipe in recipes
         ]

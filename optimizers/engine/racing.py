@@ -90,7 +90,7 @@ def _decided(driver: Driver, racer: Racer) -> np.ndarray | None:
     """Class numbers on the test part, shape (n,), as they were when the file was measured."""
     run = racer.run
     digest = run.baseline_digest if racer.is_baseline else run.artifact_digest
-    kept = driver.store.get(predictions_key(digest, run.dataset, scope_of(run.model, run.dataset)))
+    kept = driver.store.get(predictions_key(digest, run.dataset, scope_of(run.model, run.dataset), run.part))
     if kept is None:
         return None
     return _decisions(driver.store.path(kept))

@@ -16,7 +16,7 @@ from optimizers.engine.versions import cores, device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
-from optimizers.records import Artifact, Measurement, ModelSummary
+from optimizers.records import Artifact, Measurement, ModelSummary, PartName, examples_digest
 from optimizers.settings import Settings
 
 if TYPE_CHECKING:
@@ -185,10 +185,11 @@ def evaluate(
     of_baseline: str,
     evaluation: str,
     dataset: str,
+    part: PartName,
     summary: dict[str, Any],
     scope: str,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Runs a deployable file on the test part and measures size and quality; its outputs stay in the store.
+    """Runs a deployable file on a part of the data and measures size and quality; its outputs stay in the store.
 
     The baseline's outputs, stored under ``of_baseline``, are what it is held against: where there are no labels they
     stand for what is right, else the difference is told (``baseline`` is the digest of its file). Why a figure is
@@ -206,13 +207,14 @@ def evaluate(
     file = store.path(record)
     model = ModelSummary.model_validate(summary)
     data = adapted(dataset, model)
-    reference = origins.resolve_dataset(dataset)
+    asked = data.test if part == "test" else data.validation
+    examples = examples_digest(origins.resolve_dataset(dataset).digest, part)
     kept = store.get(predictions)
     if kept is None:
-        report.emit("progress", step=0, of=len(data.test), metrics={})
-        scores = interpreter.predict(file, data.test.x, threads=cores())
+        report.emit("progress", step=0, of=len(asked), metrics={})
+        scores = interpreter.predict(file, asked.x, threads=cores())
         scores = probabilities(scores, data.summary.task, model.activation)
-        y = data.test.y
+        y = asked.y
         if data.summary.task == "fidelity":
             first = store.get(of_baseline)
             assert first is not None or predictions == of_baseline, "the baseline is evaluated before its variants"
@@ -226,7 +228,7 @@ def evaluate(
         file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs,
         baseline_scores=array(store, first, "scores") if first is not None else None,
     )  # fmt: skip
-    told = evaluated(evidence, record.digest, baseline, reference.digest, scope)
+    told = evaluated(evidence, record.digest, baseline, examples, scope)
     _keep_summary(evaluation, {"absent": told.absent})
     return {
         "measurements": [m.model_dump(mode="json") for m in told.measurements],

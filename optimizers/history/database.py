@@ -55,7 +55,7 @@ class History:
             run = Run.model_validate({**run.model_dump(), **changes})
             row = _run_row(run)
             query = sa.update(tables.runs).where(tables.runs.c.id == run_id)
-            connection.execute(query.values({name: row[name] for name in ("scope", "state", "search", "record")}))
+            connection.execute(query.values({n: row[n] for n in ("scope", "state", "search", "study", "record")}))
             return run
 
     def finish(self, run_id: str, state: RunState, failure: Failure | None = None, **changes: Any) -> None:
@@ -75,6 +75,7 @@ class History:
         states: Sequence[RunState] | None = None,
         also: Sequence[str] = (),
         text: str = "",
+        study: str | None = "",
         limit: int | None = None,
     ) -> list[Run]:
         """Runs that match everything asked for, newest first. Unknown ids, and runs that were deleted, are left out.
@@ -84,9 +85,10 @@ class History:
             scopes: Only these, and runs whose ids are in ``also``.
             also: See ``scopes``.
             text: Words that all occur in recipe, model, data, tags or note.
+            study: Trials of that search only; by default none of any, unless they are asked for by id; None for all.
             limit: Most runs.
         """
-        query = sa.select(tables.runs.c.record).where(_matching(ids, scopes, states, also, text))
+        query = sa.select(tables.runs.c.record).where(_matching(ids, scopes, states, also, text, study))
         query = query.order_by(tables.runs.c.created_at.desc(), tables.runs.c.id)
         with self.engine.connect() as connection:
             found = connection.execute(query if limit is None else query.limit(limit))
@@ -104,7 +106,7 @@ class History:
         column = tables.runs.c.state
         query = (
             sa.select(column, sa.func.count().label("n"))
-            .where(_matching(ids, scopes, None, also, text))
+            .where(_matching(ids, scopes, None, also, text, ""))
             .group_by(column)
         )
         with self.engine.connect() as connection:
@@ -237,10 +239,13 @@ def _matching(
     states: Sequence[RunState] | None,
     also: Sequence[str],
     text: str,
+    study: str | None,
 ) -> sa.ColumnElement[bool]:
     column, wanted = tables.runs.c, [~tables.runs.c.deleted]
     if ids is not None:
         wanted.append(column.id.in_(list(ids)))
+    elif study is not None:
+        wanted.append(column.study == study)
     if scopes is not None:
         wanted.append(sa.or_(column.scope.in_(list(scopes)), column.id.in_(list(also))))
     if states is not None:
@@ -288,5 +293,6 @@ def _run_row(run: Run) -> dict[str, Any]:
         "state": run.state,
         "created_at": created.isoformat(),
         "search": words_of(record),
+        "study": run.study,
         "record": record,
     }

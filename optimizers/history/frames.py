@@ -11,7 +11,7 @@ from optimizers import registry
 from optimizers.history.database import History
 from optimizers.history.devices import default, scopes_of
 from optimizers.litert.ratio import verdict
-from optimizers.records import Difference, Measurement, Run
+from optimizers.records import Difference, Measurement, PartName, Run
 
 COMPARISON_COLUMNS = (
     "variant",  # short form of the recipe
@@ -52,8 +52,11 @@ RUN_COLUMNS = (
 )
 
 
-def comparison(history: History, run_ids: Sequence[str], device: str = "") -> pd.DataFrame:
+def comparison(history: History, run_ids: Sequence[str], device: str = "", *, part: PartName = "test") -> pd.DataFrame:
     """One row per deployable file of the finished runs and of their baselines, baselines first.
+
+    Runs whose files were measured on another part of the data than ``part`` are left out: figures on examples that a
+    search has seen never stand among those on test data.
 
     Times are those of one device, one of `optimizers.history.devices.devices`; the first of them unless named.
 
@@ -63,7 +66,7 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "") -> pd
     NaN.
     """
     order = {run_id: place for place, run_id in enumerate(run_ids)}
-    runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest]
+    runs = [r for r in history.runs(list(run_ids)) if r.state == "done" and r.artifact_digest and r.part == part]
     runs.sort(key=lambda r: order[r.id])
     measured, paired = _measured(history, runs, device), _differences(history, runs)
     rows, seen = [], set()
@@ -195,7 +198,7 @@ def _differences(history: History, runs: Sequence[Run]) -> dict[tuple[str, str, 
 
 def _paired_columns(run: Run, paired: dict[tuple[str, str, str], dict[str, Difference]]) -> dict[str, object]:
     row: dict[str, object] = {}
-    for name, d in paired.get((run.artifact_digest, run.baseline_digest, run.dataset.digest), {}).items():
+    for name, d in paired.get((run.artifact_digest, run.baseline_digest, run.examples_digest), {}).items():
         values = (d.low, d.high, d.floor, d.ceiling, d.lost, d.gained, d.p)
         row |= {f"{name}{suffix}": v for suffix, v in zip(CHANGE_SUFFIXES, values, strict=True)}
         row[f"{name}_change"] = d.value
@@ -204,20 +207,20 @@ def _paired_columns(run: Run, paired: dict[tuple[str, str, str], dict[str, Diffe
 
 def differences_of(history: History, run: Run) -> dict[str, Difference]:
     """Paired differences of the run's file to its baseline, by metric, in order of rank."""
-    own = _differences(history, [run]).get((run.artifact_digest, run.baseline_digest, run.dataset.digest), {})
+    own = _differences(history, [run]).get((run.artifact_digest, run.baseline_digest, run.examples_digest), {})
     return {name: own[name] for name in registry.metrics() if name in own}
 
 
 def measurements_of(history: History, run: Run, device: str = "") -> dict[str, Measurement]:
     """What was measured on the run's file, by metric, in order of rank; times of one device, as in `comparison`."""
     measured = _measured(history, [run], device)
-    own = measured.get((run.artifact_digest, ""), {}) | measured.get((run.artifact_digest, run.dataset.digest), {})
+    own = measured.get((run.artifact_digest, ""), {}) | measured.get((run.artifact_digest, run.examples_digest), {})
     return {name: own[name] for name in registry.metrics() if name in own}
 
 
 def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurement]]) -> dict[str, object]:
     def of(digest: str) -> dict[str, Measurement]:
-        return measured.get((digest, ""), {}) | measured.get((digest, run.dataset.digest), {})
+        return measured.get((digest, ""), {}) | measured.get((digest, run.examples_digest), {})
 
     own, base = of(run.artifact_digest), of(run.baseline_digest)
     timed, ratio = next((m for m in own.values() if m.device), None), own.get(_PAIRED_RATIO)

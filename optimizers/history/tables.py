@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from optimizers.errors import UserError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 tables = sa.MetaData()
 
@@ -23,9 +24,29 @@ runs = sa.Table(
     sa.Column("created_at", sa.String(40), nullable=False, index=True),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("search", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("study", sa.String(40), nullable=False, default="", server_default="", index=True),
     sa.Column("record", sa.JSON, nullable=False),
 )
-"""``search`` has the words by which a run can be found, in small letters; ``deleted`` ones come back until swept up."""
+"""``search`` has the words by which a run can be found, in small letters; ``deleted`` ones come back until swept up.
+``study`` is the id of the search that a run is a trial of, empty for all that people asked for themselves."""
+
+studies = sa.Table(
+    "searches",
+    tables,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("scope", sa.String(80), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("created_at", sa.String(40), nullable=False, index=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+
+trials = sa.Table(
+    "search_trials",
+    tables,
+    sa.Column("study", sa.String(40), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+)
 
 measurements = sa.Table(
     "measurements",
@@ -89,8 +110,8 @@ def prepare(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
 
 
 def _add_columns(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
-    """Version 2: runs can be searched and deleted."""
-    for column in (runs.c.deleted, runs.c.search):
+    """Version 2: runs can be found by words and deleted. Version 3: they can be trials of a search."""
+    for column in (runs.c.deleted, runs.c.search, runs.c.study):
         if column.name in {found["name"] for found in sa.inspect(engine).get_columns("runs")}:
             continue
         declared = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
@@ -100,6 +121,9 @@ def _add_columns(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> N
         except sa.exc.DBAPIError:  # somebody else was first
             if column.name not in {found["name"] for found in sa.inspect(engine).get_columns("runs")}:
                 raise
+    for index in runs.indexes:
+        with contextlib.suppress(sa.exc.DBAPIError):  # somebody else was first
+            index.create(engine, checkfirst=True)
     with engine.begin() as connection:
         for run_id, record in connection.execute(sa.select(runs.c.id, runs.c.record)).all():
             told = json.loads(record) if isinstance(record, str) else record

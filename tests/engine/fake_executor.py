@@ -14,7 +14,7 @@ from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Task
 from optimizers.errors import Cancelled
 from optimizers.forecast import Forecast
-from optimizers.records import Difference, LayerRow, Measurement, ModelSummary, TensorSpec
+from optimizers.records import Difference, LayerRow, Measurement, ModelSummary, TensorSpec, examples_digest
 from optimizers.settings import Settings
 
 TINY = Path(__file__).with_name("tiny.tflite")
@@ -86,7 +86,7 @@ class FakeExecutor:
     def evaluate(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("evaluate")
         digest = Store(self.settings.store).get(params["artifact"]).digest
-        data = self.data_digest(params["dataset"])
+        data = examples_digest(self.data_digest(params["dataset"]), params["part"])
         common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
         store = Store(self.settings.store)
         with store.draft() as out:

@@ -189,6 +189,32 @@ def test_a_run_whose_driver_has_gone_is_continued_by_whoever_waits_for_it(opened
     assert queue.driver.executor.asked["int8"] == 1
 
 
+def test_trials_of_a_search_are_measured_apart_and_stand_among_nothing_else(opened):
+    queue = opened()
+    trial = finished(queue, queue.submit(MODEL, DATA, [parse("int8")], study="s1", timed=False))[0]
+    asked = queue.driver.executor.asked
+    assert (trial.part, trial.state, asked["evaluate"], asked["time_latency"]) == ("validation", "done", 2, 0)
+    assert queue.history.runs() == []
+    assert queue.history.counts() == {}
+    assert [run.id for run in queue.history.runs(study="s1")] == [trial.id]
+    assert [run.id for run in queue.history.runs([trial.id])] == [trial.id]
+    assert comparison(queue.history, [trial.id]).empty
+    seen = comparison(queue.history, [trial.id], part="validation")
+    assert list(seen["accuracy"]) == [0.9, 0.9]
+    assert seen["latency_ms"].isna().all() if "latency_ms" in seen else True
+    assert "accuracy" in differences_of(queue.history, trial)
+
+    final = finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))[0]
+    assert {stage.origin for stage in final.stages} == {"store"}
+    assert (asked["evaluate"], asked["time_latency"]) == (4, 2)
+    measured = queue.history.measurements([final.artifact_digest])
+    assert {m.dataset_digest for m in measured if m.metric == "accuracy"} == {
+        trial.examples_digest,
+        final.examples_digest,
+    }
+    assert trial.examples_digest != final.examples_digest == final.dataset.digest
+
+
 def test_nonsense_is_refused_before_anything_is_queued(opened):
     queue = opened()
     with pytest.raises(UnknownName, match="no_such"):
