@@ -25,7 +25,7 @@ VerdictState = Literal["certified", "not proven", "failed"]
 """Whether a file is proven to stay within a budget, proven to exceed it, or neither."""
 
 PartName = Literal["validation", "test"]
-"""Which examples a figure was measured on: searches see validation ones, only a final measurement sees the test part."""
+"""Which examples a figure was measured on: searches see validation ones, only final measurements see the test part."""
 
 SHARED = "shared"
 """Scope of everything that every session may see: results of sample models on sample data."""
