@@ -1,4 +1,4 @@
-"""Browser sessions: a secret token per browser, what it may see, and which shared runs it started itself.
+"""Visitors: a secret token per browser, or who has signed in; what they may see, which shared runs they started.
 
 The token never reaches the disk; files and scopes are named after its SHA-256.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from optimizers.settings import Settings
 
+COOKIE = "paretoscope_session"
+"""The cookie in which a browser keeps its token."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_RUNS = 1000
 _lock = threading.Lock()
@@ -31,9 +33,9 @@ def is_token(text: object) -> bool:
     return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
 
 
-def scope_of(token: str) -> str:
-    """The scope of everything that belongs to this browser alone."""
-    return f"session:{_digest(token)[:32]}"
+def scope_of(visitor: str) -> str:
+    """The scope of what belongs to this visitor alone: a browser by its token, or a user by their identity."""
+    return f"{'session' if is_token(visitor) else 'user'}:{_digest(visitor)[:32]}"
 
 
 def remember(token: str, run_ids: Iterable[str], settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -37,6 +38,16 @@ class Settings(BaseSettings):
     reading_mib: int = Field(default=2048, ge=64, description="Most memory that reading an uploaded file may add.")
     upload_mib: int = Field(default=200, ge=1, le=2048, description="Largest file a visitor may upload.")
     session_mib: int = Field(default=1000, ge=1, description="Most that the uploads of one visitor may take up.")
+    session_runs: int = Field(
+        default=500, ge=1, description="Most runs of one visitor that may wait or work at the same time."
+    )
+    session_store_mib: int = Field(
+        default=10000, ge=1, description="Most that the results of one visitor's own models and data may take up."
+    )
+    free_mib: int = Field(default=500, ge=0, description="Free disk below which the app says that it is not ready.")
+    log: Literal["text", "json"] = Field(default="text", description="The app's log: `text` to read, or `json` lines.")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0 for none.")
+    metrics_address: str = Field(default="127.0.0.1", description="Address on which the metrics are told.")
 
     @cached_property
     def store(self) -> Path:

@@ -34,6 +34,7 @@ from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicabl
 from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
 from optimizers.litert.file import is_litert
+from optimizers.operation import metrics
 from optimizers.recipe import Recipe, Step, check_source
 from optimizers.records import (
     SHARED,
@@ -254,8 +255,10 @@ class _Work:
                     known = store.get(stage.key)
                     assert known is not None, "a finished stage is in the store"
                     told = {"seconds": time.monotonic() - started, "trained": known.report.get("trained", {})}
+                    metrics.stage_ended(name, "computed", told["seconds"])
                     return known, StageRecord(key=stage.key, technique=name, origin="computed", **told)
         seconds = time.monotonic() - started
+        metrics.stage_ended(name, "store", seconds)
         return known, StageRecord(key=stage.key, technique=name, origin="store", seconds=seconds)
 
     def _evaluate(self, artifact: Artifact, baseline: Artifact) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import secrets
 import threading
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from optimizers import uploads
 from optimizers.engine import origins, progress
@@ -28,6 +30,7 @@ from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
 from optimizers.settings import Settings
 
+_log = logging.getLogger("paretoscope.runs")
 _FORESEEN = 200
 """Forecasts that are kept in memory."""
 _PATIENCE = 0.3
@@ -76,7 +79,10 @@ class JobQueue:
             self.store.sweep()
             uploads.expire(settings)
             self.history.sweep()
-            self._enqueue(run.id for run in reversed(self.history.runs(states=UNFINISHED)))
+            unfinished = [run.id for run in reversed(self.history.runs(states=UNFINISHED))]
+            if unfinished:
+                _log.info("%d unfinished runs continue", len(unfinished))
+            self._enqueue(unfinished)
 
     # asking for work ----------------------------------------------------------------------------------------------
 
@@ -199,6 +205,11 @@ class JobQueue:
                 time.sleep(_PATIENCE if deadline is None else min(_PATIENCE, max(0.0, deadline - time.monotonic())))
                 self._enqueue(pending)
 
+    @property
+    def closing(self) -> bool:
+        """Whether no more work is begun here."""
+        return self._closing.is_set()
+
     def close(self) -> None:
         """Ends all work now. Unfinished runs continue when a queue with the same home is opened again."""
         if self._closing.is_set():
@@ -224,6 +235,8 @@ class JobQueue:
     def _enqueue(self, run_ids: Iterable[str]) -> None:
         with self._lock:
             for run_id in run_ids:
+                if self._closing.is_set():
+                    return  # it stays queued, and continues at the next start
                 self._futures[run_id] = self._threads.submit(self._drive, run_id)
 
     def _drive(self, run_id: str) -> None:
@@ -233,7 +246,13 @@ class JobQueue:
         try:
             run = self.history.update(run_id, only_from=UNFINISHED, state="running", started_at=now())
             if run is not None:
+                started = time.monotonic()
+                _tell(run, "started", model=run.model.name, recipe=run.recipe)
                 self._finish(run, partial(self._cancelled, run_id))
+                ended = self.history.run(run_id)
+                level = logging.WARNING if ended.state == "failed" else logging.INFO
+                reason = {"reason": ended.failure.message} if ended.failure else {}
+                _tell(ended, ended.state, level, seconds=round(time.monotonic() - started, 3), **reason)
         finally:
             claim.release()
 
@@ -269,3 +288,7 @@ class JobQueue:
     def _forget(self, run_id: str) -> None:
         progress.remove(self._progress_folder, run_id)
         self._cancel_flag(run_id).unlink(missing_ok=True)
+
+
+def _tell(run: Run, what: str, level: int = logging.INFO, **more: Any) -> None:
+    _log.log(level, "Run %s", what, extra={"run": run.id, "state": run.state, **more})

@@ -32,6 +32,11 @@ class History:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
         tables.prepare(self.engine, words_of)
 
+    def ping(self) -> None:
+        """Raises what the database raises when it cannot be asked."""
+        with self.engine.connect() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
     def close(self) -> None:
         """Gives the database connections back."""
         self.engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,7 @@ def prepare(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
         engine: Of the database.
         words: From a run's record to what it can be found by.
     """
-    tables.create_all(engine)
+    _create(engine)
     with engine.connect() as connection:
         known = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema")).scalar()
     if known is not None and int(known) > SCHEMA_VERSION:
@@ -107,6 +108,17 @@ def prepare(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:
         _add_columns(engine, words)
     with engine.begin() as connection:
         replace(connection, meta, {"key": "schema"}, {"value": str(SCHEMA_VERSION)})
+
+
+def _create(engine: sa.Engine, attempts: int = 5) -> None:
+    """Makes the tables that are missing. They are looked for and then made, so somebody else may be first."""
+    try:
+        tables.create_all(engine)
+    except sa.exc.DBAPIError:
+        if attempts == 1:
+            raise
+        time.sleep(0.05)
+        _create(engine, attempts - 1)
 
 
 def _add_columns(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import streamlit as st
+import threading
 
 from optimizers.engine.queue import JobQueue
 from optimizers.settings import Settings
 
+_lock = threading.Lock()
+_opened: JobQueue | None = None
 
-@st.cache_resource(show_spinner="Starting the engine")
+
 def job_queue() -> JobQueue:
     """The queue, opened on first use. A process with TensorFlow warms up behind the first page."""
-    return JobQueue(Settings(), prewarm=True)
+    global _opened
+    with _lock:
+        if _opened is None:
+            _opened = JobQueue(Settings(), prewarm=True)
+        return _opened
+
+
+def opened_queue() -> JobQueue | None:
+    """The queue where it is open already."""
+    return _opened

@@ -1,4 +1,4 @@
-"""Who is looking: a secret token per browser, kept in a cookie, so that a reload or a restart loses nothing."""
+"""Who is looking: a user who has signed in, else a browser with a secret token in a cookie. A restart loses nothing."""
 
 from __future__ import annotations
 
@@ -10,33 +10,26 @@ import streamlit as st
 from optimizers import sessions
 from optimizers.engine.queue import JobQueue
 from optimizers.records import SHARED, Run, RunState
+from pages.components import login
 
-COOKIE = "paretoscope_session"
 _STATE = "session_token"
-_YEAR = 365 * 24 * 3600
 _MOST = 200
 """Runs that pages look at without being asked for more."""
 
 
 def token() -> str:
-    """This browser's token: from its cookie, else a new one that `keep_cookie` sends."""
+    """The user who has signed in, else the token from this browser's cookie, or one for this visit where none came."""
+    user = login.identity()
+    if user is not None:
+        return user
     if _STATE not in st.session_state:
-        cookie = st.context.cookies.get(COOKIE)
+        cookie = st.context.cookies.get(sessions.COOKIE)
         st.session_state[_STATE] = cookie if sessions.is_token(cookie) else sessions.new_token()
     return str(st.session_state[_STATE])
 
 
-def keep_cookie() -> None:
-    """Hands the token to a browser that came without one. It is sent to this site only."""
-    if st.context.cookies.get(COOKIE) == token():
-        return
-    cookie = f"{COOKIE}={token()}; path=/; max-age={_YEAR}; SameSite=Strict"
-    secure = "(location.protocol === 'https:' ? '; Secure' : '')"
-    st.html(f"<script>document.cookie = '{cookie}' + {secure};</script>", unsafe_allow_javascript=True)
-
-
 def scope() -> str:
-    """Scope of this browser's uploads and of the runs on them."""
+    """Scope of this visitor's uploads and of the runs on them."""
     return sessions.scope_of(token())
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,20 +36,26 @@ def pytest_collection_modifyitems(items):
 
 
 class Server:
-    """``streamlit run app.py`` on a free port; can be stopped and started again over the same home."""
+    """``streamlit run app.py`` on a free port; can be stopped and started again over the same home.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: Of the app; its log lies beside it.
+        base: Path below which the app lives, such as ``/tools``.
+        flags, env: More of them for the command.
+    """
+
+    def __init__(self, home: Path, base: str = "", flags: Sequence[str] = (), **env: str) -> None:
         self.home, self.process = home, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}{base}"
+        self.flags, self.env = [*flags, f"--server.baseUrlPath={base}"], env
+        self.log = home.parent / "server.log"
 
     def start(self) -> None:
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
-                   f"--server.port={self.port}", "--server.address=127.0.0.1"]  # fmt: skip
-        env = os.environ | {"PARETOSCOPE_HOME": str(self.home)}
-        with (self.home.parent / "server.log").open("ab") as log:
+                   f"--server.port={self.port}", "--server.address=127.0.0.1", *self.flags]  # fmt: skip
+        env = os.environ | {"PARETOSCOPE_HOME": str(self.home)} | self.env
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=env, stdout=log, stderr=log, preexec_fn=end_with_parent
             )
@@ -63,6 +71,12 @@ class Server:
         if self.process is not None:
             self.process.terminate()
             self.process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -97,26 +111,43 @@ def finished(server):
 @pytest.fixture
 def visitor(chromium, server):
     """Opens a page in a browser of its own (or one that has been here before) and collects what goes wrong in it."""
+    with visitors(chromium, server.url) as visit:
+        yield visit
+
+
+@contextmanager
+def visitors(chromium, root):
+    """As the fixture, for the app at any address. At the end nothing may have gone wrong in any page."""
     contexts, complaints = [], []
 
     def visit(path="/", state=None, init="", **options):
         context = chromium.new_context(accept_downloads=True, storage_state=state, **options)
         contexts.append(context)
+        context.add_init_script(VIOLATIONS)
         if init:
             context.add_init_script(init)
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if complains(message) else None)
-        page.on("request", lambda request: complaints.append(request.url) if leaves(request, server.url) else None)
-        page.goto(server.url + path)
+        page.on("request", lambda request: complaints.append(request.url) if leaves(request, root) else None)
+        page.on("websocket", lambda socket: complaints.append(socket.url) if leaves(socket, root) else None)
+        page.goto(root + path)
         settled(page)
         return page
 
-    yield visit
-    for context in contexts:
-        context.close()
+    try:
+        yield visit
+    finally:
+        for context in contexts:
+            context.close()
     assert complaints == []
+
+
+VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) =>
+    console.error(`${event.violatedDirective} forbids ${event.blockedURI} in ${event.sourceFile}`));
+"""
 
 
 def complains(message) -> bool:
@@ -126,7 +157,7 @@ def complains(message) -> bool:
 
 def leaves(request, root: str) -> bool:
     """Whether something is asked of another server."""
-    return not request.url.startswith((root, "data:", "blob:"))
+    return not request.url.startswith((root, root.replace("http", "ws", 1), "data:", "blob:"))
 
 
 def settled(page) -> None:

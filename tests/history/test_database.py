@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -145,3 +146,18 @@ def test_a_history_of_the_first_version_is_taken_over(tmp_path):
         assert history.delete(["a"]) == ["a"]
         history.restore(["a"])
         history.close()
+
+
+def test_several_may_open_a_new_history_at_once(tmp_path):
+    for number in range(5):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        together = threading.Barrier(8)
+
+        def open_it(_, url=url, together=together):
+            together.wait()
+            history = History(url)
+            history.ping()
+            history.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(open_it, range(8)))

@@ -1,0 +1,79 @@
+"""The app as it is deployed: below a path of a host, with and with users who sign in."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+import pytest
+
+from tests.browser.conftest import Server, settled, visitors
+from tests.browser.proxies import proxy
+
+pytestmark = pytest.mark.browser
+BASE = "/tools/paretoscope"
+PAGES = ("model", "optimize", "runs", "compare", "inspect", "race", "device", "deploy", "report")
+
+
+@pytest.fixture(scope="module")
+def below(chromium, server, finished):
+    """The app below a path, with a proxy in front, over the home of the usual one."""
+    app = Server(server.home, BASE)
+    app.start()
+    with proxy(app.port, BASE) as front:
+        yield front
+    app.stop()
+
+
+def test_everything_works_below_a_path_and_nothing_is_asked_outside_it(chromium, below, finished):
+    root = f"http://127.0.0.1:{below.port}{BASE}"
+    with visitors(chromium, root) as visit:
+        page = visit()
+        assert {cookie["path"] for cookie in page.context.cookies() if cookie["name"] == "paretoscope_session"} == {
+            BASE
+        }
+        for name in PAGES:
+            page.goto(f"{root}/{name}?{finished}&model=sample:digits_cnn&data=sample:optdigits")
+            settled(page)
+            assert page.get_by_text("could not be shown").count() == 0
+        page.goto(f"{root}/compare?{finished}")
+        settled(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name=re.compile("Download .tflite")).first.click()
+        assert download.value.path().stat().st_size > 1000
+        page.get_by_role("link", name="This device").click()
+        page.wait_for_url(f"{root}/device**")
+        page.goto(f"{root}/device?{finished}")
+        page.get_by_text("This browser: WebAssembly").wait_for()
+        settled(page)
+        page.get_by_role("combobox", name="How long").click()
+        page.get_by_role("option", name=re.compile("Quick")).click()
+        settled(page)
+        page.get_by_role("button", name=re.compile("Measure 1 file")).click()
+        page.get_by_text("The times were kept").wait_for(timeout=240_000)
+    # Streamlit looks for the app's root from a page's address upwards, so it asks for what is not there, but inside.
+    assert [path for path in below.refused if not path.startswith(BASE)] == []
+
+
+def test_health_is_told_at_the_root_and_below_the_path(server, below):
+    for root in (server.url, f"http://127.0.0.1:{below.port}{BASE}", f"http://127.0.0.1:{below.target}"):
+        with urllib.request.urlopen(f"{root}/healthz") as answer:
+            assert answer.read() == b"ok"
+        with urllib.request.urlopen(f"{root}/readyz") as answer:
+            told = json.load(answer)
+        assert told["ready"]
+        assert {check["name"] for check in told["checks"]} == {"history", "store", "disk"}
+
+
+def test_no_page_may_load_from_elsewhere_and_scripts_do_not_see_the_cookie(chromium, server):
+    page = chromium.new_page()
+    policy = page.goto(server.url).headers["content-security-policy"]
+    settled(page)
+    assert "default-src 'self'" in policy
+    assert "'unsafe-eval'" not in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "paretoscope_session" in {cookie["name"] for cookie in page.context.cookies()}
+    assert "paretoscope_session" not in page.evaluate("document.cookie")
+    assert page.evaluate("fetch('https://example.org').then(() => 'went out', () => 'refused')") == "refused"
+    page.context.close()
