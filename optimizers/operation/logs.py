@@ -34,9 +34,9 @@ class Lines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        first, rest, more = super().format(record).partition("\n")
         run = getattr(record, "run", "")
-        return f"{text} [run {run}]" if run else text
+        return (f"{first} [run {run}]" if run else first) + rest + more
 
 
 def configure(kind: Literal["text", "json"]) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from optimizers.engine.lattice import Lattice, lattice
 from optimizers.engine.queue import JobQueue
-from optimizers.errors import NotApplicable, ParetoscopeError
+from optimizers.errors import NotApplicable, ParetoscopeError, UserError
 from optimizers.records import Run
 from pages.components import links, session
 from pages.components.comparison import CHOSEN, identities
@@ -53,8 +53,11 @@ def _missing(queue: JobQueue, run: Run, found: Lattice) -> None:
     if allowed and right.button(
         f"Run {count} more", icon=":material/play_arrow:", key=f"missing:{run.id}", width="stretch"
     ):
-        started = queue.submit(run.model.uri, run.dataset.uri, found.recipes, seed=run.seed)
-        session.remember(queue, started)
+        try:
+            started = session.submit(queue, run.model.uri, run.dataset.uri, found.recipes, seed=run.seed)
+        except UserError as error:
+            st.error(error.message, icon=":material/block:")
+            return
         st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in started))
 
 

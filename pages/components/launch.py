@@ -43,11 +43,10 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> None:
         try:
             for recipe in recipes:
                 links.allow_models(recipe, queue)
-            runs = queue.submit(chosen.model, chosen.data, recipes, seed=int(seed))
+            runs = session.submit(queue, chosen.model, chosen.data, recipes, seed=int(seed))
         except ParetoscopeError as error:
             st.error(error.message, icon=":material/block:")
             return
-        session.remember(queue, runs)
         st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in runs))
 
 

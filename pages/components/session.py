@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from optimizers import sessions
+from optimizers import quotas, sessions
 from optimizers.engine.queue import JobQueue
+from optimizers.recipe import Recipe
 from optimizers.records import SHARED, Run, RunState
 from pages.components import login
 
@@ -36,6 +37,15 @@ def scope() -> str:
 def sees_examples(run: Run) -> bool:
     """Whether this visitor may look at single examples of a run's data: of public data, or of their own."""
     return run.dataset.scope in (SHARED, scope())
+
+
+def submit(queue: JobQueue, model: str, data: str, recipes: Sequence[Recipe], *, seed: int = 0) -> list[Run]:
+    """Queues runs for this visitor, as far as their quota goes. Raises what `JobQueue.submit` and `quotas.check` do."""
+    started = sessions.remembered(token(), queue.settings)
+    quotas.check(queue.history, queue.store, queue.settings, scope(), started, len(recipes))
+    runs = queue.submit(model, data, recipes, seed=seed)
+    remember(queue, runs)
+    return runs
 
 
 def remember(queue: JobQueue, runs: Iterable[Run]) -> None:

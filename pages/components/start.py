@@ -84,7 +84,7 @@ def sample_runs(queue: JobQueue) -> list[Run]:
     done = [run for run in found if (run.model.uri, run.dataset.uri) == (MODEL, DATA)]
     known = {run.recipe: run for run in reversed(done) if run.seed == 0}
     missing = [recipe for recipe in recipes if recipe.text not in known]
-    known |= {run.recipe: run for run in (queue.submit(MODEL, DATA, missing) if missing else [])}
+    known |= {run.recipe: run for run in (session.submit(queue, MODEL, DATA, missing) if missing else [])}
     return [known[recipe.text] for recipe in recipes]
 
 
