@@ -33,7 +33,7 @@ np.savez(sys.argv[2], x=x, y=y)
 
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory):
-    """A Keras 3 model that tells three kinds of wine apart and its 178 examples, as somebody's own program saves them."""
+    """A Keras 3 model that tells three kinds of wine apart, and 178 examples, as somebody's own program saves them."""
     folder = tmp_path_factory.mktemp("wine")
     model, data = folder / "wine.keras", folder / "wine.npz"
     env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
