@@ -243,6 +243,12 @@ class Technique:
     source: str = ""
     rehearse: Callable[[Any, Any, frozenset[Property]], Rehearsal] | None = None
 
+    @property
+    def seeded(self) -> bool:
+        """Whether its result may depend on the seed: that of whatever looks at examples, since it draws or orders
+        them. Stages of the others are the same for every seed."""
+        return bool(self.needs)
+
 
 @dataclass(frozen=True)
 class Value:

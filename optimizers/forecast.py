@@ -37,7 +37,8 @@ class StepForecast(Record):
 
 
 class Forecast(Record):
-    """What a whole recipe would do, per example of batch size 1. ``seconds`` is absent until data are known."""
+    """What a whole recipe would do, per example of batch size 1. ``seconds``, and ``step_seconds`` for each step of
+    the complete recipe, are absent until data are known."""
 
     steps: tuple[StepForecast, ...]
     size_bytes: int
@@ -45,6 +46,7 @@ class Forecast(Record):
     parameters: int
     macs: int
     seconds: float | None = None
+    step_seconds: tuple[float, ...] = ()
 
 
 class Trained(Record):
@@ -64,8 +66,8 @@ def training_steps(params: Any, examples: int) -> int:
     return int(max(params.epochs, ceil(params.min_steps / per_epoch)) * per_epoch)
 
 
-def seconds(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Trained]) -> float:
-    """Expected time of all steps of a complete recipe on this machine, without waiting and measuring.
+def timed(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Trained]) -> Forecast:
+    """The forecast with the expected time of each step and of all on this machine, without waiting and measuring.
 
     Args:
         forecast: Of the recipe.
@@ -74,16 +76,16 @@ def seconds(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Tr
         past: Trainings on this machine; the reference machine's speed is used where there are none.
     """
     fixed, each = speed(past)
-    known = {step.technique: step for step in forecast.steps}
-    total = 0.0
+    told, taken = list(forecast.steps), []
     for step in recipe.steps:
-        total += _SECONDS_BESIDE_TRAINING
-        told = known.get(step.technique.name)
-        if told is not None and told.rounds:
+        found = told.pop(0) if told and told[0].technique == step.technique.name else None  # some have nothing to tell
+        seconds = _SECONDS_BESIDE_TRAINING
+        if found is not None and found.rounds:
             batch = getattr(step.params, "batch_size", _BATCH)
-            steps = told.rounds * training_steps(step.params, examples)
-            total += steps * (fixed + each * told.macs * batch / _BATCH)
-    return total
+            steps = found.rounds * training_steps(step.params, examples)
+            seconds += steps * (fixed + each * found.macs * batch / _BATCH)
+        taken.append(seconds)
+    return forecast.model_copy(update={"seconds": sum(taken), "step_seconds": tuple(taken)})
 
 
 def speed(past: Iterable[Trained]) -> tuple[float, float]:

@@ -6,18 +6,18 @@ not written take their defaults.
 
 from __future__ import annotations
 
-import ast
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optimizers import registry
+from optimizers import registry, short_form
 from optimizers.declarations import Property, Technique
-from optimizers.errors import InvalidParameter, InvalidRecipe, NotApplicable
+from optimizers.errors import InvalidRecipe, NotApplicable
 from optimizers.params import ParamSet, fields, resolve
 from optimizers.presets import PRESETS
 from optimizers.records import Kind, StepRecord
+from optimizers.short_form import Written
 
 BASELINE = "float32"
 """The technique that turns the original model into the file that every variant is compared with."""
@@ -47,10 +47,7 @@ class Step:
     @property
     def text(self) -> str:
         """Short form, with the parameters that were said, in the order they were said."""
-        if not self.given:
-            return self.technique.name
-        inside = ", ".join(f"{name}={_literal(value)}" for name, value in self.given.items())
-        return f"{self.technique.name}({inside})"
+        return short_form.write(self.technique.name, self.given)
 
     def record(self) -> StepRecord:
         return StepRecord(technique=self.technique.name, given=self.given, params=self.params.model_dump(mode="json"))
@@ -74,6 +71,11 @@ class Recipe:
         if kind == "tflite":
             return self
         return Recipe((*self.steps, Step.of(_LAST_STEP[kind])))
+
+    @property
+    def seeded(self) -> bool:
+        """Whether another seed can make another file of it."""
+        return any(step.technique.seeded for step in self.steps)
 
     def held(self) -> tuple[frozenset[Property], ...]:
         """For each step the properties of the weights that the steps before it achieved and that still hold."""
@@ -145,21 +147,25 @@ def parse(text: str) -> Recipe:
         InvalidRecipe: The text cannot be read, or the steps cannot follow one another.
         UnknownName, InvalidParameter: A step or one of its values is wrong.
     """
+    recipe = Recipe(tuple(Step.of(name, **given) for name, given in written(text)))
+    check(recipe)
+    return recipe
+
+
+def written(text: str) -> list[Written]:
+    """The techniques and values that `parse` reads, before they are looked at. Raises `InvalidRecipe`."""
     text = text.strip()
     text = PRESETS[text].recipe if text in PRESETS else text
     if len(text) > _LONGEST:
         raise InvalidRecipe(f"The recipe is {len(text)} characters long; at most {_LONGEST} are allowed.")
     if text.startswith("{"):
-        recipe = _from_json(text, "the recipe")
-    elif text.endswith(".json"):
-        recipe = _from_file(Path(text))
-    else:
-        recipe = Recipe(tuple(_steps(_expression(text), text)))
-    check(recipe)
-    return recipe
+        return _from_json(text, "the recipe")
+    if text.endswith(".json"):
+        return _from_file(Path(text))
+    return short_form.read(text)
 
 
-def _from_file(path: Path) -> Recipe:
+def _from_file(path: Path) -> list[Written]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -167,57 +173,13 @@ def _from_file(path: Path) -> Recipe:
     return _from_json(text, str(path))
 
 
-def _from_json(text: str, where: str) -> Recipe:
+def _from_json(text: str, where: str) -> list[Written]:
     hint = '{"steps": [{"technique": "int8", "params": {}}]}'
     try:
         steps = json.loads(text)["steps"]
-        pairs = [(str(step["technique"]), dict(step.get("params", {}))) for step in steps]
+        return [(str(step["technique"]), dict(step.get("params", {}))) for step in steps]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidRecipe(f"{where[0].upper()}{where[1:]} is no recipe; it must look like {hint}.") from None
-    return Recipe(tuple(Step.of(name, **given) for name, given in pairs))
-
-
-def _expression(text: str) -> ast.expr:
-    try:
-        return ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InvalidRecipe(
-            f"{text!r} is no recipe; write steps joined by '+', like magnitude_pruning(target_sparsity=0.8)+int8."
-        ) from None
-
-
-def _steps(node: ast.expr, text: str) -> list[Step]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return [*_steps(node.left, text), *_steps(node.right, text)]
-    if isinstance(node, ast.Name):
-        return [Step.of(node.id)]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-        given: dict[str, Any] = {}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                break
-            given[keyword.arg] = _value(keyword.value, node.func.id, keyword.arg)
-        else:
-            return [Step.of(node.func.id, **given)]
-    part = ast.get_source_segment(text, node) or text
-    raise InvalidRecipe(f"{part!r} is no step; write a technique with named values, like int8(io='int8').")
-
-
-def _value(node: ast.expr, technique: str, name: str) -> Any:
-    if isinstance(node, ast.Name):
-        return {"true": True, "false": False}.get(node.id, node.id)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        raise InvalidParameter(f"{technique}.{name} must be a number, a word or true/false.") from None
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value if value.isidentifier() else repr(value)
-    return repr(value)
 
 
 _INSTEAD: dict[Kind, str] = {

@@ -107,6 +107,8 @@ def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):
         ({"--data": "sample:optdigits"}, "expects inputs of shape"),
         ({"--recipe": "int7"}, "no technique 'int7'"),
         ({"--recipe": "int8+magnitude_pruning"}, "Move int8 to the end"),
+        ({"--recipe": "weight_clustering(clusters=[8, 1])"}, r"clusters must be a whole number"),
+        ({"--recipe": "magnitude_pruning(epochs=linear(1, 200, 200))"}, "at most 100 are allowed"),
         ({"--recipe": "int8(io=float64)"}, "must be one of float32, int8, got 'float64'"),
     ],
 )

@@ -14,6 +14,7 @@ from optimizers.cli import (  # noqa: F401  (each adds its commands)
     listing,
     racing,
     reading,
+    repeating,
     reporting,
     running,
 )

@@ -22,7 +22,10 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Recipes = Annotated[list[str], typer.Option("--recipe", help="Short form, preset or JSON file; can be repeated.")]
+Recipes = Annotated[
+    list[str],
+    typer.Option("--recipe", help="Short form, preset or JSON file; settings may be lists. Can be repeated."),
+]
 Data = Annotated[
     str, typer.Option("--data", help="sample:NAME or a file, and its preparation; random inputs if there are no data.")
 ]

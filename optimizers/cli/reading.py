@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json
-from optimizers.recipe import parse
+from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
+from optimizers.grid import expected as together
+from optimizers.grid import recipes_of, trials, without_repetitions
 
 
 @app.command()
@@ -62,13 +63,16 @@ def forecast(
     home: Home = None,
 ) -> None:
     """Tell what recipes would do, without training: layers touched and left alone, size, time."""
-    recipes = [parse(text) for text in recipe]
+    recipes = without_repetitions(one for text in recipe for one in recipes_of(text))
     with Opened(home) as queue:
         uri = data_for(queue, model, data)
         found = [(r.text, queue.driver.forecast(model, uri, r)) for r in recipes]
     if as_json:
         print_json([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])
         return
+    several = together(trials(recipes, [0]), dict(found), queue.settings.workers, queue.settings.timing_seconds)
+    if len(recipes) > 1:
+        say(f"{len(recipes)} recipes, about {several.seconds:.0f} s with measuring; shared steps are computed once.")
     for text, expected in found:
         print(f"{text}: about {expected.size_bytes:,} B, {expected.compressed_bytes:,} B compressed, "
               f"{expected.macs:,} multiply-accumulates, {expected.seconds:.0f} s")  # fmt: skip

@@ -14,6 +14,7 @@ import typer
 from optimizers.analyses import keras_model
 from optimizers.cli.certifying import certify, check_budget, in_words
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
+from optimizers.cli.repeating import tell_repeats, told
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
 from optimizers.engine.driver import check_fit
@@ -21,13 +22,15 @@ from optimizers.engine.evaluation import absent
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
+from optimizers.grid import MOST_RUNS, Ablation, ablations, recipes_of, without_repetitions
 from optimizers.history.devices import devices
 from optimizers.history.frames import differences_of, measurements_of
 from optimizers.ledger import Stage, losses, stages_of
 from optimizers.litert.ratio import verdict
-from optimizers.recipe import parse, warnings
+from optimizers.recipe import warnings
 from optimizers.records import Measurement, Run, StageRecord
 
+_LAST_SEED = 2**31 - 1
 _OF_DIFFERENCE = {"value", "unit", "low", "high", "n", "lost", "gained", "p"}
 
 
@@ -38,7 +41,14 @@ def run(
     data: Data = "",
     as_json: Json = False,
     home: Home = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="For everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=_LAST_SEED, help="For everything random.")] = 0,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=MOST_RUNS, help="Repeats, with this seed and the ones after it.")
+    ] = 1,
+    ablate: Annotated[
+        Ablation | None,
+        typer.Option("--ablate", help="Also run each chain with a step left out, its steps alone, or both."),
+    ] = None,
     keras: Annotated[
         Path | None, typer.Option("--keras", help="Folder for the optimized float models, as Keras 3 files.")
     ] = None,
@@ -50,7 +60,9 @@ def run(
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
     check_budget(budget, budget_metric)
-    recipes = [parse(text) for text in recipe]
+    recipes = without_repetitions(chain for text in recipe for chain in recipes_of(text))
+    if ablate is not None:
+        recipes = without_repetitions(part for chain in recipes for part in ablations(chain, ablate))
     for checked in recipes:
         for warning in warnings(checked):
             say(f"Warning: {checked.text}: {warning}")
@@ -60,11 +72,14 @@ def run(
         reference, dataset = queue.driver.inspect_dataset(uri)
         _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
-        runs = queue.submit(model, uri, recipes, seed=seed)
+        runs = queue.submit(model, uri, recipes, seed=[(seed + i) % (_LAST_SEED + 1) for i in range(seeds)])
+        if len(runs) > len(recipe):
+            say(f"{len(recipes)} recipes make {len(runs)} runs.")
         follow(queue, runs)
         finished = [queue.history.run(r.id) for r in runs]
         results = [_result(queue, r) for r in finished]
         certify(queue.history, finished, results, budget, budget_metric)
+        over_seeds = told(queue.history, [r.id for r in runs], briefly=True)
         if keras is not None:
             for r, result in zip(finished, results, strict=True):
                 result["keras"] = _exported(queue, r, keras)
@@ -72,6 +87,7 @@ def run(
         print_json(results)
     else:
         _table(results)
+        tell_repeats(over_seeds)
     sys.exit(0 if all(r.state == "done" for r in finished) else 1)
 
 
@@ -79,7 +95,8 @@ def follow(queue: JobQueue, runs: list[Run]) -> None:
     """Tells on standard error what is happening until all runs have ended."""
     told: dict[str, str] = {}
     open_ids = [r.id for r in runs]
-    names = {r.id: r.recipe for r in runs}
+    several = len({r.seed for r in runs}) > 1
+    names = {r.id: f"{r.recipe}, seed {r.seed}" if several else r.recipe for r in runs}
     while open_ids:
         queue.wait(open_ids, seconds=0.2)
         for run_id in list(open_ids):
@@ -110,6 +127,7 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "recipe": run.recipe,
+        "seed": run.seed,
         "state": run.state,
         "failure": run.failure.model_dump(mode="json", exclude={"detail"}) if run.failure else None,
         "artifact": str(queue.store.path(artifact)) if artifact else None,
@@ -184,7 +202,7 @@ def _difference(paired: dict[str, Any]) -> str:
 
 def _table(results: Iterable[dict[str, Any]]) -> None:
     for result in results:
-        print(f"{result['recipe']}: {result['state']}, run {result['id']}")
+        print(f"{result['recipe']}, seed {result['seed']}: {result['state']}, run {result['id']}")
         for name, m in result["measurements"].items():
             interval = f"  [{m['low']:.6g}, {m['high']:.6g}]" if m["low"] is not None else ""
             words = f"  {_in_words(m)}" if name == "speedup" else ""

@@ -111,8 +111,7 @@ class Driver:
         check_examples(recipe, data, summary)
         shape, whole = fit.open_shape(summary.inputs, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
-        expected = forecasts.seconds(found, whole, data.n_train, self._trainings())
-        return found.model_copy(update={"seconds": expected})
+        return forecasts.timed(found, whole, data.n_train, self._trainings())
 
     def _rehearsed(
         self, model: ModelRef, recipe: Recipe, shape: InputShape | None, cancelled: Callable[[], bool]

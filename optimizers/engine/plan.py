@@ -162,7 +162,6 @@ def _stage(
     models: Mapping[str, ModelRef],
 ) -> Stage:
     technique = step.technique
-    random_or_fitted = bool(technique.needs)
     params = step.params.model_dump(mode="json")
     named = [models[params[f.name]] for f in fields(technique.params) if f.kind == "model" and params[f.name]]
     identity: dict[str, Any] = {
@@ -176,8 +175,8 @@ def _stage(
     scopes = [parent.scope if parent else scope, *(ref.scope for ref in named)]
     if named:
         identity["models"] = [{"digest": ref.digest, "scope": ref.scope} for ref in named]
-    if random_or_fitted:
+    if technique.seeded:
         identity |= {"seed": seed, "data": {"digest": dataset.digest, "scope": dataset.scope}}
         scopes.append(dataset.scope)
     scope = next((s for s in scopes if s != SHARED), SHARED)
-    return Stage(digest_of(identity), parent.key if parent else "", step, seed if random_or_fitted else 0, scope)
+    return Stage(digest_of(identity), parent.key if parent else "", step, seed if technique.seeded else 0, scope)

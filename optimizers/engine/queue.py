@@ -25,6 +25,7 @@ from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, UserError, WorkFailed
 from optimizers.forecast import Forecast
+from optimizers.grid import trials
 from optimizers.history.database import UNFINISHED, History
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
@@ -87,14 +88,22 @@ class JobQueue:
     # asking for work ----------------------------------------------------------------------------------------------
 
     def submit(
-        self, model: str, dataset: str, recipes: Sequence[Recipe], *, seed: int = 0, study: str = "", timed: bool = True
+        self,
+        model: str,
+        dataset: str,
+        recipes: Sequence[Recipe],
+        *,
+        seed: int | Sequence[int] = 0,
+        study: str = "",
+        timed: bool = True,
     ) -> list[Run]:
         """Queues one run per recipe and returns at once.
 
         Args:
             model, dataset: URIs such as ``sample:digits_cnn``, or paths.
             recipes: What to do; each ends in a deployable file, by a float32 conversion where it names none.
-            seed: For everything random in the runs.
+            seed: For everything random in the runs. With several there is one run per seed and recipe, and one alone
+                of a recipe in which nothing is random.
             study: Id of the search that asks; its trials are measured on the validation part.
             timed: Whether the files are timed as well.
 
@@ -113,13 +122,13 @@ class JobQueue:
                 dataset=dataset_ref,
                 recipe=recipe.text,
                 steps=tuple(step.record() for step in recipe.steps),
-                seed=seed,
+                seed=chance,
                 state="queued",
                 part="validation" if study else "test",
                 study=study,
                 timed=timed,
             )
-            for recipe in recipes
+            for recipe, chance in trials(recipes, [seed] if isinstance(seed, int) else seed)
         ]
         self.history.add(runs)
         self._enqueue(run.id for run in runs)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from optimizers import registry
+from optimizers.cli import repeating as repeated
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ConversionWrong, InvalidRecipe, UnknownName
 from optimizers.history.frames import comparison, differences_of, pareto
@@ -75,6 +76,23 @@ def test_the_same_run_asked_for_twice_is_answered_from_the_store(opened):
     assert second.artifact_digest == first.artifact_digest
     assert {stage.origin for stage in first.stages} == {"computed"}
     assert {stage.origin for stage in second.stages} == {"store"}
+
+
+def test_repeats_compute_again_only_what_depends_on_chance(opened):
+    queue = opened()
+    recipes = [parse("dynamic_range"), parse("magnitude_pruning+dynamic_range"), parse("magnitude_pruning+float16")]
+    runs = finished(queue, queue.submit(MODEL, DATA, recipes, seed=[4, 5, 6]))
+    assert [(r.recipe, r.seed) for r in runs if r.seed != 4] == [(r.text, s) for s in (5, 6) for r in recipes[1:]]
+    assert len(runs) == 7
+    asked = queue.driver.executor.asked
+    assert asked["magnitude_pruning"] == 3
+    assert asked["dynamic_range"] == 1 + 3
+    assert asked["float16"] == 3
+    told = repeated.told(queue.history, [r.id for r in runs])
+    assert [one["metric"] for one in told] == ["accuracy", "size_bytes"]
+    places = {place["recipe"]: place for place in told[0]["places"]}
+    assert places["magnitude_pruning+float16"]["n"] == 3
+    assert places["dynamic_range"]["by_chance"] is False
 
 
 def test_a_file_is_held_against_its_baseline_again_when_a_metric_has_a_new_version(opened, monkeypatch):
