@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import urllib.request
 
 import pytest
 
-from tests.browser.conftest import Server, settled, visitors
+from tests.browser.conftest import ROOT, Server, free_port, settled, visitors
+from tests.browser.provider import CLIENT, provider
 from tests.browser.proxies import proxy
 
 pytestmark = pytest.mark.browser
@@ -77,3 +79,54 @@ def test_no_page_may_load_from_elsewhere_and_scripts_do_not_see_the_cookie(chrom
     assert "paretoscope_session" not in page.evaluate("document.cookie")
     assert page.evaluate("fetch('https://example.org').then(() => 'went out', () => 'refused')") == "refused"
     page.context.close()
+
+
+@pytest.fixture
+def with_login(chromium, tmp_path):
+    """The app below a path, where users sign in at a provider on this machine."""
+    with provider(free_port()) as who:
+        app = Server(tmp_path / "home", BASE, [f"--secrets.files={tmp_path / 'secrets.toml'}"])
+        auth = CLIENT | {
+            "redirect_uri": f"{app.url}/oauth2callback",
+            "cookie_secret": secrets.token_urlsafe(32),
+            "server_metadata_url": f"{who.root}/.well-known/openid-configuration",
+        }
+        lines = ["[auth]", *(f'{name} = "{value}"' for name, value in auth.items())]
+        (tmp_path / "secrets.toml").write_text("\n".join(lines))
+        app.start()
+        yield app
+        app.stop()
+
+
+def signed_in(chromium, root, user):
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{root}/model?model=sample:digits_cnn&data=sample:optdigits")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=user).click()
+    page.get_by_text(f"Signed in as {user}@example.org").wait_for()
+    settled(page)
+    return page
+
+
+def test_users_sign_in_and_what_they_bring_is_theirs_in_any_browser(with_login, chromium):
+    model = (ROOT / "sample_models/models/digits_cnn.keras").read_bytes()
+    file = {"name": "of anna.keras", "mimeType": "application/octet-stream", "buffer": model}
+    first = signed_in(chromium, with_login.url, "anna")
+    first.goto(f"{with_login.url}/model")
+    first.get_by_text("Your own model", exact=True).click()
+    settled(first)
+    first.locator("input[type=file]").first.set_input_files(file)
+    first.get_by_text("of anna.keras").first.wait_for()
+    for user, sees in (("anna", True), ("bert", False)):
+        page = signed_in(chromium, with_login.url, user)
+        page.goto(f"{with_login.url}/model")
+        settled(page)
+        page.get_by_text("Your own model", exact=True).click()
+        settled(page)
+        page.get_by_role("combobox", name="Model", exact=True).click() if sees else None
+        assert (page.get_by_text("of anna.keras").count() > 0) is sees
+        page.context.close()
+    first.get_by_role("button", name="Sign out").click()
+    first.get_by_role("button", name="Sign in").wait_for()
+    first.context.close()
