@@ -14,6 +14,7 @@
     │   ├── WorkerDied          the process doing the work ended: crash, memory or time
     │   └── Unexpected          a fault of ours; the log has the details
     ├── Cancelled               somebody asked for it to stop
+    ├── Unreachable             the store, the history or the scheduler does not answer; runs go on when it is back
     └── StoreDamaged            a stored result whose files are missing or changed
 
 Messages are single sentences in the reader's words. They cross process borders as JSON (``to_dict``/``from_dict``).
@@ -92,6 +93,10 @@ class Cancelled(ParetoscopeError):
     default_code = "cancelled"
 
 
+class Unreachable(ParetoscopeError):
+    default_code = "unreachable"
+
+
 class StoreDamaged(ParetoscopeError):
     default_code = "store-damaged"
 
@@ -110,6 +115,7 @@ _BY_NAME: dict[str, type[ParetoscopeError]] = {
         WorkerDied,
         Unexpected,
         Cancelled,
+        Unreachable,
         StoreDamaged,
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -15,6 +15,9 @@ class Settings(BaseSettings):
     """Read from ``PARETOSCOPE_*`` variables when it is created."""
 
     model_config = SettingsConfigDict(env_prefix="PARETOSCOPE_", frozen=True)
+
+    PRIVATE: ClassVar[frozenset[str]] = frozenset({"store", "history"})
+    """What processes that read strangers' files must not know: addresses, perhaps with passwords."""
 
     home: Path = Field(
         default_factory=lambda: user_data_path("paretoscope"),
@@ -49,13 +52,22 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0 for none.")
     metrics_address: str = Field(default="127.0.0.1", description="Address on which the metrics are told.")
 
+    store: str = Field(
+        default="",
+        description="URL behind the folder of results, such as `s3://bucket/prefix`; empty if there is none.",
+    )
+    history: str = Field(
+        default="",
+        description="SQLAlchemy URL of the history, such as `postgresql+psycopg://…`; empty is SQLite in the folder.",
+    )
+
     @cached_property
-    def store(self) -> Path:
+    def results(self) -> Path:
         return self.home / "store"
 
     @cached_property
     def history_url(self) -> str:
-        return f"sqlite:///{self.home / 'history.db'}"
+        return self.history or f"sqlite:///{self.home / 'history.db'}"
 
     @cached_property
     def uploads(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from optimizers.errors import UnknownName, UserError
 from optimizers.records import Record, digest_of_path, now
+from optimizers.remote import remote_of
 from optimizers.settings import Settings
 
 PREFIX = "upload"
@@ -69,6 +71,9 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
         _check_room(mine, size, shown, settings)
         upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
         (draft / RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
+        remote = remote_of(settings)
+        if remote is not None:
+            remote.publish(_place(token), upload.model_dump_json(), {digest: draft / CONTENT})
         draft.rename(settings.uploads / token)
         return upload.uri
     finally:
@@ -101,7 +106,8 @@ def keep_together(files: Sequence[tuple[BinaryIO, str]], scope: str, settings: S
 def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tuple[Path, Upload]:
     """Path and record of an upload. Raises `UnknownName` when there is none, or it has expired."""
     folder = settings.uploads / token
-    if not _TOKEN.fullmatch(token) or not (folder / RECORD).exists():
+    known = _TOKEN.fullmatch(token) and ((folder / RECORD).exists() or _bring(token, settings))
+    if not known:
         raise UnknownName("This upload is not here any more; please upload the file again.")
     upload = Upload.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
     if upload.uploaded_at < now() - KEPT_FOR:
@@ -128,8 +134,33 @@ def expire(settings: Settings, before: datetime | None = None) -> int:
         record = folder / RECORD
         if record.exists() and Upload.model_validate_json(record.read_text(encoding="utf-8")).uploaded_at < before:
             shutil.rmtree(folder, ignore_errors=True)
+            remote = remote_of(settings)
+            if remote is not None:
+                remote.remove(_place(folder.name))
             gone += 1
     return gone
+
+
+def _place(token: str) -> str:
+    return f"uploads/{token}"
+
+
+def _bring(token: str, settings: Settings) -> bool:
+    """Fetches an upload that was brought to another host; whether there is one."""
+    remote = remote_of(settings)
+    text = remote.read(_place(token)) if remote is not None else None
+    if remote is None or text is None:
+        return False
+    draft = settings.uploads / f".{secrets.token_hex(16)}"
+    draft.mkdir(parents=True, mode=0o700)
+    try:
+        remote.bring({draft / CONTENT: Upload.model_validate_json(text).digest})
+        (draft / RECORD).write_text(text, encoding="utf-8")
+        with contextlib.suppress(OSError):  # another process was faster
+            draft.rename(settings.uploads / token)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return True
 
 
 def _check_room(mine: list[Upload], size: int, name: str, settings: Settings) -> None:

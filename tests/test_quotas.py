@@ -36,7 +36,7 @@ def run(name, scope="shared", state="queued", stages=()):
 
 
 def check(history, settings, more=1, started=()):
-    quotas.check(history, Store(settings.store), settings, MINE, started, more)
+    quotas.check(history, Store(settings.results), settings, MINE, started, more)
 
 
 def test_runs_that_wait_or_work_are_limited_for_each_visitor(history, settings):
@@ -49,7 +49,7 @@ def test_runs_that_wait_or_work_are_limited_for_each_visitor(history, settings):
 
 
 def test_results_are_limited_for_each_visitor_and_shared_ones_count_once(history, settings):
-    store = Store(settings.store)
+    store = Store(settings.results)
     keys = [letter * 64 for letter in "ab"]
     for key in keys:
         with store.draft() as draft:

@@ -17,13 +17,14 @@ from optimizers.settings import Settings
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be put right.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete results that no run refers to.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every file behind PARETOSCOPE_STORE.")] = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Check the store, the history and the machine, and repair what is damaged."""
     if home is not None:
         os.environ["PARETOSCOPE_HOME"] = str(home.expanduser().resolve())
-    findings = list(examine(Settings(), repair=repair, prune=prune))
+    findings = list(examine(Settings(), repair=repair, prune=prune, deep=deep))
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from optimizers.devices.names import scope_of_run
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.engine.versions import measuring_versions
 from optimizers.engine.worker import Task
 from optimizers.records import SHARED, Artifact, ModelSummary, Run, digest_of
@@ -54,7 +54,7 @@ def answer(report: Any, *, artifact: str, key: str, dataset: str, summary: dict[
     """The task behind `example`; runs in a measuring process."""
     from optimizers.litert import interpreter
 
-    store = Store(Settings().store)
+    store = open_store(Settings())
     record = store.get(artifact)
     assert record is not None, "the file to run is stored"
     loaded = interpreter.load(store.path(record))

@@ -49,7 +49,7 @@ class Finding:
         return f"{mark:8} {self.check}: {self.message}{shown}"
 
 
-def examine(settings: Settings, *, repair: bool = False, prune: bool = False) -> Iterator[Finding]:
+def examine(settings: Settings, *, repair: bool = False, prune: bool = False, deep: bool = False) -> Iterator[Finding]:
     """Looks at everything and tells what it found, one finding per check.
 
     Args:
@@ -57,10 +57,12 @@ def examine(settings: Settings, *, repair: bool = False, prune: bool = False) ->
         repair: Remove what is damaged or half-written, let runs whose result or driver is gone go on, and forget what
             was measured on files that are gone.
         prune: Also delete results that no run refers to.
+        deep: Also read every file behind ``PARETOSCOPE_STORE``, not only whether it is there.
     """
-    from optimizers.doctor import machine, records, results
+    from optimizers.doctor import behind, machine, records, results
 
     yield from machine.examine(settings)
     yield from results.uploads(settings, repair=repair)
     sound = yield from results.examine(settings, repair=repair)
+    sound = yield from behind.examine(settings, sound, repair=repair, deep=deep)
     yield from records.examine(settings, sound, repair=repair, prune=prune)

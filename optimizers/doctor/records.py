@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from optimizers.doctor import Finding
 from optimizers.engine import progress
 from optimizers.engine.lanes import try_exclusive
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.errors import UserError
 from optimizers.history.database import UNFINISHED, History
 from optimizers.history.tables import SCHEMA_VERSION
@@ -147,7 +147,7 @@ def _orphans(settings: Settings, runs: list[Run], sound: Mapping[str, Artifact],
     if not orphans:
         return
     if prune:
-        store = Store(settings.store)
+        store = open_store(settings)
         for artifact in orphans:
             store.remove(artifact.key)
     total = sum(a.size_bytes for a in orphans) / 2**20

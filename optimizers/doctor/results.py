@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from optimizers.doctor import Finding
-from optimizers.engine.store import Store
+from optimizers.engine.store import Store, open_store
 from optimizers.errors import StoreDamaged
 from optimizers.records import Artifact, digest_of_path
 from optimizers.settings import Settings
@@ -21,7 +21,7 @@ _LONGEST_UPLOAD_SECONDS = 3600
 
 def examine(settings: Settings, *, repair: bool) -> Generator[Finding, None, Mapping[str, Artifact]]:
     """Looks at every result, byte by byte; the whole ones are the generator's value, by key."""
-    store = Store(settings.store)
+    store = open_store(settings)
     sound: dict[str, Artifact] = {}
     damaged: list[str] = []
     half: list[str] = []

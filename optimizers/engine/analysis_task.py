@@ -9,7 +9,7 @@ from typing import Any
 from optimizers import registry
 from optimizers.declarations import Dataset
 from optimizers.engine import origins
-from optimizers.engine.store import Store
+from optimizers.engine.store import Store, open_store
 from optimizers.engine.tasks import Reporter, adapted, array
 from optimizers.errors import NotApplicable
 from optimizers.findings import ChainStep, Context, Predictions, Report, Subject
@@ -39,7 +39,7 @@ def analyse(
         NotApplicable: The analysis does not suit the file.
     """
     declared = registry.analysis(analysis)
-    store = Store(Settings().store)
+    store = open_store(Settings())
     known = ModelSummary.model_validate(summary)
 
     @cache

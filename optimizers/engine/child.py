@@ -1,8 +1,11 @@
 """The process in which models are read, changed, converted and measured.
 
-Run as ``python -m optimizers.engine.child EVENTS_FD POOL``. Tasks come as JSON lines on standard input, events go as
-JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends, the
-owner is gone and so is this process, with all that it started and its scratch folder (``TMPDIR``).
+Run as ``python -m optimizers.engine.child EVENTS_FD POOL [asks]``. Tasks come as JSON lines on standard input, events
+go as JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends,
+the owner is gone and so is this process, with all that it started and its scratch folder (``TMPDIR``).
+
+With ``asks`` there is a larger store behind the folder of results. This process has neither its address nor the
+network; it asks its owner to bring results and to publish them, and the answers come on standard input as well.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ from typing import Any
 
 from optimizers.engine.confinement import no_core_dumps, no_network, reading_limits, too_much_memory
 from optimizers.engine.lanes import lane
+from optimizers.engine.store import ask
 from optimizers.engine.tasks import Reporter
-from optimizers.errors import ParetoscopeError, Unexpected
+from optimizers.errors import ParetoscopeError, Unexpected, from_dict
+from optimizers.records import Artifact
 from optimizers.settings import Settings
 
 
@@ -43,6 +48,33 @@ class EventStream(Reporter):
             self._stream.flush()
 
 
+class Owner:
+    """What is behind the folder of results, as far as the process that owns this one tells."""
+
+    def __init__(self, events: EventStream, answers: queue.SimpleQueue[dict[str, Any]]) -> None:
+        self._events, self._answers = events, answers
+        self._lock = threading.Lock()
+
+    def record(self, key: str) -> Artifact | None:
+        found = self._ask("record", key=key)
+        return None if found is None else Artifact.model_validate(found)
+
+    def bring(self, artifact: Artifact, folder: Path) -> None:
+        self._ask("bring", artifact=artifact.model_dump(mode="json"), folder=folder.name)
+
+    def publish(self, artifact: Artifact, folder: Path) -> Artifact:
+        told = self._ask("publish", artifact=artifact.model_dump(mode="json"), folder=folder.name)
+        return Artifact.model_validate(told)
+
+    def _ask(self, what: str, **values: Any) -> Any:
+        with self._lock:
+            self._events.emit("ask", what=what, **values)
+            answer = self._answers.get()
+        if answer["error"]:
+            raise from_dict(answer["error"])
+        return answer["value"]
+
+
 def _plain(value: Any) -> Any:
     """NumPy scalars and arrays as numbers and lists; other things as text."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
@@ -55,7 +87,10 @@ def main() -> None:
     if pool != "light":  # the measuring processes also fetch public data sets
         no_network()
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(tasks,), daemon=True).start()
+    answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(tasks, answers), daemon=True).start()
+    if "asks" in sys.argv[3:]:
+        ask(Owner(events, answers))
     if pool == "tensorflow":
         import optimizers.tf.summary  # noqa: F401  (TensorFlow is loaded before the first task arrives and counts)
     events.emit("ready")
@@ -63,9 +98,10 @@ def main() -> None:
         _work(tasks.get(), events)
 
 
-def _receive(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
+def _receive(tasks: queue.SimpleQueue[dict[str, Any]], answers: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin:
-        tasks.put(json.loads(line))
+        told = json.loads(line)
+        (answers if "answer" in told else tasks).put(told.get("answer", told))
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     if os.getpgrp() == os.getpid():  # as the owner starts it: nobody else is in its group
         os.killpg(os.getpid(), signal.SIGKILL)

@@ -27,7 +27,7 @@ from optimizers.engine.plan import (
     summary_key,
 )
 from optimizers.engine.progress import ProgressWriter
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
@@ -62,7 +62,7 @@ class Driver:
         self.settings = settings
         self.history = history
         self.executor = executor
-        self.store = Store(settings.store)
+        self.store = open_store(settings)
 
     # reading ------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
-from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, UserError, WorkFailed
+from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.grid import trials
 from optimizers.history.database import UNFINISHED, History
@@ -36,6 +36,10 @@ _FORESEEN = 200
 """Forecasts that are kept in memory."""
 _PATIENCE = 0.3
 """Seconds between two looks at runs that another process drives."""
+
+
+_SECONDS_BETWEEN_TRIES = 15.0
+"""Pause before a run goes on that was interrupted because something did not answer."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +277,10 @@ class JobQueue:
                 self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
                 return
             self.history.finish(run.id, "cancelled")
+        except Unreachable:
+            self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
+            self._later(run.id)
+            return
         except ParetoscopeError as error:
             self.history.finish(run.id, "failed", self._failure(run, error))
         except Exception as problem:
@@ -282,6 +290,15 @@ class JobQueue:
         else:
             self.history.finish(run.id, "done", **result)
         self._forget(run.id)
+
+    def _later(self, run_id: str) -> None:
+        """Tries an interrupted run again in a while, unless the app has ended by then."""
+
+        def wait() -> None:
+            if not self._closing.wait(_SECONDS_BETWEEN_TRIES):
+                self._enqueue([run_id])
+
+        threading.Thread(target=wait, daemon=True, name="again").start()
 
     def _failure(self, run: Run, error: ParetoscopeError) -> Failure:
         stage = "" if isinstance(error, UserError) else self._stage(run)

@@ -11,7 +11,7 @@ from optimizers import registry
 from optimizers.declarations import Dataset, Evidence, InputShape, Property, StageContext, TrainingData
 from optimizers.engine import origins
 from optimizers.engine.plan import memory_key
-from optimizers.engine.store import Store
+from optimizers.engine.store import Store, open_store
 from optimizers.engine.versions import cores, device, measuring_versions
 from optimizers.errors import NotApplicable
 from optimizers.litert.file import describe, is_litert
@@ -74,7 +74,7 @@ def run_stage(
     from optimizers.tf import survey, unlabelled
 
     declared = registry.technique(technique)
-    store = Store(Settings().store)
+    store = open_store(Settings())
     original = origins.resolve_model(model)[0]
     source = original
     if parent:
@@ -201,7 +201,7 @@ def evaluate(
     from optimizers.engine.evaluation import LABELLED, evaluated
     from optimizers.litert import interpreter
 
-    store = Store(Settings().store)
+    store = open_store(Settings())
     record = store.get(artifact)
     assert record is not None, "the file to evaluate is stored"
     file = store.path(record)
@@ -262,7 +262,7 @@ def time_latency(
     """
     from optimizers.litert import latency
 
-    store = Store(Settings().store)
+    store = open_store(Settings())
     records = [store.get(key) for key in (artifact, baseline)]
     assert records[0] is not None, "the file to time is stored"
     assert records[1] is not None, "the baseline is stored"
@@ -325,7 +325,7 @@ def _shape(given: list[Any] | None) -> InputShape | None:
 
 
 def _keep_summary(key: str, summary: dict[str, Any]) -> dict[str, Any]:
-    store = Store(Settings().store)
+    store = open_store(Settings())
     with store.draft() as out:
         (out / "summary").write_text("kept in the record beside this file\n", encoding="utf-8")
         store.commit(out, key, "summary", "summary", summary)

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import psutil
 
 from optimizers import errors
+from optimizers.engine.answering import answers_of
 from optimizers.engine.confinement import too_much_memory
 from optimizers.engine.lanes import Lane
 from optimizers.settings import Settings
@@ -59,13 +60,14 @@ class Worker:
         self.pool = pool
         self.tasks_done = 0
         self._settings = settings
+        self._answers = answers_of(settings)
         self._buffer = b""
         self._started_with = 0
         self._scratch = tempfile.mkdtemp(prefix="paretoscope-")
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._events, writing = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "optimizers.engine.child", str(writing), pool],
+            [sys.executable, "-m", "optimizers.engine.child", str(writing), pool, *(["asks"] if self._answers else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -100,12 +102,7 @@ class Worker:
             ReadingStopped: The same, where the task was to read a stranger's file.
             ParetoscopeError: What the task itself raised.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise self._death(task) from None
+        self._tell(asdict(task), task)
         started, self._started_with = time.monotonic(), self.resident_bytes()
         while True:
             for event in self._read(task):
@@ -114,7 +111,11 @@ class Worker:
                     return event["result"]
                 if event["type"] == "failed":
                     raise errors.from_dict(event["error"])
-                on_event(event)
+                if event["type"] == "ask":
+                    assert self._answers is not None, "only those ask who were told to"
+                    self._tell({"answer": self._answers.to(event)}, task)
+                else:
+                    on_event(event)
             if cancelled():
                 self.kill()
                 raise errors.Cancelled("The run was cancelled.")
@@ -133,6 +134,14 @@ class Worker:
             os.close(self._events)
             self._events = -1
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _tell(self, what: dict[str, Any], task: Task) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._death(task) from None
 
     def _read(self, task: Task) -> list[dict[str, Any]]:
         """Events that arrived within a tick; raises when the process is gone."""
@@ -207,7 +216,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     own = {
         f"PARETOSCOPE_{name.upper()}": str(value)
         for name, value in settings.model_dump().items()
-        if name in type(settings).model_fields
+        if name in type(settings).model_fields and name not in settings.PRIVATE
     }
     fixed = {
         "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),

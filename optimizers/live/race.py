@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from optimizers.declarations import Dataset, Evidence, Part
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.errors import NotApplicable, ParetoscopeError
 from optimizers.live import examples
 from optimizers.live.given import checked
@@ -72,7 +72,7 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
     """
     example = examples.seen(checked(given), dataset, digest)
     picture, cells = examples.portrait(example)
-    store = Store(Settings().store)
+    store = open_store(Settings())
     asked: list[tuple[str, Path, np.ndarray]] = []
     answers: dict[str, Answer] = {}
     truth = ""

@@ -9,7 +9,7 @@ from typing import Any
 from optimizers.answers import probabilities
 from optimizers.declarations import Evidence
 from optimizers.engine.evaluation import evaluated
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.engine.tasks import Reporter, adapted
 from optimizers.errors import UserError
 from optimizers.models.reader.limits import LIMITS
@@ -21,7 +21,7 @@ def keep_test(report: Reporter, *, key: str, dataset: str, summary: dict[str, An
     """Stores the test part, in the form in which the model takes it, as arrays ``x`` and ``y``."""
     import numpy as np
 
-    store = Store(Settings().store)
+    store = open_store(Settings())
     test = adapted(dataset, ModelSummary.model_validate(summary)).test
     with store.draft() as out:
         np.savez_compressed(out / "test.npz", x=test.x, y=test.y)

@@ -17,7 +17,7 @@ from optimizers.cli import app
 from optimizers.doctor import examine
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.queue import JobQueue
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.history import tables
 from optimizers.history.database import History
 from optimizers.recipe import parse
@@ -63,7 +63,7 @@ def test_a_sound_home_has_no_problem_and_an_empty_one_neither(settings, run):
 
 
 def test_damaged_results_are_removed_and_their_runs_go_on(settings, run):
-    store = Store(settings.store)
+    store = open_store(settings)
     path = store.path(store.get(run.artifact_key))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     found = problems(settings)
@@ -81,7 +81,7 @@ def test_damaged_results_are_removed_and_their_runs_go_on(settings, run):
 
 @pytest.mark.parametrize("content", [None, "{", '{"key": "another"}'])
 def test_results_without_a_usable_record_are_removed(settings, run, content):
-    record = next(settings.store.glob("??/*/artifact.json"))
+    record = next(settings.results.glob("??/*/artifact.json"))
     record.unlink() if content is None else record.write_text(content)
     found = problems(settings, repair=True)
     assert {"results-half-written", "results-damaged"} & found.keys()
@@ -92,10 +92,10 @@ def test_results_without_a_usable_record_are_removed(settings, run, content):
 def test_drafts_of_dead_writers_are_found(settings, run):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    (settings.store / "drafts" / f"{dead.pid}-abc").mkdir()
-    (settings.store / "drafts" / f"{os.getpid()}-abc").mkdir()
+    (settings.results / "drafts" / f"{dead.pid}-abc").mkdir()
+    (settings.results / "drafts" / f"{os.getpid()}-abc").mkdir()
     check_and_repair(settings, "drafts")
-    assert (settings.store / "drafts" / f"{os.getpid()}-abc").exists()
+    assert (settings.results / "drafts" / f"{os.getpid()}-abc").exists()
 
 
 def test_runs_that_nobody_drives_are_told_as_interrupted_and_driven_ones_left_alone(settings, run):
@@ -138,9 +138,9 @@ def test_orphans_are_a_note_and_go_only_when_asked_to(settings, run):
     history.sweep()
     history.close()
     check_and_repair(settings)
-    assert Store(settings.store).get(run.artifact_key) is not None
+    assert open_store(settings).get(run.artifact_key) is not None
     list(examine(settings, prune=True))
-    assert Store(settings.store).get(run.artifact_key) is None
+    assert open_store(settings).get(run.artifact_key) is None
 
 
 def test_uploads_are_looked_at(settings, run):
@@ -166,7 +166,7 @@ def test_a_record_that_cannot_be_read_is_named_and_a_newer_history_left_alone(se
 def test_the_command_tells_by_its_exit_status(settings, run):
     command = CliRunner()
     assert command.invoke(app, ["doctor"]).exit_code == 0
-    next(settings.store.glob("??/*/artifact.json")).unlink()
+    next(settings.results.glob("??/*/artifact.json")).unlink()
     asked = command.invoke(app, ["doctor", "--json"])
     assert asked.exit_code == 1
     assert "results-half-written" in {f["check"] for f in json.loads(asked.stdout)}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Task
 from optimizers.errors import Cancelled
@@ -77,7 +77,7 @@ class FakeExecutor:
             time.sleep(self.pause / 10)
         if technique in self.fail:
             raise self.fail[technique]
-        store = Store(self.settings.store)
+        store = open_store(self.settings)
         with store.draft() as out:
             (out / "model").write_bytes(TINY.read_bytes() + params["key"].encode())
             kind = "keras" if technique == "magnitude_pruning" else "tflite"
@@ -85,10 +85,10 @@ class FakeExecutor:
 
     def evaluate(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("evaluate")
-        digest = Store(self.settings.store).get(params["artifact"]).digest
+        digest = open_store(self.settings).get(params["artifact"]).digest
         data = examples_digest(self.data_digest(params["dataset"]), params["part"])
         common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
-        store = Store(self.settings.store)
+        store = open_store(self.settings)
         with store.draft() as out:
             (out / "summary").write_text("evaluated")
             store.commit(out, params["evaluation"], "summary", "summary", {"absent": {"auc": "One class only."}})
@@ -110,7 +110,7 @@ class FakeExecutor:
 
     def time_latency(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("time_latency")
-        store = Store(self.settings.store)
+        store = open_store(self.settings)
         digest = store.get(params["artifact"]).digest
         with store.draft() as out:
             (out / "summary").write_text("timed")
@@ -123,7 +123,7 @@ class FakeExecutor:
 
     def answer(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("answer")
-        store = Store(self.settings.store)
+        store = open_store(self.settings)
         with store.draft() as out:
             (out / "example.json").write_text("{}")
             return store.commit(out, params["key"], "predictions", "example.json", {}).model_dump(mode="json")

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optimizers.errors import NotApplicable
+from optimizers.engine.store import open_store
+from optimizers.errors import NotApplicable, ParetoscopeError
+from optimizers.settings import Settings
 
 
 def echo(report: Any, *, value: Any) -> Any:
@@ -111,3 +113,27 @@ def families(report: Any) -> dict[str, str]:
 
 def lost(report: Any, *, path: str) -> None:
     Path(path).read_bytes()
+
+
+def stored(report: Any, *, key: str, content: str) -> dict[str, Any]:
+    """What is known under a key; where nothing is, it is stored."""
+    store = open_store(Settings())
+    known = store.get(key)
+    if known is not None:
+        return {"known": True, "content": store.path(known).read_text()}
+    with store.draft() as out:
+        (out / "content").write_text(content)
+        store.commit(out, key, "summary", "content", {})
+    return {"known": False}
+
+
+def publish_a_link(report: Any, *, key: str) -> str:
+    """Tries to have a file published that is not in the draft; tells what that gives."""
+    store = open_store(Settings())
+    with store.draft() as out:
+        (out / "content").symlink_to("/etc/hostname")
+        try:
+            store.commit(out, key, "summary", "content", {})
+        except ParetoscopeError as error:
+            return type(error).__name__
+    return "published"

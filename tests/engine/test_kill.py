@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from optimizers.engine.store import Store
+from optimizers.engine.store import open_store
 from optimizers.history.database import History
 from optimizers.settings import Settings
 from tests.processes import end_with_parent
@@ -43,7 +43,7 @@ def kill(process, victim):
 
 def everything(settings):
     """Keys of all stored results (each verified byte by byte), ids of finished runs, number of measurements."""
-    store, history = Store(settings.store), History(settings.history_url)
+    store, history = open_store(settings), History(settings.history_url)
     artifacts = list(store.artifacts())
     for artifact in artifacts:
         store.verify(artifact)
@@ -80,4 +80,4 @@ def test_killing_at_random_moments_loses_nothing(tmp_path, kills):
     history.close()
     keys, _, _ = everything(settings)
     assert keys >= before[0]
-    assert list((settings.store / "drafts").iterdir()) == []
+    assert list((settings.results / "drafts").iterdir()) == []
