@@ -34,6 +34,7 @@ class ParamField(BaseModel):
     percent: bool = False
     log: bool = False
     advanced: bool = False
+    searched: bool | tuple[str, ...] = True
 
 
 def param(
@@ -48,6 +49,7 @@ def param(
     log: bool = False,
     advanced: bool = False,
     text: Literal["layers", "model", "column"] | None = None,
+    searched: bool | tuple[str, ...] = True,
 ) -> Any:
     """A parameter declaration, to be used as a class attribute of a `ParamSet`.
 
@@ -62,8 +64,11 @@ def param(
         advanced: Hide behind "more settings".
         text: What a text parameter says: ``layers`` is a choice of layers as `optimizers.selection` reads it, ``model``
             the URI of a model or nothing, ``column`` the name of a table's column or nothing.
+        searched: Whether a search may try other values, or which ones of a choice. Settings behind "more settings" and
+            texts keep their default in a search whatever is said here.
     """
     extra: dict[str, Any] = {"label": label, "step": step, "percent": percent, "log": log, "advanced": advanced}
+    extra["searched"] = searched
     if text:
         extra["kind"] = text
     return Field(default=default, ge=low, le=high, description=help, json_schema_extra=extra)

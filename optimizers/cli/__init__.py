@@ -17,6 +17,7 @@ from optimizers.cli import (  # noqa: F401  (each adds its commands)
     repeating,
     reporting,
     running,
+    searching,
 )
 from optimizers.cli.common import app, say
 from optimizers.errors import ParetoscopeError

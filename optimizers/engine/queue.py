@@ -29,6 +29,7 @@ from optimizers.grid import trials
 from optimizers.history.database import UNFINISHED, History
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
+from optimizers.search.desk import SearchDesk
 from optimizers.settings import Settings
 
 _log = logging.getLogger("paretoscope.runs")
@@ -79,6 +80,7 @@ class JobQueue:
         self._closing = threading.Event()
         self.analyses = AnalysisDesk(self.driver, self._closing.is_set)
         self.races = RaceDesk(self.driver)
+        self.searches = SearchDesk(self, self._closing)
         atexit.register(self.close)
         if resume:
             self.store.sweep()
@@ -88,6 +90,7 @@ class JobQueue:
             if unfinished:
                 _log.info("%d unfinished runs continue", len(unfinished))
             self._enqueue(unfinished)
+            self.searches.go_on()
 
     # asking for work ----------------------------------------------------------------------------------------------
 
@@ -137,6 +140,10 @@ class JobQueue:
         self.history.add(runs)
         self._enqueue(run.id for run in runs)
         return runs
+
+    def proceed(self, run_ids: Iterable[str]) -> None:
+        """Goes on with unfinished runs that an earlier process left."""
+        self._enqueue(run_ids)
 
     def cancel(self, run_id: str) -> None:
         """Stops a run within a second, whichever process drives it. A run that has ended stays as it is."""
@@ -230,6 +237,7 @@ class JobQueue:
         self._closing.set()
         atexit.unregister(self.close)
         self.driver.executor.close()
+        self.searches.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._looking.shutdown(wait=True, cancel_futures=True)
         self.analyses.close()

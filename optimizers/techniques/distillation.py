@@ -23,6 +23,7 @@ class DistillationParams(TrainingParams):
         "scaled",
         label="Student",
         help="The original made narrower and shallower, a compact network of the app's, or a model of yours.",
+        searched=("scaled", "compact"),  # own needs a model that somebody brings
     )
     width: float = param(
         0.3,

@@ -16,6 +16,7 @@ class Int16x8Params(ParamSet):
         "float32",
         label="Inputs and outputs",
         help="With int16 no floating point operation is left, as integer hardware requires; the caller scales.",
+        searched=False,  # it is the program around the model that decides
     )
     calibration_samples: int = calibration_param()
     recurrent: Literal["unrolled", "fused"] = recurrent_param("unrolled")

@@ -25,6 +25,7 @@ class Int8Params(ParamSet):
         "float32",
         label="Inputs and outputs",
         help="With int8 no floating point operation is left, as microcontrollers and NPUs require.",
+        searched=False,  # it is the program around the model that decides
     )
     calibration_samples: int = calibration_param()
     recurrent: Literal["unrolled", "fused"] = recurrent_param("unrolled")

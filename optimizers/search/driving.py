@@ -1,0 +1,407 @@
+"""Drives one search: what is tried next, what is not worth starting, and what comes of it.
+
+Cheap before dear: recipes without training first, then each technique alone with a short training, then what the
+sampler proposes, with short trainings; those that come near what is wanted are trained in full. A recipe whose forecast
+breaks a limit is never started, nor is one that would not end in time. After every trial all is in the history, so that
+a search can be stopped, killed and continued at any moment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from optimizers.engine.lanes import try_exclusive
+from optimizers.errors import ParetoscopeError, UserError
+from optimizers.figures import format as fmt
+from optimizers.forecast import Forecast
+from optimizers.history.database import UNFINISHED
+from optimizers.history.searches import Searches
+from optimizers.recipe import Recipe, parse
+from optimizers.records import Run
+from optimizers.search import goals
+from optimizers.search.certifying import certify, keep_verdicts
+from optimizers.search.goals import Outcome
+from optimizers.search.guide import Guide
+from optimizers.search.ranking import ranked_layers
+from optimizers.search.records import Effort, Study, Trial
+from optimizers.search.space import Space, chain_trains, trains
+
+if TYPE_CHECKING:
+    from optimizers.engine.queue import JobQueue
+
+_TICK = 0.25
+_KEPT_EVERY = 2.0
+_REPETITIONS = 40
+"""Proposals in a row that were all tried before, after which nothing is left to try."""
+_TOO_DEAR = 6
+"""Proposals in a row that would not end in time, after which the time counts as over."""
+_PROMOTED = 0.5
+"""Trainings in full for each short one."""
+_NEARLY = 0.2
+"""Short trainings may miss a limit by so much and still be promising: two points, or a fifth of the bound."""
+_SIZE_ERROR, _COMPRESSED_ERROR = 0.1, 0.3
+"""By how much forecasts of sizes are expected to be wrong, until finished trials have shown it."""
+_MEASURING_SECONDS = 2.0
+
+
+class Drive:
+    """One search in progress, in the calling thread."""
+
+    def __init__(self, queue: JobQueue, study_id: str, closing: Callable[[], bool]) -> None:
+        self._queue, self._id, self._closing = queue, study_id, closing
+        self._searches = Searches(queue.history)
+        self._open: dict[int, Trial] = {}
+        self._handles: dict[int, int] = {}
+
+    def run(self) -> bool:
+        """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
+        claim = try_exclusive(self._queue.settings.locks, f"search-{self._id}")
+        if claim is None:
+            return False
+        try:
+            self._work()
+        except ParetoscopeError as error:
+            if not self._closing():
+                self._searches.update(self._id, state="failed", problem=error.message)
+        except Exception as problem:
+            told = f"The search failed unexpectedly ({type(problem).__name__}: {problem})."
+            self._searches.update(self._id, state="failed", problem=told)
+            raise
+        finally:
+            claim.release()
+        return True
+
+    # the loop -----------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        study = self._searches.study(self._id)
+        self._prepare(study)
+        last, kept = time.monotonic(), time.monotonic()
+        spent = study.spent
+        while not self._closing():
+            study = self._searches.study(self._id)
+            busy = self._settle(study)
+            moment = time.monotonic()
+            spent += moment - last if busy or study.state == "running" else 0.0
+            last = moment
+            if moment - kept > _KEPT_EVERY:
+                self._searches.update(self._id, spent=spent)
+                kept = moment
+            if study.state in ("stopped", "failed"):
+                self._cut("The search was stopped.")
+                break
+            if study.state == "paused" and not self._open:
+                break
+            if study.state == "running":
+                if spent >= study.seconds:
+                    self._cut("The time of the search was over.")
+                more = spent < study.seconds and self._start(study, study.seconds - spent)
+                if not more and not self._open:
+                    self._searches.update(self._id, spent=spent)
+                    if self._searches.update(self._id, only_from=("running",), state="done"):
+                        self._conclude()
+                    break
+            time.sleep(_TICK)
+        self._searches.update(self._id, spent=spent)
+
+    def _prepare(self, study: Study) -> None:
+        """Reads model and data, and takes up what an earlier process left."""
+        model, summary = self._queue.driver.inspect_model(study.model.uri, self._closing)
+        dataset, data = self._queue.driver.inspect_dataset(study.dataset.uri, self._closing)
+        if (model.digest, dataset.digest) != (study.model.digest, study.dataset.digest):
+            raise UserError("The model's or the data's file has changed since this search began; start a new one.")
+        self._trials = {trial.number: trial for trial in self._searches.trials(self._id)}
+        self._tried = {trial.recipe for trial in self._trials.values()}
+        self._space = Space(summary, data, study.techniques, study.layers or ())
+        self._guide = Guide(study, self._space, len(self._trials))
+        self._plans = self._planned(study)
+        found = {o.trial.number: o for o in self._outcomes(study)}
+        for trial in self._trials.values():
+            if trial.state == "running":
+                self._take_up(study, trial)
+            elif trial.number in found:
+                self._tell(study, found[trial.number])
+
+    def _take_up(self, study: Study, trial: Trial) -> None:
+        """Goes on with a trial that was under way when an earlier process ended."""
+        known = [r for r in self._queue.history.runs(study=study.id) if r.recipe == trial.recipe]
+        run = next((r for r in known if r.id == trial.run_id), None) or next(iter(known), None)
+        if run is None:
+            self._submit(study, trial)
+            return
+        self._keep(trial.model_copy(update={"run_id": run.id}))
+        self._open[trial.number] = self._trials[trial.number]
+        if run.state in UNFINISHED:
+            self._queue.proceed([run.id])
+
+    # what comes of trials -----------------------------------------------------------------------------------------
+
+    def _settle(self, study: Study) -> bool:
+        """Looks at what is under way; whether something really runs."""
+        if not self._open:
+            return False
+        runs = {run.id: run for run in self._queue.history.runs([t.run_id for t in self._open.values()])}
+        for trial in list(self._open.values()):
+            run = runs.get(trial.run_id)
+            if run is None:
+                self._close(trial, state="failed", reason="The run of this trial was deleted.")
+            elif run.state == "done":
+                self._finished(study, trial, run)
+            elif run.state == "failed":
+                self._close(trial, state="failed", reason=run.failure.message if run.failure else "")
+            elif run.state == "cancelled":
+                self._close(trial, state="cut", reason="Its run was cancelled.")
+        return any(run.state == "running" for run in runs.values())
+
+    def _finished(self, study: Study, trial: Trial, run: Run) -> None:
+        took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else 0.0
+        done = trial.model_copy(update={"state": "done", "seconds": (trial.seconds or 0.0) + took})
+        outcome = next((o for o in goals.outcomes(self._queue.history, study, [*self._ended(), done])
+                        if o.trial.number == trial.number), None)  # fmt: skip
+        if outcome is not None and not run.timed and goals.needs_timing(study) and self._worth_timing(outcome):
+            timed = self._queue.submit(
+                study.model.uri, study.dataset.uri, [parse(trial.recipe)], seed=study.seed, study=study.id
+            )[0]
+            self._open[trial.number] = self._keep(
+                trial.model_copy(update={"timed_of": run.id, "run_id": timed.id, "seconds": done.seconds})
+            )
+            return
+        self._close(done, state="done")
+        if outcome is not None:
+            self._tell(study, outcome)
+
+    @staticmethod
+    def _worth_timing(outcome: Outcome) -> bool:
+        """Timing is dear: only files that pass whatever can be told without it."""
+        return all(v.margin is None or v.margin >= 0 or v.limit.declared.needs == "timing"
+                   for v in outcome.judged.verdicts)  # fmt: skip
+
+    def _tell(self, study: Study, outcome: Outcome) -> None:
+        values = [0.0 if value is None else value for value in outcome.values]
+        limits = goals.violations(outcome)
+        if not outcome.complete:  # not worth timing; its place among the others is decided by what it misses
+            limits["not measured"] = 1.0
+        self._guide.tell(outcome.trial.params, values, limits, self._handles.pop(outcome.trial.number, None))
+
+    def _close(self, trial: Trial, **changes: Any) -> None:
+        self._keep(trial.model_copy(update=changes))
+        self._open.pop(trial.number, None)
+        handle = self._handles.get(trial.number)
+        if handle is not None and changes["state"] != "done":
+            self._guide.drop(handle)
+
+    def _cut(self, reason: str) -> None:
+        """Stops what is under way. Finished stages stay, so that it goes on from there if the search does."""
+        for trial in list(self._open.values()):
+            self._queue.cancel(trial.run_id)
+            self._close(trial, state="cut", reason=reason)
+
+    def _conclude(self) -> None:
+        """Certifies the best on test data: once, and only if it keeps all limits."""
+        study = self._searches.study(self._id)
+        chosen = goals.best(study, self._outcomes(study))
+        if chosen is None or chosen.standing == "nearest miss":
+            return
+        run = certify(self._queue, study, chosen.outcome.trial)
+        self._queue.wait([run.id])
+        keep_verdicts(self._queue.history, study, run.id)
+
+    # what is tried next -------------------------------------------------------------------------------------------
+
+    def _start(self, study: Study, left: float) -> bool:
+        """Starts trials while there is room; False if nothing more will be started."""
+        dear = 0
+        while len(self._open) < self._queue.settings.workers:
+            run = [t for t in self._trials.values() if t.state not in ("rejected", "failed")]
+            if study.most_trials is not None and len(run) >= study.most_trials:
+                return bool(self._open)
+            proposal = next(self._plans, None)
+            if proposal is None:
+                return bool(self._open)
+            if proposal == _WAIT:
+                return True
+            trial, handle = proposal
+            verdict = self._forecast(study, trial, left)
+            if self._closing():
+                return True
+            if verdict is None:
+                if handle is not None:
+                    self._handles[trial.number] = handle
+                self._submit(study, self._trials.get(trial.number, trial))
+                continue
+            if handle is not None:
+                self._guide.drop(handle)
+            if verdict == _NO_TIME:
+                self._tried.discard(trial.recipe)
+                dear += 1
+                if dear >= _TOO_DEAR:
+                    return bool(self._open)
+        return True
+
+    def _submit(self, study: Study, trial: Trial) -> None:
+        self._keep(trial)  # before the run, so that nothing runs that nobody knows of
+        run = self._queue.submit(
+            study.model.uri, study.dataset.uri, [parse(trial.recipe)], seed=study.seed, study=study.id, timed=False
+        )[0]
+        self._open[trial.number] = self._keep(trial.model_copy(update={"run_id": run.id}))
+
+    def _planned(self, study: Study) -> Iterator[Any]:
+        """What to try, one after the other; `_WAIT` where something has to end first."""
+        for trial in list(self._trials.values()):
+            if trial.state == "cut":
+                self._tried.discard(trial.recipe)
+                yield trial.model_copy(update={"state": "running", "run_id": "", "reason": ""}), None
+        for params in self._space.untrained():
+            yield from self._propose(params, "none")
+        if not any(chain_trains(chain) for chain in self._space.chains):
+            yield from self._sampled(study)
+            return
+        while self._open:
+            yield _WAIT
+        if study.layers is None:
+            self._rank_layers(study)
+        chosen = goals.best(study, self._outcomes(study))
+        endings = [chain[-1] for chain in self._space.chains]
+        best = parse(chosen.outcome.trial.recipe).steps[-1].technique.name if chosen else ""
+        for params in self._space.openings(best if best in endings else endings[-1]):
+            yield from self._propose(params, "short")
+        yield from self._sampled(study)
+
+    def _sampled(self, study: Study) -> Iterator[Any]:
+        repeated = 0
+        while repeated < _REPETITIONS:
+            promoted = self._promoted(study)
+            if promoted is not None:
+                yield promoted, None
+                continue
+            handle, params = self._guide.ask()
+            effort: Effort = "short" if trains(self._space.recipe(params, "full")) else "none"
+            found = list(self._propose(params, effort, handle))
+            repeated = 0 if found else repeated + 1
+            if not found:
+                self._guide.drop(handle)
+            yield from found
+
+    def _propose(self, params: Mapping[str, Any], effort: Effort, handle: int | None = None) -> Iterator[Any]:
+        recipe = self._space.recipe(params, effort)
+        if recipe.text in self._tried:
+            return
+        self._tried.add(recipe.text)
+        yield self._trial(params, recipe, effort), handle
+
+    def _trial(self, params: Mapping[str, Any], recipe: Recipe, effort: Effort, of: int | None = None) -> Trial:
+        return Trial(
+            study=self._id,
+            number=max(self._trials, default=-1) + 1,
+            params=dict(params),
+            recipe=recipe.text,
+            effort=effort,
+            promoted_from=of,
+        )
+
+    def _promoted(self, study: Study) -> Trial | None:
+        """The most promising short training that was not yet done in full, if it is time for one."""
+        trials = self._trials.values()
+        short = {t.number: t for t in trials if t.effort == "short" and t.state == "done"}
+        done = {t.promoted_from for t in trials if t.promoted_from is not None}
+        if len(done) >= _PROMOTED * len(short):
+            return None
+        found = [o for o in self._outcomes(study) if o.trial.number in short and o.trial.number not in done]
+        front = {o.trial.number for o in goals.front(study, self._outcomes(study))}
+
+        def hope(outcome: Outcome) -> tuple[Any, ...]:
+            missing = sum(max(0.0, v - _NEARLY) for v in goals.violations(outcome).values())
+            key = goals.ordered(study, outcome)
+            return missing, outcome.trial.number not in front, key is None, key or ()
+
+        for outcome in sorted(found, key=hope):
+            recipe = self._space.recipe(outcome.trial.params, "full")
+            if recipe.text not in self._tried:
+                self._tried.add(recipe.text)
+                return self._trial(outcome.trial.params, recipe, "full", outcome.trial.number)
+        return None
+
+    def _rank_layers(self, study: Study) -> None:
+        """Finds out which layers are sensitive, on the smallest file that was made without training."""
+        found = ranked_layers(self._queue.driver, self._ended(), self._closing)
+        self._searches.update(self._id, layers=found)
+        self._space = Space(self._space.model, self._space.data, study.techniques, found)
+        self._guide.space = self._space
+
+    # looking ahead ------------------------------------------------------------------------------------------------
+
+    def _forecast(self, study: Study, trial: Trial, left: float) -> str | None:
+        """None if the trial may start, `_NO_TIME`, or why it was rejected, which is kept with it."""
+        try:
+            expected = self._queue.driver.forecast(
+                study.model.uri, study.dataset.uri, parse(trial.recipe), self._closing
+            )
+        except ParetoscopeError as error:
+            if not self._closing():
+                self._keep(trial.model_copy(update={"state": "rejected", "reason": error.message}))
+            return error.message
+        told = {"expected_bytes": expected.size_bytes, "expected_seconds": expected.seconds}
+        broken = self._breaks(study, expected)
+        if broken:
+            reason = "; ".join(broken.values())
+            self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
+            seen = [o for o in self._outcomes(study) if o.complete]
+            if seen:
+                values = [float(v) for v in seen[0].values if v is not None]
+                self._guide.tell(trial.params, values, dict.fromkeys(broken, 1.0))
+            return reason
+        if (expected.seconds or 0.0) + _MEASURING_SECONDS > left:
+            return _NO_TIME
+        self._trials[trial.number] = trial.model_copy(update=told)
+        return None
+
+    def _breaks(self, study: Study, expected: Forecast) -> dict[str, str]:
+        """Limits that the forecast breaks by more than forecasts are wrong, and why, in words."""
+        found = {}
+        baseline = next((o.row for o in self._outcomes(study)), None)
+        for limit in goals.limits_of(study):
+            told = _FORESEEN.get(limit.metric)
+            likely = told(expected) if told is not None else None
+            if likely is None or limit.side != "most" or limit.kind == "difference":
+                continue
+            bound = limit.bound
+            if limit.kind == "ratio":
+                change = baseline.get(f"{limit.metric}_change") if baseline else None
+                if baseline is None or change is None:
+                    continue
+                bound *= float(baseline[limit.metric]) / (1 + float(change))
+            if likely * (1 - self._error(study, limit.metric)) > bound:
+                about = fmt.value(limit.declared, likely)
+                found[limit.text] = f"{limit.declared.title} would be about {about}, which is too much"
+        return found
+
+    def _error(self, study: Study, metric: str) -> float:
+        """By how much forecasts were too high so far in this search, at least what they are known for."""
+        least = _COMPRESSED_ERROR if metric == "compressed_bytes" else _SIZE_ERROR
+        if metric != "size_bytes":
+            return least
+        pairs = [(o.trial.expected_bytes, o.row.get(metric)) for o in self._outcomes(study)]
+        return max([least, *(1 - float(true) / likely for likely, true in pairs if likely and true)])
+
+    # keeping ------------------------------------------------------------------------------------------------------
+
+    def _keep(self, trial: Trial) -> Trial:
+        self._trials[trial.number] = self._searches.keep(trial)
+        return trial
+
+    def _ended(self) -> list[Trial]:
+        return [trial for trial in self._trials.values() if trial.state == "done"]
+
+    def _outcomes(self, study: Study) -> list[Outcome]:
+        return goals.outcomes(self._queue.history, study, self._ended())
+
+
+_WAIT, _NO_TIME = "wait", "no time"
+_FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
+    "size_bytes": lambda forecast: forecast.size_bytes,
+    "compressed_bytes": lambda forecast: forecast.compressed_bytes,
+    "parameters": lambda forecast: forecast.parameters,
+    "macs": lambda forecast: forecast.macs or None,
+}
