@@ -28,7 +28,8 @@ def shown(run: Run) -> None:
 def menu(queue: JobQueue, run: Run, known: Sequence[str]) -> None:
     """Changes tags (``known`` ones are proposed) and note, and deletes an ended run."""
     told = f"More on {run.recipe}"
-    with st.popover("", icon=":material/more_vert:", type="tertiary", key=f"menu:{run.id}", help=told):
+    # the label is for screen readers only (style.css), which would otherwise read the icon's name
+    with st.popover(told, icon=":material/more_vert:", type="tertiary", key=f"menu:{run.id}", help=told):
         tags = st.multiselect(
             "Tags", sorted({*known, *run.tags}), list(run.tags), key=f"tags:{run.id}", accept_new_options=True,
             placeholder="Add a tag",
