@@ -126,7 +126,7 @@ def clicked(queue, token: str, ids: list[str]) -> tuple[float, float]:
 
     from optimizers.figures.tradeoff import identity, tradeoff
     from optimizers.history.frames import comparison, headline
-    from pages.components.comparison import CHOSEN
+    from pages.components.links import CHOSEN
 
     frame = comparison(queue.history, ids)
     app = AppTest.from_file(str(APP), default_timeout=300)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.history.frames import comparison as compared
-from pages.components import comparison
+from pages.components import comparison, selection
 from pages.components.budget import budget_strip
+from pages.components.compare_chart import chart
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
+from pages.components.compare_table import table
 from pages.components.contributions import contributions
 from pages.components.details import details
 from pages.components.device_choice import device_choice
 from pages.components.ledger import ledger
+from pages.components.limits_bar import limits_bar
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
+from pages.components.side_by_side import side_by_side
+from pages.components.take_table import take_table
 
 inside_app()
 st.title("Compare", anchor=False)
@@ -32,17 +37,21 @@ if frame.empty:
     st.page_link("pages/runs.py", label="See the runs", icon=":material/pending_actions:")
     st.stop()
 
-comparison.settle_choice(frame)
+selection.settle(frame)
 comparison.highlights(frame)
-budget_strip(queue, frame, runs)
+judgement = limits_bar(frame)
 left, right = st.columns([3, 2], gap="large")
 with left:
-    comparison.chart(frame)
+    chart(frame, judgement)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("All figures", anchor=False, width="stretch")
+        take_table(frame, judgement)
+    table(queue, frame, runs, judgement)
     not_measured(runs)
 with right:
     details(queue, frame, runs)
-st.subheader("All figures", anchor=False)
-comparison.table(frame)
+side_by_side(queue, frame, runs, judgement)
+budget_strip(queue, frame, runs)
 ledger(queue, frame, runs)
 contributions(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)

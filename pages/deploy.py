@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.history.frames import comparison as compared
-from pages.components import comparison, deploy, look
+from pages.components import deploy, look, selection
 from pages.components.compare_runs import compared_runs, header
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
@@ -21,7 +21,7 @@ if frame.empty:
     st.stop()
 
 header(queue, runs, "deploy")
-comparison.settle_choice(frame)
+selection.settle(frame)
 question = look.subject(frame, runs)
 file = deploy.file_of(queue, question)
 deploy.downloads(queue, question, file)

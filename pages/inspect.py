@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.history.frames import comparison as compared
-from pages.components import comparison, look
+from pages.components import look, selection
 from pages.components.compare_runs import compared_runs, header
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
@@ -21,7 +21,7 @@ if frame.empty:
     st.stop()
 
 look.settle_analysis()
-comparison.settle_choice(frame)
+selection.settle(frame)
 header(queue, runs, "inspect")
 question = look.subject(frame, runs)
 look.reports(queue, question)

@@ -8,6 +8,7 @@ Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ NEUTRAL = "#7D8590"
 """Lines that belong to no family: visible on white and on near-black."""
 GRID = "rgba(125, 133, 144, 0.22)"
 FRONT = "#7D8590"
+CHOSEN = "#15828D"
+"""The ring of the file that is looked at: the app's own colour."""
+LIMIT = "#C0392B"
+OPACITY = {"met": 1.0, "within the uncertainty": 0.6, "not met": 0.18, "not measured": 0.18}
+"""How files are dimmed that do not keep given limits, or not for sure."""
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -50,6 +56,18 @@ CONFIG: dict[str, Any] = {
     "showTips": False,
 }
 """What to hand to plotly beside the figure: no logo, and no button that would send data anywhere."""
+
+
+def exported(name: str, form: str = "png") -> dict[str, Any]:
+    """What to hand to plotly with a chart that can be saved as a picture, twice as sharp as on the screen.
+
+    Args:
+        name: File name without its ending.
+        form: ``png`` or ``svg``.
+    """
+    picture = {"format": form, "filename": name, "width": 1100, "height": 620, "scale": 1 if form == "svg" else 2}
+    buttons = [["toImage"]]
+    return CONFIG | {"displayModeBar": True, "modeBarButtons": buttons, "toImageButtonOptions": picture}
 
 
 def look(family: str) -> Look:
@@ -84,6 +102,19 @@ def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int) ->
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=10)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True, title_standoff=10)
     return figure
+
+
+def legend(figure: go.Figure, families: Iterable[str]) -> None:
+    """Legend entries of one size; those of the data would be as large as their markers."""
+    present = set(families)
+    for family in [*FAMILIES, *sorted(present - set(FAMILIES))]:
+        if family in present:
+            drawn = look(family)
+            edge = {"width": 1, "color": drawn.edge}
+            marker = {"size": 10, "color": drawn.colour, "symbol": drawn.symbol, "line": edge}
+            figure.add_trace(
+                go.Scatter(x=[None], y=[None], mode="markers", name=drawn.label, marker=marker, hoverinfo="skip")
+            )
 
 
 def empty(title: str, why: str, *, height: int = 240) -> go.Figure:

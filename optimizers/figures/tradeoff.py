@@ -3,95 +3,163 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from optimizers import registry
-from optimizers.declarations import Metric
+from optimizers.declarations import INSIDE, Metric
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.figures.names import short_names
+from optimizers.figures.names import names
 from optimizers.figures.placement import place_labels
 from optimizers.history.frames import pareto
+from optimizers.qualifying import Judgement, State
 
-COLUMNS = (
-    "id", "label", "family", "is_baseline",
-    "x", "x_minus", "x_plus", "y", "y_minus", "y_plus", "size", "front", "hover",
-)  # fmt: skip
+POINT_COLUMNS = ("id", "label", "family", "is_baseline", "front", "state", "best", "hover")
 SMALLEST, LARGEST = 10.0, 28.0
 """Marker diameters in pixels. A marker's area is proportional to the third metric."""
 
 _MOST_LABELS = 14
+_MANY = 100
+"""Points above which the text beside a point tells only of the axes."""
 
 
-def identity(row: pd.Series) -> str:
+Row = Mapping[Any, Any] | pd.Series
+"""A row of a comparison."""
+
+
+def identity(row: Row) -> str:
     """What a chart's click gives back: the run, or ``baseline:`` and the file's key."""
     return str(row["run_id"]) or f"baseline:{row['artifact_key']}"
 
 
-def tradeoff_data(frame: pd.DataFrame, x: str, y: str, size: str | None = "latency_ms") -> pd.DataFrame:
-    """One row per file of which both metrics were measured, with the columns ``COLUMNS``; values in axis units.
+def identities(frame: pd.DataFrame) -> list[str]:
+    """The identity of each row of a comparison."""
+    pairs = zip(frame["run_id"], frame["artifact_key"], strict=True)
+    return [str(run) or f"baseline:{key}" for run, key in pairs]
+
+
+def point_data(frame: pd.DataFrame, axes: Mapping[str, str], judgement: Judgement | None = None) -> pd.DataFrame:
+    """One row per file of which the metrics of all axes were measured, with the columns ``POINT_COLUMNS``.
+
+    Behind them stand, for each axis, ``axis``, ``axis_minus`` and ``axis_plus``: value and 95% interval in the axis'
+    units. The index is that of the frame.
 
     Args:
         frame: A comparison.
-        x, y: Names of metrics.
-        size: Metric told by the marker's area. None, or one that was not measured, leaves all markers alike.
+        axes: Names of axes and of their metrics; the front is that of all of them together.
+        judgement: Which files keep which limits; without it all do, and none is the best.
     """
-    known = registry.metrics()
-    if frame.empty or not {x, y} <= set(frame.columns):
-        return pd.DataFrame(columns=list(COLUMNS))
-    shown = frame[frame[x].notna() & frame[y].notna()]
+    known, wanted = registry.metrics(), list(axes.values())
+    columns = [*POINT_COLUMNS, *(f"{axis}{part}" for axis in axes for part in ("", "_minus", "_plus"))]
+    if frame.empty or not set(wanted) <= set(frame.columns):
+        return pd.DataFrame(columns=columns)
+    shown = frame[frame[wanted].notna().all(axis=1)]
     if shown.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
-    labels = short_names(list(shown["variant"]), list(shown["seed"]))
+        return pd.DataFrame(columns=columns)
+    files = judgement.files if judgement is not None else {}
     data = pd.DataFrame(
         {
-            "id": [identity(row) for _, row in shown.iterrows()],
-            "label": ["baseline" if base else n for n, base in zip(labels, shown["is_baseline"], strict=True)],
+            "id": identities(shown),
+            "label": names(shown),
             "family": shown["family"].to_list(),
             "is_baseline": shown["is_baseline"].astype(bool).to_list(),
-            "front": pareto(shown, [x, y]).to_list(),
-            "size": _diameters(shown, size),
-            "hover": [_hover(row) for _, row in shown.iterrows()],
-        }
+            "front": pareto(shown, wanted).to_list(),
+            "state": [files[place].state if place in files else "met" for place in shown.index],
+            "best": [judgement is not None and place == judgement.best for place in shown.index],
+            "hover": _hovers(shown, wanted),
+        },
+        index=shown.index,
     )
-    for axis, name in (("x", x), ("y", y)):
+    for axis, name in axes.items():
         factor = fmt.scale(known[name], shown[name]).factor
         value = shown[name].astype(float).to_numpy() * factor
         data[axis] = value
         for side, column, sign in (("minus", f"{name}_low", -1), ("plus", f"{name}_high", 1)):
             bound = shown[column].astype(float).to_numpy() * factor if column in shown else value
-            data[f"{axis}_{side}"] = pd.Series((bound - value) * sign).clip(lower=0).fillna(0.0)
-    return data[list(COLUMNS)]
+            data[f"{axis}_{side}"] = np.nan_to_num(np.clip((bound - value) * sign, 0, None))
+    return data[columns]
 
 
-def tradeoff(frame: pd.DataFrame, x: str, y: str, *, size: str | None = "latency_ms", chosen: str = "") -> go.Figure:
+def tradeoff_data(
+    frame: pd.DataFrame, x: str, y: str, size: str | None = "latency_ms", judgement: Judgement | None = None
+) -> pd.DataFrame:
+    """As `point_data` with the axes ``x`` and ``y``, and ``size``, the marker's diameter in pixels.
+
+    Args:
+        frame: A comparison.
+        x, y: Names of metrics.
+        size: Metric told by the marker's area. None, or one that was not measured, leaves all markers alike.
+        judgement: Which files keep which limits.
+    """
+    data = point_data(frame, {"x": x, "y": y}, judgement)
+    return data.assign(size=_diameters(frame.loc[data.index], size) if len(data) else [])
+
+
+def tradeoff(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    size: str | None = "latency_ms",
+    chosen: Sequence[str] = (),
+    judgement: Judgement | None = None,
+) -> go.Figure:
     """The chart: ``y`` against ``x``, marker area for ``size``, dashed Pareto front, hollow markers where beaten.
 
     Args:
         frame: A comparison.
         x, y, size: Names of metrics.
-        chosen: Identity of the file to ring.
+        chosen: Identities of the files to ring, the one that is looked at first.
+        judgement: Which files keep which limits; those that do not are dimmed, and bounds on an axis are drawn.
     """
     known = registry.metrics()
     title = f"{known[y].title} against {fmt.inside(known[x].title)}"
-    data = tradeoff_data(frame, x, y, size)
+    data = tradeoff_data(frame, x, y, size, judgement)
     if data.empty:
         return theme.empty(title, "No file has both metrics measured yet.", height=420)
     sized = size in known and size in frame.columns and frame[size].notna().any()
     figure = go.Figure()
     _draw_front(figure, data, known[x], known[y])
-    for family in data["family"].unique():
-        _draw_family(figure, data[data["family"] == family], family)
-    _draw_legend(figure, data)
-    _draw_chosen(figure, data[data["id"] == chosen])
+    for (family, state), some in data.groupby(["family", "state"], sort=False):
+        _draw_family(figure, some, str(family), cast(State, state), chosen)
+    theme.legend(figure, data["family"])
+    for place, identity in enumerate(chosen):
+        _draw_chosen(figure, data[data["id"] == identity], first=place == 0)
     hint = f"Filled: on the Pareto front. Hollow: beaten on both.{_size_hint(known[cast(str, size)]) if sized else ''}"
     theme.layout(figure, title, hint, height=460)
     _axes(figure, frame, data, known[x], known[y])
-    _draw_labels(figure, data)
+    _draw_labels(figure, data, chosen)
+    if judgement is not None:
+        _draw_bounds(figure, frame, judgement, {"x": x, "y": y})
     return figure
+
+
+def bounds(frame: pd.DataFrame, judgement: Judgement) -> list[tuple[str, float]]:
+    """Metric and bound of each limit, in the metric's unit, where it is the same for all files."""
+    baselines = frame[frame["is_baseline"].astype(bool)]
+    found = []
+    for limit in {v.limit: None for judged in judgement.files.values() for v in judged.verdicts}:
+        name = limit.metric
+        base = float(baselines[name].iloc[0]) if len(baselines) == 1 and name in frame else float("nan")
+        bound = {"value": limit.bound, "difference": base + limit.bound, "ratio": base * limit.bound}[limit.kind]
+        if name in frame and not fmt.missing(bound):
+            found.append((name, bound))
+    return found
+
+
+def _draw_bounds(figure: go.Figure, frame: pd.DataFrame, judgement: Judgement, axes: Mapping[str, str]) -> None:
+    for name, bound in bounds(frame, judgement):
+        for axis in (axis for axis, metric in axes.items() if metric == name):
+            at = bound * fmt.scale(registry.metric(name), frame[name].astype(float)).factor
+            low, high = figure.layout[f"{axis}axis"].range
+            if low < at < high:
+                add = figure.add_vline if axis == "x" else figure.add_hline
+                add(at, line={"color": theme.LIMIT, "width": 1.5, "dash": "dot"})
 
 
 def _draw_front(figure: go.Figure, data: pd.DataFrame, x: Metric, y: Metric) -> None:
@@ -106,8 +174,9 @@ def _draw_front(figure: go.Figure, data: pd.DataFrame, x: Metric, y: Metric) -> 
     )  # fmt: skip
 
 
-def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str) -> None:
+def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str, state: State, chosen: Sequence[str]) -> None:
     look = theme.look(family)
+    picked = [place for place, identity in enumerate(data["id"]) if identity in chosen]
     figure.add_trace(
         go.Scatter(
             x=data["x"],
@@ -115,6 +184,8 @@ def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str) -> None:
             mode="markers",
             name=look.label,
             showlegend=False,
+            opacity=theme.OPACITY[state],
+            selectedpoints=picked or None,  # so that a click with Shift adds to them
             customdata=data[["id"]].to_numpy(),
             hovertext=data["hover"],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -134,37 +205,32 @@ def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str) -> None:
     )  # fmt: skip
 
 
-def _draw_legend(figure: go.Figure, data: pd.DataFrame) -> None:
-    """Legend entries of one size; those of the data would be as large as their markers."""
-    for family in theme.FAMILIES:
-        if family in set(data["family"]):
-            look = theme.look(family)
-            marker = {"size": 10, "color": look.colour, "symbol": look.symbol, "line": {"width": 1, "color": look.edge}}
-            figure.add_trace(
-                go.Scatter(x=[None], y=[None], mode="markers", name=look.label, marker=marker, hoverinfo="skip")
-            )
-
-
-def _draw_chosen(figure: go.Figure, chosen: pd.DataFrame) -> None:
+def _draw_chosen(figure: go.Figure, chosen: pd.DataFrame, *, first: bool) -> None:
     if chosen.empty:
         return
     ring = {
         "size": (chosen["size"] + 11).to_list(),
         "symbol": "circle-open",
-        "line": {"width": 2},
-        "color": theme.NEUTRAL,
+        "line": {"width": 2.5 if first else 1.5},
+        "color": theme.CHOSEN if first else theme.NEUTRAL,
     }
     figure.add_trace(
         go.Scatter(x=chosen["x"], y=chosen["y"], mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
     )
 
 
-def _draw_labels(figure: go.Figure, data: pd.DataFrame) -> None:
-    if len(data) > _MOST_LABELS:
+def _draw_labels(figure: go.Figure, data: pd.DataFrame, chosen: Sequence[str]) -> None:
+    """Names beside points: of all where they are few, else of the best and the chosen ones."""
+    said = data["state"].isin(("met", "within the uncertainty")) | data["id"].isin(list(chosen))
+    if said.sum() > _MOST_LABELS:
+        said = data["best"] | data["id"].isin(list(chosen))
+    named = data.assign(
+        label=[f"<b>{n}</b>" if best else n for n, best in zip(data["label"], data["best"], strict=True)]
+    )
+    named = named[said]
+    if named.empty:
         return
-    ranges = figure.layout.xaxis.range, figure.layout.yaxis.range
-    named = data.copy()
-    named["place"] = place_labels(data, ranges[0], ranges[1])
+    named["place"] = place_labels(named, figure.layout.xaxis.range, figure.layout.yaxis.range)
     named = named.dropna(subset=["place"])
     figure.add_trace(
         go.Scatter(
@@ -204,11 +270,18 @@ def _diameters(frame: pd.DataFrame, size: str | None) -> list[float]:
     ]
 
 
-def _hover(row: pd.Series) -> str:
+def _hovers(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     known = registry.metrics()
+    told = [name for name in known if name in frame.columns and (known[name].rank < INSIDE or name in axes)]
+    if len(frame) > _MANY:
+        told = [name for name in told if name in axes]
+    return [_hover(row, [known[name] for name in told]) for row in frame.to_dict("records")]
+
+
+def _hover(row: Mapping[Any, Any], metrics: Sequence[Metric]) -> str:
     lines = [f"<b>{_wrapped(str(row['variant']))}</b>"]
-    for name in [n for n in known if n in row.index]:
-        metric = known[name]
+    for metric in metrics:
+        name = metric.name
         line = f"{metric.title}: {fmt.value(metric, row[name])}"
         bounds = fmt.interval(metric, row.get(f"{name}_low"), row.get(f"{name}_high"))
         difference = "" if row["is_baseline"] else against(metric, row)
@@ -216,13 +289,13 @@ def _hover(row: pd.Series) -> str:
     return "<br>".join(lines)
 
 
-def speedup_of(row: pd.Series) -> tuple[float, float] | None:
+def speedup_of(row: Row) -> tuple[float, float] | None:
     """Interval of the measured speed-up of a comparison's row, or None."""
     low, high = row.get("speedup_low"), row.get("speedup_high")
     return None if low is None or high is None or fmt.missing(low) or fmt.missing(high) else (float(low), float(high))
 
 
-def against(metric: Metric, row: pd.Series) -> str:
+def against(metric: Metric, row: Row) -> str:
     """A comparison's row against its baseline, with the interval where the difference is paired."""
     name = metric.name
     told = fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))

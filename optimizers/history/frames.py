@@ -36,6 +36,7 @@ CHANGE_SUFFIXES = ("_change_low", "_change_high", "_change_floor", "_change_ceil
 """Of the paired difference: 95% interval, one-sided 95% bounds, examples that only the baseline and only the variant
 gets right, and the p-value of McNemar's exact test."""
 
+_AT_ONCE = 256
 _PAIRED_TIME, _PAIRED_RATIO = "latency_ms", "speedup"
 
 RUN_COLUMNS = (
@@ -138,12 +139,12 @@ def pareto(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     signs = [1.0 if known[name].direction == "lower" else -1.0 for name in columns]
     values = frame[list(columns)].to_numpy(dtype=float) * np.array(signs)
     complete = ~np.isnan(values).any(axis=1)
-    front = []
-    for index, row in enumerate(values):
-        others = values[complete]
-        beaten = ((others <= row).all(axis=1) & (others < row).any(axis=1)).any()
-        front.append(bool(complete[index] and not beaten))
-    return pd.Series(front, index=frame.index, dtype=bool)
+    others, front = values[complete], np.zeros(len(values), bool)
+    for start in range(0, len(values), _AT_ONCE):  # rows against all others, some at a time
+        rows = values[start : start + _AT_ONCE, None, :]
+        beaten = ((others <= rows).all(axis=2) & (others < rows).any(axis=2)).any(axis=1)
+        front[start : start + _AT_ONCE] = ~beaten
+    return pd.Series(front & complete, index=frame.index, dtype=bool)
 
 
 def family_of(run: Run) -> str:

@@ -8,9 +8,10 @@ import streamlit as st
 from optimizers.engine.lattice import Lattice, lattice
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import NotApplicable, ParetoscopeError, UserError
+from optimizers.figures.tradeoff import identities
 from optimizers.records import Run
 from pages.components import links, session
-from pages.components.comparison import CHOSEN, identities
+from pages.components.links import CHOSEN
 from pages.components.look import show
 from pages.components.text import code
 

@@ -18,12 +18,12 @@ from optimizers.figures import format as fmt
 from optimizers.figures.curves import history_data, training_loss
 from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
-from optimizers.figures.tradeoff import speedup_of
+from optimizers.figures.tradeoff import identities, speedup_of
 from optimizers.forecast import Forecast
 from optimizers.history.frames import metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
-from pages.components.comparison import CHOSEN, identities
+from pages.components import selection
 from pages.components.text import code, escaped
 from pages.components.why import why
 
@@ -32,7 +32,8 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     """The panel of the chosen file."""
     ids = identities(frame)
     called = dict(zip(ids, names(frame, full=True), strict=True))
-    chosen = st.selectbox("Variant", ids, key=CHOSEN, format_func=called.__getitem__)
+    selection.choice(frame)
+    chosen = selection.looked_at()[0]
     row = frame.iloc[ids.index(chosen)]
     st.code(row["variant"], language=None, wrap_lines=True)
     with st.container(horizontal=True, gap="small"):

@@ -7,9 +7,10 @@ import streamlit as st
 
 from optimizers import registry
 from optimizers.engine.queue import JobQueue
+from optimizers.figures.tradeoff import identities
 from optimizers.ledger import Stage, losses, merged, stages_of
 from optimizers.records import Run
-from pages.components.comparison import CHOSEN, identities
+from pages.components.links import CHOSEN
 from pages.components.text import code, escaped
 
 

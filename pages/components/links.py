@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import streamlit as st
 
@@ -19,12 +19,12 @@ from optimizers.records import SHARED
 from pages.components import session
 
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
-_MOST_RUNS = 60
+_MOST_RUNS = 500
 _CHOICE = "choice"
 CHOSEN = "chosen_file"
 """Where a session keeps which file of a comparison is looked at."""
-FILE, WHAT = "file", "what"
-"""Query parameters of the file and of the analysis that are looked at."""
+FILE, BESIDE, WHAT = "file", "beside", "what"
+"""Query parameters of the file and of the analysis that are looked at, and of files beside it."""
 
 
 class Choice(NamedTuple):
@@ -108,14 +108,18 @@ def runs_query(ids: Iterable[str]) -> dict[str, str]:
 
 
 def address(page: str, ids: Iterable[str]) -> str:
-    """Full link to a page that shows these runs, and to the same analysis of the same file where one is looked at.
+    """Full link to a page that shows these runs, and to the same picture of them where one is looked at.
 
     It is a relative one where the app's own address is unknown.
     """
     here = urlsplit(st.context.url or "")
     root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
-    known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT)} if page == "inspect" else {}
-    more = "".join(f"&{name}={value}" for name, value in known.items() if value)
+    known: dict[str, str | None] = {}
+    if page == "inspect":
+        known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT)}
+    elif page == "compare":  # axes, limits, what is looked at: all of it is in the address
+        known = {name: value for name, value in st.query_params.to_dict().items() if name != "runs"}
+    more = "".join(f"&{name}={quote(value, safe=':,')}" for name, value in known.items() if value)
     return f"{root}/{page}?runs={','.join(ids)}{more}"
 
 

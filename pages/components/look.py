@@ -16,12 +16,13 @@ from optimizers.figures import format as fmt
 from optimizers.figures.findings import chart
 from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
+from optimizers.figures.tradeoff import identities
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
 from optimizers.records import Run
 from pages.components import forms, links, session
 from pages.components.boundary import guarded
-from pages.components.comparison import CHOSEN, identities
+from pages.components.links import CHOSEN
 from pages.components.text import escaped
 
 _STARTED = "analyses_started"

@@ -1,0 +1,100 @@
+"""The comparison as one chart: in the plane, in space, or with many axes; clicked points are looked at."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from optimizers import registry
+from optimizers.figures import theme
+from optimizers.figures.parallel import MOST, parallel
+from optimizers.figures.space import tradeoff_3d
+from optimizers.figures.tradeoff import tradeoff
+from optimizers.history.frames import headline, metric_columns
+from optimizers.qualifying import Judgement
+from pages.components import selection
+
+PLANE, SPACE, MANY = "2-D", "3-D", "Parallel"
+"""Views; in the address they are named as on the page."""
+_FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "peak_memory_bytes")
+_PICTURE = "picture"
+
+
+def chart(frame: pd.DataFrame, judgement: Judgement | None) -> None:
+    """Metrics against each other, to be chosen, with what keeps the limits in full colour."""
+    view = st.segmented_control(
+        "View", [PLANE, SPACE, MANY], default=PLANE, key="view", label_visibility="collapsed", required=True,
+        bind="query-params",
+    )  # fmt: skip
+    looked_at, known = selection.looked_at(), registry.metrics()
+    if view == MANY:
+        axes = _many(frame)
+        figure = parallel(frame, axes, chosen=looked_at, judgement=judgement)
+    else:
+        axes = _axes(frame, view or PLANE)
+        if view == SPACE:
+            figure = tradeoff_3d(frame, axes, chosen=looked_at, judgement=judgement)
+        else:
+            figure = tradeoff(frame, axes[0], axes[1], size=axes[2] or None, chosen=looked_at, judgement=judgement)
+    titles = ", ".join(known[name].title for name in axes if name)
+    stem = file_stem(frame, "-".join(filter(None, axes)))
+    st.plotly_chart(
+        figure, config=theme.exported(stem, st.session_state.get(_PICTURE, "png")),
+        key="tradeoff", on_select=_clicked if view != SPACE else "ignore", selection_mode="points",
+        alt=f"{titles}: one mark per file, also in the table below",
+    )  # fmt: skip
+    if view == SPACE:
+        st.caption("Drag to turn. Choose a file in the list or in the table.")
+    else:
+        st.caption("Click a mark to look at its file; with Shift, up to four stand side by side.")
+
+
+def file_stem(frame: pd.DataFrame, what: str) -> str:
+    """A name for what is taken along, like ``digits_cnn-size_bytes-accuracy``."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{frame['model'].iloc[0]}-{what}")[:120]
+
+
+def picture_format() -> None:
+    """The format of the picture that the chart's camera saves."""
+    st.segmented_control(
+        "Picture", ["png", "svg"], default="png", key=_PICTURE, format_func=str.upper, required=True,
+        help="What the camera at the top right of the chart saves.",
+    )  # fmt: skip
+
+
+def _axes(frame: pd.DataFrame, view: str) -> list[str]:
+    known, columns, quality = registry.metrics(), metric_columns(frame), headline(frame)
+    defaults = {"x": "size_bytes", "y": quality or columns[0], "size": "latency_ms"}
+    labels = {"x": "Across", "y": "Up", "size": "Marker size" if view == PLANE else "Deep"}
+    chosen: dict[str, Any] = {}
+    for place, (axis, label) in zip(st.columns(3), labels.items(), strict=True):
+        options: list[str] = [*columns] if axis != "size" else ["none", *columns]
+        default = defaults[axis] if defaults[axis] in options else options[0]
+        chosen[axis] = place.selectbox(
+            label, options, options.index(default), key=axis, bind="query-params",
+            format_func=lambda name: known[name].title if name in known else "All alike",
+        )  # fmt: skip
+    third = "" if chosen["size"] == "none" else str(chosen["size"])
+    if view == PLANE:
+        return [str(chosen["x"]), str(chosen["y"]), third]
+    return [str(chosen["x"]), third or "size_bytes", str(chosen["y"])]
+
+
+def _many(frame: pd.DataFrame) -> list[str]:
+    known, columns = registry.metrics(), metric_columns(frame)
+    first = [name for name in (headline(frame), *_FIRST) if name in columns]
+    picked = st.multiselect(
+        "Axes", columns, default=first, key="axes", format_func=lambda name: known[name].title, max_selections=MOST,
+        bind="query-params",
+    )  # fmt: skip
+    return list(picked)
+
+
+def _clicked() -> None:
+    found = [point.get("customdata") for point in st.session_state["tradeoff"].selection.points]
+    ids = [d["0"] if isinstance(d, dict) else d[0] if isinstance(d, list | tuple) else d for d in found if d]
+    if ids:
+        selection.look_at(list(dict.fromkeys(map(str, ids))))

@@ -1,0 +1,84 @@
+"""The page Compare: limits, views, what is looked at, and an address that opens the same picture."""
+
+from __future__ import annotations
+
+import json
+
+from optimizers.errors import ConversionWrong
+from pages.components import links, selection
+from tests.pages.conftest import healthy, shown
+from tests.pages.test_pages import TOKEN, ran
+
+
+def test_limits_name_the_best_or_the_nearest_and_are_part_of_the_address(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids)))
+    assert not app.success
+    app.button(key="add:size<=0.5x").click().run()
+    assert healthy(app).text_input(key="limits").value == "size<=0.5x"
+    assert app.query_params["limits"] == "size<=0.5x"
+    app.text_input(key="limits").set_value("at most 1 GB").run()
+    assert "is the best that keeps all limits" in healthy(app).success[0].value
+    app.text_input(key="limits").set_value("size<=1B").run()
+    assert "No file is sure to keep all limits. The nearest is" in healthy(app).info[0].value
+    app.text_input(key="limits").set_value("size<=1").run()
+    assert "lacks a unit" in healthy(app).warning[0].value
+    app.text_input(key="limits").set_value("size<=1GB").run()
+    app.button(key="no_limits").click().run()
+    assert not healthy(app).success
+    elsewhere = healthy(visit("compare", runs=",".join(ids), limits="size<=1GB", best="File size"))
+    assert "with file size" in elsewhere.success[0].value
+
+
+def test_every_view_can_be_linked_to(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    for view in ("2-D", "3-D", "Parallel"):
+        app = healthy(visit("compare", runs=",".join(ids), view=view, limits="size<=1GB", x="Latency (median)"))
+        assert app.segmented_control(key="view").value == view
+    healthy(visit("compare", runs=",".join(ids), view="<nonsense>", x="<nonsense>", limits="<b>", best="?"))
+
+
+def test_up_to_four_files_stand_side_by_side_and_the_address_names_them(visit, queue):
+    ids = ran(queue, "int8", "float16", "dynamic_range", "int16x8", "low_bit")
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids), file=ids[1], beside=",".join(ids)))
+    assert app.session_state[links.CHOSEN] == ids[1]
+    assert app.session_state["files_beside"] == [ids[0], ids[2], ids[3]]
+    table = app.table[0].value
+    assert len(table.columns) == selection.MOST
+    assert "Accuracy" in table.index
+    app.multiselect(key="files_beside").set_value([ids[4]]).run()
+    assert app.query_params["beside"] == ids[4]
+    app.multiselect(key="files_beside").set_value([]).run()
+    assert not healthy(app).table
+    assert "beside" not in app.query_params
+    assert any(f"file={ids[1]}" in code.value for code in app.code)
+
+
+def test_checked_rows_are_looked_at(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids)))
+    assert json.loads(json.dumps(app.session_state["table"]))["selection"]["rows"] == [1]
+    assert app.dataframe[0].value["Variant"].tolist() == ["baseline", "int8", "float16"]
+
+
+def test_looking_at_others_keeps_the_order_and_the_latest(monkeypatch):
+    state, address = {links.CHOSEN: "a", "files_beside": ["b"]}, {}
+    monkeypatch.setattr(selection.st, "session_state", state)
+    monkeypatch.setattr(selection.st, "query_params", address)
+    selection.look_at(["c", "b", "a"])
+    assert selection.looked_at() == ["a", "b", "c"]
+    selection.look_at(["a", "b", "c", "d", "e"])
+    assert selection.looked_at() == ["a", "c", "d", "e"]
+    selection.look_at(["e"])
+    assert selection.looked_at() == ["e"]
+    assert address == {"file": "e"}
+
+
+def test_one_file_alone_and_failed_runs_beside_it(visit, queue):
+    queue.driver.executor.fail["float16"] = ConversionWrong("The outputs differ.")
+    ids = ran(queue, "int8", "float16")
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids), limits="size<=1GB", view="Parallel"))
+    assert "The outputs differ" in shown(app)
+    assert not app.table
+    only = healthy(visit("compare", token=TOKEN, runs=ids[1]))
+    assert "The outputs differ" in shown(only)
