@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -130,3 +131,17 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Paired:
     spread = float(differences.std(ddof=1)) if n > 1 else float("nan")
     half = float(stats.t.ppf(0.975, n - 1)) * spread / sqrt(n) if n > 1 else float("nan")
     return Paired(mean, mean - half, mean + half, n)
+
+
+def written(document: str, section: str, lines: Sequence[str]) -> str:
+    """A document with other lines between the markers of a section, ``<!-- section -->`` and ``<!-- /section -->``.
+
+    Raises:
+        ValueError: It has no such markers.
+    """
+    markers = f"<!-- {section} -->", f"<!-- /{section} -->"
+    pattern = re.compile(f"{re.escape(markers[0])}.*?{re.escape(markers[1])}", re.DOTALL)
+    if not pattern.search(document):
+        raise ValueError(f"There is no place for the section {section!r} in the document: add its two marker lines.")
+    body = "\n".join([markers[0], *lines, markers[1]])
+    return pattern.sub(lambda _: body, document, count=1)

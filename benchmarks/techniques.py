@@ -2,8 +2,9 @@
 
     python -m benchmarks.techniques [--only MODEL,…] [--sections samples,sizes,…] [--write]
 
-With --write the tables go into docs/results.md, else to standard output. Results are kept in the usual store, so a
-second call is quick, and a call that was interrupted goes on.
+With --write the sections that were asked for go into docs/results.md, each between its two marker lines, and the others
+stay; else everything goes to standard output. Results are kept in the usual store, so a second call is quick, and one
+that was interrupted goes on; only training times are measured anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import claims
-from benchmarks.tables import model_table
+from benchmarks.tables import model_table, written
 from optimizers import registry
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.versions import device, measuring_versions, work_versions
@@ -45,35 +46,45 @@ def samples(queue: JobQueue, only: list[str]) -> list[str]:
     return lines
 
 
+def training(queue: JobQueue, only: list[str]) -> list[str]:
+    """Training time against plain toolkit code."""
+    from benchmarks import training_speed  # loads TensorFlow
+
+    return training_speed.lines()
+
+
 SECTIONS: dict[str, tuple[str, Callable[[JobQueue, list[str]], list[str]]]] = {
     "samples": ("Sample models", samples),
     **claims.SECTIONS,
+    "training": ("Training time", training),
 }
-INTRODUCTION = """# Results on the sample models
-
+INTRODUCTION = """\
 Measured by `python -m benchmarks.techniques` on the deployable files, with the test part of each data set, seed 0 and
 default settings unless something else is said. Device: {device}, one thread. {versions}.
 
 Latency differs from hour to hour on a shared machine; the speed-up is measured in turn with the baseline and is what
 can be compared. Where its interval contains 1, no difference was shown. Where a technique cannot work on a model, its
-line says why.
-"""
+line says why."""
+
+
+def put(name: str, lines: list[str]) -> None:
+    """Prints a section and, with --write, puts it into the document."""
+    print("\n".join([*lines, ""]), flush=True)
+    if "--write" in sys.argv:
+        DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8"), name, lines), encoding="utf-8")
 
 
 def main() -> None:
     only = sys.argv[sys.argv.index("--only") + 1].split(",") if "--only" in sys.argv else []
-    asked = sys.argv[sys.argv.index("--sections") + 1].split(",") if "--sections" in sys.argv else list(SECTIONS)
+    asked = sys.argv[sys.argv.index("--sections") + 1].split(",") if "--sections" in sys.argv else []
     queue = JobQueue(Settings())
-    versions = ", ".join(f"{name} {version}" for name, version in {**work_versions(), **measuring_versions()}.items())
-    lines = [INTRODUCTION.format(device=device(), versions=versions)]
-    for name in asked:
+    if not asked:
+        versions = ", ".join(f"{name} {told}" for name, told in {**work_versions(), **measuring_versions()}.items())
+        put("introduction", [INTRODUCTION.format(device=device(), versions=versions)])
+    for name in asked or SECTIONS:
         title, section = SECTIONS[name]
-        part = [f"## {title}\n", *section(queue, only), ""]
-        print("\n".join(part), flush=True)
-        lines += part
+        put(name, [f"## {title}\n", *section(queue, only)])
     queue.close()
-    if "--write" in sys.argv:
-        DOCUMENT.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,23 +10,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 import sys
 from pathlib import Path
 
 import benchmarks.measurement as folder
+from benchmarks.tables import written
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "measurement.md"
-
-
-def written(document: str, section: str, lines: list[str]) -> str:
-    """The document with a section's table put between its markers. Raises ValueError where there are none."""
-    markers = f"<!-- {section} -->", f"<!-- /{section} -->"
-    pattern = re.compile(f"{re.escape(markers[0])}.*?{re.escape(markers[1])}", re.DOTALL)
-    if not pattern.search(document):
-        raise ValueError(f"{DOCUMENT.name} has no place for the section {section!r}: add its two marker lines.")
-    body = "\n".join([markers[0], *lines, markers[1]])
-    return pattern.sub(lambda _: body, document, count=1)
 
 
 def main() -> None:

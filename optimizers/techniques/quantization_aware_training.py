@@ -55,13 +55,12 @@ def apply(context: StageContext, params: QuantizationAwareTrainingParams) -> Sta
         NotApplicable: No layer with a kernel is known to the 8-bit scheme, or training diverged.
         Unexpected: Zeros or clusters that were to be kept were lost.
     """
-    from optimizers.tf import build, graph, kernels, masks, qat, qat_plan, train
+    from optimizers.tf import build, kernels, masks, qat, qat_plan, train
 
     data = context.data()
     kept = _kept(params, context.held)
     model, plan = _planned(build.load_working(context.source), params, kept)
     before = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(model).items()}
-    clean = graph.rebuilt(model)
     train.seed_everything(context.seed)
     trained = qat.quantized(model, plan)
     qat.calibrate(trained, data.train.x[_picks(len(data.train), context.seed)])
@@ -69,9 +68,9 @@ def apply(context: StageContext, params: QuantizationAwareTrainingParams) -> Sta
     callbacks = [masks.KeepZeros(trained)] if "sparsity" in kept else []
     training = train.tune(trained, context, params, callbacks=callbacks)
     scheme = _SCHEMES[kept]
-    main = qat.save_qat(trained, clean, plan, scheme, context.out)
+    main = qat.save_qat(trained, model, plan, scheme, context.out)
     quantized = qat.quantized_kernels(trained)
-    after = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(clean).items()}
+    after = {name: [v.numpy() for v in found] for name, found in kernels.by_layer(model).items()}
     _verify(before, after | {name: [kernel] for name, kernel in quantized.items()}, kept, plan)
     figures: dict[str, Any] = {
         "scheme": scheme,

@@ -187,7 +187,7 @@ def save_qat(model: Any, clean: Any, what: Plan, scheme: str, folder: Path) -> s
 
     Args:
         model: Fake-quantized and trained.
-        clean: A float model of the same layers; its weights are replaced.
+        clean: A float model of the same layers, such as the one that `quantized` was given; its weights are replaced.
         what: The plan that it was made with.
         scheme: ``QAT``, ``PQAT``, ``CQAT`` or ``PCQAT``.
         folder: Must be there.

@@ -91,6 +91,8 @@ def tune(
     optimizer = _OPTIMIZERS[params.optimizer](params.learning_rate)
     # eager off, XLA off: the same kernels as everywhere else, and deterministic ones
     model.compile(optimizer, goal.loss, goal.metrics, jit_compile=False)
+    # before the first step: a step that creates variables is traced a second time without them
+    optimizer.build(model.trainable_variables)
     total = epochs(data, params)
     reporting = _Reporting(context.progress, context.log, total, steps_per_epoch(data, params))
     watch = stopping.watch(params, goal, patient_from, has_validation=len(data.validation) > 0)

@@ -122,5 +122,4 @@ def test_the_same_seed_gives_the_same_result(
     one, other = attempted(name, "dense")[0], apply(name, sources("dense"))
     assert one is not None
     assert one.report == other.report
-    if TECHNIQUES[name].produces == "tflite":
-        assert one.main.read_bytes() == other.main.read_bytes()
+    assert one.main.read_bytes() == other.main.read_bytes()

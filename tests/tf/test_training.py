@@ -48,6 +48,18 @@ def test_the_same_seed_gives_the_same_weights(settings: dict[str, Any], tmp_path
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "sgd"}, {"augmentation": "noise"}, {"learn_from": "both"}, {"class_weights": "balanced"}],
+)
+def test_the_training_step_is_traced_once(settings: dict[str, Any], tmp_path: Path) -> None:
+    save_working(built("conv"), tmp_path / "source.keras")
+    model = fresh("conv")
+    tuned(model, digits(), tmp_path / "source.keras", **settings)
+    assert len(digits().train) % TrainingParams().batch_size, "the last batch is smaller"
+    assert model.train_tf_function.experimental_get_tracing_count() == 1
+
+
 def test_early_stopping_goes_back_to_the_best_epoch_even_at_the_end() -> None:
     data = digits()
     model = fresh("conv")
