@@ -16,6 +16,7 @@ from pages.components.device_choice import device_choice
 from pages.components.ledger import ledger
 from pages.components.limits_bar import limits_bar
 from pages.components.queue import job_queue
+from pages.components.remembered import once
 from pages.components.shell import inside_app
 from pages.components.side_by_side import side_by_side
 from pages.components.take_table import take_table
@@ -31,7 +32,8 @@ if not runs:
 
 header(queue, runs)
 still_running(queue, runs)
-frame = compared(queue.history, [run.id for run in runs], device_choice(queue, runs))
+device, ids = device_choice(queue, runs), [run.id for run in runs]
+frame = once(queue, ("comparison", device, *ids), lambda: compared(queue.history, ids, device))
 if frame.empty:
     not_measured(runs)
     st.page_link("pages/runs.py", label="See the runs", icon=":material/pending_actions:")
@@ -41,6 +43,8 @@ selection.settle(frame)
 comparison.highlights(frame)
 judgement = limits_bar(frame)
 left, right = st.columns([3, 2], gap="large")
+with right:  # first, since it starts over when a diagnosis is ready at once
+    details(queue, frame, runs)
 with left:
     chart(frame, judgement)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -48,11 +52,9 @@ with left:
         take_table(frame, judgement)
     table(queue, frame, runs, judgement)
     not_measured(runs)
-with right:
-    details(queue, frame, runs)
 side_by_side(queue, frame, runs, judgement)
 budget_strip(queue, frame, runs)
 ledger(queue, frame, runs)
 contributions(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)
-comparison.bar_charts(frame)
+comparison.bar_charts(queue, frame, (device, *ids))

@@ -56,9 +56,13 @@ def bars(frame: pd.DataFrame, metric: str) -> go.Figure:
     from_zero = declared.needs != "predictions" or low < _FAR_FROM_ZERO * high
     places = [str(number) for number in range(len(data))]
     figure = go.Figure(_bar_trace(data, places) if from_zero else _point_trace(data, places))
-    for place, (_, row) in zip(places, data.iterrows(), strict=True):
-        end = (0.0 if from_zero else low) if fmt.missing(row["value"]) else row["value"] + row["plus"]
-        figure.add_annotation(x=end, y=place, text=row["text"], xanchor="left", showarrow=False, xshift=7)
+    ends = (data["value"] + data["plus"]).fillna(0.0 if from_zero else low)
+    figure.add_trace(
+        go.Scatter(
+            x=ends, y=places, mode="text", text=[f" {text}" for text in data["text"]], textposition="middle right",
+            textfont={"size": 12}, hoverinfo="skip", showlegend=False, cliponaxis=False,
+        )
+    )  # fmt: skip
     baselines = data[data["is_baseline"] & data["value"].notna()]
     if len(baselines) == 1:
         line = {"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"}

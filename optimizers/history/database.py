@@ -31,6 +31,12 @@ class History:
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
         tables.prepare(self.engine, words_of)
+        self.changes = 0
+        """Grows with everything that is written through this object; what others write it does not see."""
+        sa.event.listen(self.engine, "commit", self._changed)
+
+    def _changed(self, _: sa.Connection) -> None:
+        self.changes += 1
 
     def ping(self) -> None:
         """Raises what the database raises when it cannot be asked."""
@@ -217,14 +223,15 @@ class History:
         """Stores a verdict unless there is one already for the same files, data and budget; gives back the first."""
         key = {name: getattr(verdict, name) for name in _VERDICT_KEY} | {"budget": f"{verdict.budget:.12g}"}
         where = sa.and_(*(tables.verdicts.c[name] == value for name, value in key.items()))
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(tables.verdicts.c.record).where(where)).first()
+        if row is not None:
+            return Verdict.model_validate(row[0])
         try:
             with self.engine.begin() as connection:
-                row = connection.execute(sa.select(tables.verdicts.c.record).where(where)).first()
-                if row is None:
-                    record = verdict.model_dump(mode="json")
-                    connection.execute(sa.insert(tables.verdicts).values({**key, "record": record}))
-                    return verdict
-                return Verdict.model_validate(row[0])
+                record = verdict.model_dump(mode="json")
+                connection.execute(sa.insert(tables.verdicts).values({**key, "record": record}))
+                return verdict
         except sa.exc.IntegrityError:  # somebody else was first
             return self.decide(verdict)
 

@@ -206,10 +206,16 @@ def _paired_columns(run: Run, paired: dict[tuple[str, str, str], dict[str, Diffe
     return row
 
 
+def differences_by_run(history: History, runs: Sequence[Run]) -> dict[str, dict[str, Difference]]:
+    """As `differences_of`, for many runs at once, by their ids."""
+    found = _differences(history, runs)
+    own = {r.id: found.get((r.artifact_digest, r.baseline_digest, r.examples_digest), {}) for r in runs}
+    return {i: {name: told[name] for name in registry.metrics() if name in told} for i, told in own.items()}
+
+
 def differences_of(history: History, run: Run) -> dict[str, Difference]:
     """Paired differences of the run's file to its baseline, by metric, in order of rank."""
-    own = _differences(history, [run]).get((run.artifact_digest, run.baseline_digest, run.examples_digest), {})
-    return {name: own[name] for name in registry.metrics() if name in own}
+    return differences_by_run(history, [run])[run.id]
 
 
 def measurements_of(history: History, run: Run, device: str = "") -> dict[str, Measurement]:

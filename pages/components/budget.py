@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -13,8 +14,9 @@ from optimizers.engine.judging import keep
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
 from optimizers.figures.names import names
-from optimizers.history.frames import differences_of
+from optimizers.history.frames import differences_by_run
 from optimizers.records import Difference, Run, VerdictState
+from pages.components.remembered import once
 from pages.components.text import code, escaped
 
 _BADGES: dict[VerdictState, str] = {
@@ -36,7 +38,8 @@ def budget_strip(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     own, called = {run.id: run for run in runs}, dict(zip(frame.index, names(frame), strict=True))
     rows = [(called[place], own[row["run_id"]]) for place, row in frame.iterrows()
             if row["run_id"] in own and not row["is_baseline"]]  # fmt: skip
-    paired = [(name, run, differences_of(queue.history, run)) for name, run in rows]
+    every = once(queue, ("differences", *own), lambda: differences_by_run(queue.history, runs))
+    paired = [(name, run, every[run.id]) for name, run in rows]
     possible = choices({metric for _, _, found in paired for metric in found})
     if not possible:
         return
@@ -45,7 +48,7 @@ def budget_strip(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     for name, run, found in paired:
         if budget.metric in found:
             decision = decide(found[budget.metric], budget)
-            keep(queue.history, run, budget, decision)
+            once(queue, ("kept", run.id, budget), partial(keep, queue.history, run, budget, decision))
             judged.append(_Judged(name, found[budget.metric], decision))
     _verdicts(judged, budget)
 

@@ -9,6 +9,7 @@ from optimizers.history.database import UNFINISHED
 from optimizers.records import Run
 from pages.components import links, session
 from pages.components.boundary import guarded
+from pages.components.remembered import once
 from pages.components.text import code, escaped
 
 _SECONDS = 2.0
@@ -18,7 +19,8 @@ _MOST_AT_FIRST = 12
 def compared_runs(queue: JobQueue) -> list[Run]:
     """The runs that the URL names; without one, this browser's latest on one model, which then go into the URL."""
     asked = links.run_ids()
-    found = {run.id: run for run in queue.history.runs(asked)} if asked else {}
+    known = once(queue, ("runs", *asked), lambda: queue.history.runs(asked)) if asked else []
+    found = {run.id: run for run in known}
     if not found:
         mine = session.my_runs(queue, states=("done",))
         latest = [
@@ -39,8 +41,10 @@ def header(queue: JobQueue, runs: list[Run], page: str = "compare") -> None:
     pairs = list(dict.fromkeys(f"**{escaped(r.model.name)}** on **{escaped(r.dataset.name)}**" for r in runs))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(" and ".join(pairs[:3]), width="stretch")
-        with st.popover("Choose runs", icon=":material/checklist:"):
-            _chooser(queue, runs)
+        menu = st.popover("Choose runs", icon=":material/checklist:", key="choose_runs", on_change="rerun")
+        if menu.open:
+            with menu:
+                _chooser(queue, runs)
         with st.popover("Share", icon=":material/link:"):
             st.markdown("Whoever has this link sees this comparison.")
             st.code(links.address(page, [run.id for run in runs]), language=None, wrap_lines=True)

@@ -7,6 +7,7 @@ import streamlit as st
 from optimizers.engine.queue import JobQueue
 from optimizers.history.devices import Device, devices
 from optimizers.records import Run
+from pages.components.remembered import once
 
 _QUERY, _KEY = "device", "timed_on"
 HOW = {"host": "measured by this app", "browser": "measured in a browser", "import": "imported from a log"}
@@ -18,7 +19,9 @@ def device_choice(queue: JobQueue, runs: list[Run]) -> str:
 
     Nothing is drawn where there is no choice. Empty where nothing was timed.
     """
-    known = {device.name: device for device in devices(queue.history, [run.id for run in runs])}
+    ids = [run.id for run in runs]
+    found = once(queue, ("devices", *ids), lambda: devices(queue.history, ids))
+    known = {device.name: device for device in found}
     if not known:
         return ""
     names = list(known)

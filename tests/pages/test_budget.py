@@ -35,6 +35,6 @@ def test_what_is_absent_is_told_with_its_reason(visit, queue):
 
 
 def test_there_is_no_strip_where_nothing_is_known_to_be_right(visit, queue, monkeypatch):
-    monkeypatch.setattr("pages.components.budget.differences_of", lambda *_: {})
+    monkeypatch.setattr("pages.components.budget.differences_by_run", lambda _, runs: {run.id: {} for run in runs})
     app = healthy(visit("compare", token=TOKEN, runs=",".join(ran(queue, "int8"))))
     assert not [n for n in app.number_input if "budget" in (n.key or "")]

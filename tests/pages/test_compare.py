@@ -82,3 +82,15 @@ def test_one_file_alone_and_failed_runs_beside_it(visit, queue):
     assert not app.table
     only = healthy(visit("compare", token=TOKEN, runs=ids[1]))
     assert "The outputs differ" in shown(only)
+
+
+def test_what_is_measured_meanwhile_is_seen_at_the_next_click(visit, queue):
+    ids = ran(queue, "int8")
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids), limits="size<=1GB"))
+    assert app.success
+    digest = queue.history.run(ids[0]).artifact_digest
+    (size,) = [m for m in queue.history.measurements([digest]) if m.metric == "size_bytes"]
+    before = queue.history.changes
+    queue.history.record([size.model_copy(update={"value": 5e9})])
+    assert queue.history.changes > before
+    assert "5.00 GB" in shown(healthy(app.run()))
