@@ -77,8 +77,7 @@ class Grid:
         """
         varied = self.varied
         if self.count > MOST_RUNS:
-            sizes = " x ".join(str(len(each.values)) for each in varied)
-            raise InvalidRecipe(f"The grid {self.text} has {sizes} recipes; at most {MOST_RUNS} are allowed.")
+            raise InvalidRecipe(f"These values make {self.count:,} recipes; at most {MOST_RUNS} are allowed.")
         found = []
         for values in product(*(each.values for each in varied)):
             steps = [(name, dict(given)) for name, given in self.steps]

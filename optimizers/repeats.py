@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+_MOST_NAMED = 4
 LEVEL = 0.05
 """Probability that a ranking separates any two variants that are truly alike."""
 
@@ -124,6 +125,8 @@ class Ranking:
         if len(leading) == 1:
             return f"{leading[0]} is best: separated from every other one by {self.seeds} seeds."
         names = f"{', '.join(leading[:-1])} and {leading[-1]}"
+        if len(leading) > _MOST_NAMED:
+            names = f"{', '.join(leading[:_MOST_NAMED])} and {len(leading) - _MOST_NAMED} more"
         if all(p.how == "exact" for p in self.pairs if p.one in leading and p.other in leading):
             return f"The same in all: {names}." if len(leading) == len(self.places) else f"Equally good: {names}."
         return f"Not separated by {self.seeds} seeds: {names}; each of them may be the best."

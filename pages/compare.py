@@ -17,6 +17,7 @@ from pages.components.ledger import ledger
 from pages.components.limits_bar import limits_bar
 from pages.components.queue import job_queue
 from pages.components.remembered import once
+from pages.components.seeds import seeds
 from pages.components.shell import inside_app
 from pages.components.side_by_side import side_by_side
 from pages.components.take_table import take_table
@@ -54,6 +55,7 @@ with left:
     not_measured(runs)
 side_by_side(queue, frame, runs, judgement)
 budget_strip(queue, frame, runs)
+seeds(queue, frame, (device, *ids))
 ledger(queue, frame, runs)
 contributions(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from optimizers.errors import ParetoscopeError
 from pages.components import builder, links
+from pages.components.cards import cards
 from pages.components.launch import launch
 from pages.components.model_strip import choices, model_strip
 from pages.components.preflight import preflight
@@ -30,9 +31,9 @@ if chosen is None:
 ready = model_strip(queue, chosen)
 left, right = st.columns([3, 2], gap="large")
 with left:
-    steps = builder.techniques(choices(queue, chosen))
+    steps = cards(choices(queue, chosen))
 with right:
     variants = builder.plan(steps)
     if ready:
-        launch(queue, chosen, variants)
-        preflight(queue, chosen, variants)
+        seeds = launch(queue, chosen, variants)
+        preflight(queue, chosen, variants, seeds)

@@ -6,32 +6,25 @@ import streamlit as st
 
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
-from optimizers.recipe import parse
+from optimizers.grid import MOST_RUNS, trials
 from pages.components import builder, links, session
 from pages.components.links import Choice
-from pages.components.variants import Variant
+from pages.components.variants import Variant, recipes_of
 
-_MOST_VARIANTS = 24
+_MOST_REPEATS = 20
 
 
-def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> None:
-    """Draws the button; pressing it queues one run per variant and goes to the runs."""
-    with st.expander("More settings", key="more:launch"):
-        seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, 1, key="seed", persist_state="session",
-            help="Decides everything random in training. Another seed shows how much of a difference is chance.",
-        )  # fmt: skip
-    why_not = reason_against(variants)
+def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> list[int]:
+    """Draws repeats and the button; pressing it queues the runs and goes to them. Returns the seeds."""
+    seeds = _seeds()
+    recipes = recipes_of(variants)
+    planned, blocked = trials(recipes, seeds), sum(bool(variant.problem) for variant in variants)
+    why_not = reason_against(variants, len(planned))
     with st.container(horizontal=True):
-        noun = "" if not variants else f" {len(variants)} variant{'s' if len(variants) > 1 else ''}"
         pressed = st.button(
-            f"Run{noun}",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=bool(why_not),
-            help=why_not or None,
-            key="run",
-        )
+            f"Run{told(len(recipes) + blocked, len(planned) + blocked)}", type="primary", icon=":material/play_arrow:",
+            disabled=bool(why_not), help=why_not or None, key="run",
+        )  # fmt: skip
         st.button(
             "Add to the comparison", on_click=builder.keep, args=(variants,), disabled=bool(why_not), key="keep",
             help="Keeps these variants in the list while you toggle others.",
@@ -39,24 +32,46 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> None:
     if why_not and variants:
         st.caption(f":red[{why_not}]")
     if pressed:
-        recipes = [parse(v.text) for v in variants]
         try:
             for recipe in recipes:
                 links.allow_models(recipe, queue)
-            runs = session.submit(queue, chosen.model, chosen.data, recipes, seed=int(seed))
+            runs = session.submit(queue, chosen.model, chosen.data, recipes, seed=seeds)
         except ParetoscopeError as error:
             st.error(error.message, icon=":material/block:")
-            return
+            return seeds
         st.switch_page("pages/runs.py", query_params=links.runs_query(run.id for run in runs))
+    return seeds
 
 
-def reason_against(variants: list[Variant]) -> str:
+def _seeds() -> list[int]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        repeats = st.number_input(
+            "Repeats", 1, _MOST_REPEATS, 1, 1, key="repeats", persist_state="session", width=140,
+            help="Runs what depends on chance with so many seeds. Compare then tells mean and spread, and which "
+            "variants the seeds really separate. One seed tells nothing about chance.",
+        )  # fmt: skip
+        first = st.number_input(
+            "First seed", 0, 2**31 - 1 - _MOST_REPEATS, 0, 1, key="seed", persist_state="session", width=140,
+            help="Decides everything random in training; repeats take the seeds after it.",
+        )  # fmt: skip
+    return [int(first) + i for i in range(int(repeats))]
+
+
+def told(recipes: int, runs: int) -> str:
+    """`` 3 variants, 6 runs``; nothing where there is nothing to run."""
+    if not recipes:
+        return ""
+    noun = f" {recipes} variant{'s' if recipes > 1 else ''}"
+    return noun if runs == recipes else f"{noun}, {runs} runs"
+
+
+def reason_against(variants: list[Variant], runs: int) -> str:
     """Why nothing can run as things stand, or an empty text."""
     if not variants:
         return "Toggle at least one technique, or take a quick pick."
-    if len(variants) > _MOST_VARIANTS:
-        return f"These are {len(variants)} variants; at most {_MOST_VARIANTS} can be started at once."
     blocked = [v for v in variants if v.problem]
     if blocked:
         return f"{blocked[0].text} cannot run. {blocked[0].problem}"
+    if runs > MOST_RUNS:
+        return f"These are {runs} runs; at most {MOST_RUNS} can be started at once."
     return ""

@@ -9,6 +9,7 @@ import streamlit as st
 
 from optimizers import quotas, sessions
 from optimizers.engine.queue import JobQueue
+from optimizers.grid import trials
 from optimizers.recipe import Recipe
 from optimizers.records import SHARED, Run, RunState
 from pages.components import login
@@ -39,10 +40,13 @@ def sees_examples(run: Run) -> bool:
     return run.dataset.scope in (SHARED, scope())
 
 
-def submit(queue: JobQueue, model: str, data: str, recipes: Sequence[Recipe], *, seed: int = 0) -> list[Run]:
+def submit(
+    queue: JobQueue, model: str, data: str, recipes: Sequence[Recipe], *, seed: int | Sequence[int] = 0
+) -> list[Run]:
     """Queues runs for this visitor, as far as their quota goes. Raises what `JobQueue.submit` and `quotas.check` do."""
+    count = len(recipes if isinstance(seed, int) else trials(recipes, seed))
     started = sessions.remembered(token(), queue.settings)
-    quotas.check(queue.history, queue.store, queue.settings, scope(), started, len(recipes))
+    quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
     runs = queue.submit(model, data, recipes, seed=seed)
     remember(queue, runs)
     return runs

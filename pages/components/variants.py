@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from optimizers import grid, registry
 from optimizers.declarations import Technique
 from optimizers.errors import ParetoscopeError
+from optimizers.grid import Grid, identity, parse_grid
 from optimizers.presets import PRESETS
-from optimizers.recipe import Recipe, Step, check, parse, warnings
+from optimizers.recipe import Recipe, check, parse, warnings
+from optimizers.short_form import Written
 
 _ORDER = {"distillation": 0, "decomposition": 2, "pruning": 3, "clustering": 4, "quantization": 5}
 _OTHER = 6
@@ -16,11 +19,16 @@ _OTHER = 6
 
 @dataclass(frozen=True)
 class Variant:
-    """One recipe that will run, or cannot: then ``problem`` says why. ``warnings`` do not keep it from running."""
+    """One line of what will run: a recipe, or a grid whose settings take several values.
+
+    ``problem`` says why it cannot run; ``warnings`` do not keep it from running. ``recipes`` are the recipes behind it
+    in their short form.
+    """
 
     text: str
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
 
 
 def sensible_order(techniques: Iterable[Technique]) -> list[str]:
@@ -39,28 +47,31 @@ def sensible_order(techniques: Iterable[Technique]) -> list[str]:
     return [technique.name for technique in sorted(techniques, key=rank)]
 
 
-def variant(steps: Sequence[Step]) -> Variant:
-    """The recipe of these steps, checked."""
-    recipe = Recipe(tuple(steps))
+def variant(steps: Sequence[Written]) -> Variant:
+    """What these steps amount to, checked: one recipe, or all of a grid's."""
+    written = Grid(tuple(steps))
     try:
-        check(recipe)
-        check(recipe.complete())
+        recipes = written.recipes()
+        for recipe in recipes:
+            check(recipe.complete())
     except ParetoscopeError as error:
-        return Variant(recipe.text, error.message)
-    return Variant(recipe.text, "", tuple(warnings(recipe.complete())))
+        return Variant(written.text, error.message)
+    text = recipes[0].text if written.count == 1 else written.text
+    found = dict.fromkeys(sentence for recipe in recipes for sentence in warnings(recipe.complete()))
+    return Variant(text, "", tuple(found), tuple(recipe.text for recipe in recipes))
 
 
 def from_text(text: str) -> Variant:
-    """A typed recipe, checked; its text is the canonical short form."""
+    """A typed recipe or grid, checked; its text is the canonical short form."""
     try:
         if text.strip().endswith(".json"):
             return Variant(text, "Write the steps themselves here; files are for the command line.")
-        return variant(parse(text).steps)
+        return variant(parse_grid(text).steps)
     except ParetoscopeError as error:
         return Variant(text, error.message)
 
 
-def proposals(steps: Sequence[Step], *, each: bool, combined: bool) -> list[Variant]:
+def proposals(steps: Sequence[Written], *, each: bool, combined: bool, left_out: bool = False) -> list[Variant]:
     """What the toggled techniques amount to.
 
     Args:
@@ -68,24 +79,45 @@ def proposals(steps: Sequence[Step], *, each: bool, combined: bool) -> list[Vari
         each: One variant per technique on its own.
         combined: One variant of all of them. Several conversions cannot share a recipe, since each ends in a file: then
             there is one combination per conversion, provided that they all stand at the end.
+        left_out: One variant for each step that the combination can do without, if three or more are combined: what is
+            left of two is each on its own.
     """
     found = [variant([step]) for step in steps] if each or len(steps) == 1 else []
-    if combined and len(steps) > 1:
-        found += [variant(chain) for chain in _chains(steps)]
+    chains = _chains(steps) if len(steps) > 1 else []
+    if combined:
+        found += [variant(chain) for chain in chains]
+    if left_out:
+        rest = [variant([*c[:place], *c[place + 1 :]]) for c in chains if len(c) > 2 for place in range(len(c))]
+        found += [one for one in rest if not one.problem]
     return without_repetitions(found)
 
 
-def _chains(steps: Sequence[Step]) -> list[list[Step]]:
-    conversions = [step for step in steps if step.technique.produces == "tflite"]
+def _chains(steps: Sequence[Written]) -> list[list[Written]]:
+    conversions = [step for step in steps if _converts(step)]
     before = list(steps[: len(steps) - len(conversions)])
-    if len(conversions) < 2 or any(step.technique.produces == "tflite" for step in before):
+    if len(conversions) < 2 or any(_converts(step) for step in before):
         return [list(steps)]
     return [[*before, conversion] for conversion in conversions]
 
 
+def _converts(step: Written) -> bool:
+    return registry.technique(step[0]).produces == "tflite"
+
+
 def without_repetitions(variants: Iterable[Variant]) -> list[Variant]:
-    """The variants without those of equal text, in order."""
-    return list({variant.text: variant for variant in variants}.values())
+    """The variants without those that only do what earlier ones do, in order."""
+    found, done = {}, set[tuple[str, ...]]()
+    for one in variants:
+        own = {identity(parse(text)) for text in one.recipes}
+        if one.text not in found and (one.problem or not own <= done):
+            found[one.text] = one
+            done |= own
+    return list(found.values())
+
+
+def recipes_of(variants: Iterable[Variant]) -> tuple[Recipe, ...]:
+    """All recipes of variants that can run, each once."""
+    return grid.without_repetitions(parse(text) for one in variants for text in one.recipes)
 
 
 def presets() -> dict[str, str]:
@@ -93,7 +125,7 @@ def presets() -> dict[str, str]:
     return {preset.title: preset.recipe for preset in PRESETS.values() if not from_text(preset.recipe).problem}
 
 
-def editable(text: str) -> tuple[Step, ...]:
-    """The steps of a recipe that toggles can show, or none: a toggle stands for a technique that occurs once."""
-    steps = parse(text).steps
-    return steps if len({step.technique.name for step in steps}) == len(steps) else ()
+def editable(text: str) -> tuple[Written, ...]:
+    """The steps of a recipe or grid that toggles can show, or none: a toggle stands for a technique used once."""
+    steps = parse_grid(text).steps
+    return steps if len({name for name, _ in steps}) == len(steps) else ()

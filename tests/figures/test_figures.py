@@ -13,7 +13,9 @@ from optimizers.figures.bars import bar_data, bars
 from optimizers.figures.curves import history_data, live_loss, training_loss
 from optimizers.figures.names import short_names
 from optimizers.figures.placement import place_labels
+from optimizers.figures.repeats import repeats, repeats_data
 from optimizers.figures.tradeoff import tradeoff, tradeoff_data
+from optimizers.repeats import Repeats, ranking
 from tests.figures.conftest import comparison_row
 
 EMPTY = pd.DataFrame()
@@ -134,3 +136,20 @@ def test_sequences_and_their_absence():
     preview = {"columns": ["co2", "light"], "windows": [[[1, 2], [3, 4]]], "labels": ["empty"]}
     assert len(examples.sequences(preview).data) == 2
     assert "no example" in texts(examples.sequences({}))
+
+
+def test_repeats_show_every_seed_and_the_mean():
+    ranked = ranking(
+        [Repeats("int8", {0: 0.90, 1: 0.92, 2: 0.94}), Repeats("baseline", {0: 0.95}, chance=False)],
+        lower_is_better=False,
+    )
+    data = repeats_data(ranked, "accuracy", {"int8": "quantization"})
+    assert list(data["label"]) == ["baseline", "int8"]
+    assert list(data["family"]) == ["baseline", "quantization"]
+    assert list(data["values"]) == [[], pytest.approx([90, 92, 94])]
+    assert data["mean"].tolist() == pytest.approx([95, 92])
+    assert data["plus"].tolist() == pytest.approx([0, 4.303 * 2 / 3**0.5], rel=1e-3)
+    assert list(data["place"]) == ["1–2", "1–2"]
+    figure = repeats(ranked, "accuracy", {})
+    assert sum(len(trace.x) for trace in figure.data) == 3 + 2
+    assert not repeats(ranking([], lower_is_better=True), "accuracy", {}).data

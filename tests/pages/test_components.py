@@ -6,18 +6,20 @@ from datetime import timedelta
 
 import pytest
 
-from optimizers import sessions
+from optimizers import registry, sessions
 from optimizers.engine.progress import Progress
+from optimizers.errors import InvalidParameter
+from optimizers.params import fields
 from optimizers.presets import PRESETS
-from optimizers.recipe import Step
 from optimizers.records import DatasetRef, ModelRef, Run, StageRecord, now
 from optimizers.registry import technique
 from optimizers.settings import Settings
 from pages.components.details import file_name
-from pages.components.forms import spread
+from pages.components.forms import Choices, spread
 from pages.components.run_cards import details, ending, fraction, told
 from pages.components.text import code, escaped
-from pages.components.variants import from_text, presets, proposals, sensible_order
+from pages.components.values import offered, read, shown, suggested
+from pages.components.variants import from_text, presets, proposals, recipes_of, sensible_order
 
 
 def texts(variants):
@@ -39,7 +41,7 @@ def test_what_converts_comes_last():
 
 
 def test_each_on_its_own_all_combined_or_both():
-    steps = [Step.of("magnitude_pruning"), Step.of("int8")]
+    steps = [("magnitude_pruning", {}), ("int8", {})]
     assert texts(proposals(steps, each=True, combined=True)) == ["magnitude_pruning", "int8", "magnitude_pruning+int8"]
     assert texts(proposals(steps, each=False, combined=True)) == ["magnitude_pruning+int8"]
     assert texts(proposals(steps, each=True, combined=False)) == ["magnitude_pruning", "int8"]
@@ -49,18 +51,85 @@ def test_each_on_its_own_all_combined_or_both():
 
 
 def test_several_conversions_make_several_combinations():
-    steps = [Step.of("magnitude_pruning"), Step.of("float16"), Step.of("int8")]
+    steps = [("magnitude_pruning", {}), ("float16", {}), ("int8", {})]
     combined = texts(proposals(steps, each=False, combined=True))
     assert combined == ["magnitude_pruning+float16", "magnitude_pruning+int8"]
 
 
 def test_two_conversions_alone_need_no_combination():
-    steps = [Step.of("float16"), Step.of("int8")]
+    steps = [("float16", {}), ("int8", {})]
     assert texts(proposals(steps, each=True, combined=True)) == ["float16", "int8"]
 
 
+def test_each_step_can_be_left_out_of_three():
+    steps = [("magnitude_pruning", {}), ("weight_clustering", {}), ("int8", {})]
+    found = texts(proposals(steps, each=False, combined=False, left_out=True))
+    assert found == ["weight_clustering+int8", "magnitude_pruning+int8", "magnitude_pruning+weight_clustering"]
+    assert proposals(steps[:2], each=False, combined=False, left_out=True) == []
+
+
+def test_a_setting_with_several_values_makes_several_recipes():
+    steps = [("magnitude_pruning", {"target_sparsity": [0.5, 0.7]}), ("int8", {})]
+    alone, int8, both = proposals(steps, each=True, combined=True)
+    assert alone.text == "magnitude_pruning(target_sparsity=[0.5, 0.7])"
+    assert both.recipes == tuple(f"magnitude_pruning(target_sparsity={share})+int8" for share in (0.5, 0.7))
+    assert int8.recipes == ("int8",)
+    assert len(recipes_of([alone, int8, both])) == 5
+    assert from_text(both.text) == both
+    assert len(recipes_of([both, from_text(both.recipes[0])])) == 2
+
+
+@pytest.mark.parametrize("name", registry.techniques())
+def test_offered_values_are_values_and_are_read_back(name):
+    for field in fields(technique(name).params):
+        choices = Choices(layers=("conv",), models={"sample:m": "m"})
+        values = offered(field, choices)
+        assert 1 < len(values) <= 20
+        assert field.default in values
+        assert read(field, [shown(field, value) for value in values]) == values
+        assert set(suggested(field, choices)) <= set(values)
+        if field.kind in ("int", "float"):
+            assert field.low is None or field.low <= values[0]
+            assert field.high is None or values[-1] <= field.high
+
+
+def field_of(name, setting):
+    return next(f for f in fields(technique(name).params) if f.name == setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "typed", "values"),
+    [
+        ("target_sparsity", ["50%", "70"], [0.5, 0.7]),
+        ("target_sparsity", ["10 to 90 in 5"], [0.1, 0.3, 0.5, 0.7, 0.9]),
+        ("epochs", ["2, 4", "4"], [2, 4]),
+        ("epochs", ["1 to 8 in 3"], [1, 4, 8]),
+        ("learning_rate", ["1e-4 to 1e-2 in 3"], [1e-4, 1e-3, 1e-2]),
+        ("schedule", ["constant"], ["constant"]),
+        ("depthwise", ["yes"], [True]),
+    ],
+)
+def test_values_can_be_typed(setting, typed, values):
+    assert read(field_of("magnitude_pruning", setting), typed) == values
+
+
+@pytest.mark.parametrize(
+    ("setting", "typed", "words"),
+    [
+        ("target_sparsity", "half", "'half' is no value of .*; write numbers"),
+        ("target_sparsity", "120", "must be 0% to 95%, got 120"),
+        ("epochs", "2.5", "whole number"),
+        ("epochs", "1 to 5 in 1", "no span"),
+        ("epochs", "nan", "must be 1 to 200"),
+    ],
+)
+def test_typed_nonsense_is_no_value(setting, typed, words):
+    with pytest.raises(InvalidParameter, match=words):
+        read(field_of("magnitude_pruning", setting), [typed])
+
+
 def test_a_conversion_in_front_is_one_impossible_chain():
-    (chain,) = proposals([Step.of("int8"), Step.of("magnitude_pruning")], each=False, combined=True)
+    (chain,) = proposals([("int8", {}), ("magnitude_pruning", {})], each=False, combined=True)
     assert "Move int8 to the end" in chain.problem
 
 

@@ -1,0 +1,90 @@
+"""What repeats over seeds tell: mean and spread of each variant, and who is separated from whom."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from optimizers import registry
+from optimizers.declarations import Metric
+from optimizers.engine.queue import JobQueue
+from optimizers.figures import format as fmt
+from optimizers.figures import theme
+from optimizers.figures.repeats import places, repeats
+from optimizers.history.frames import headline
+from optimizers.history.repeated import rankings, repeated_metrics
+from optimizers.repeats import Ranking, Repeats
+from pages.components.remembered import once
+from pages.components.text import escaped
+
+_METRIC = "seeds_metric"
+
+
+def seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
+    """Draws the panel where some variant of a comparison was run with several seeds, and nothing elsewhere.
+
+    Args:
+        queue: Whose history the comparison is of.
+        frame: The comparison.
+        asked: What it was made from, so that it need not be ranked again.
+    """
+    metrics = repeated_metrics(frame)
+    if not metrics:
+        return
+    st.subheader("Over seeds", anchor=False)
+    known, first = registry.metrics(), headline(frame)
+    name = st.selectbox(
+        "Figure", metrics, metrics.index(first) if first in metrics else 0, key=_METRIC,
+        format_func=lambda n: known[n].title, width=320,
+    )  # fmt: skip
+    families = dict(zip(frame["variant"], frame["family"], strict=True)) | {"baseline": "baseline"}
+    found = once(queue, ("seeds", name, *asked), lambda: rankings(frame, name))
+    for number, ((model, data), ranking) in enumerate(found.items()):
+        if len(found) > 1:
+            st.markdown(f"**{escaped(model)}** on **{escaped(data)}**")
+        if ranking.sentence:
+            st.markdown(escaped(ranking.sentence))
+        st.plotly_chart(
+            repeats(ranking, name, families), config=theme.CONFIG, key=f"seeds:{number}",
+            alt=f"{known[name].title} of every variant and seed, also in the table",
+        )  # fmt: skip
+        st.dataframe(
+            table(ranking, known[name]), hide_index=True, key=f"seeds-table:{number}", placeholder="–",
+            alt=f"{known[name].title} over seeds", column_config=_HELP,
+        )  # fmt: skip
+    st.caption(
+        "Variants are compared seed by seed, and Holm's procedure allows for there being many pairs. Seeds tell what "
+        "chance in training does on the same test examples, the intervals of files what other examples would do."
+    )
+
+
+_HELP = {
+    "Place": st.column_config.TextColumn(help="Places that the seeds leave open; all of them hold together."),
+    "Spread": st.column_config.TextColumn(help="Standard deviation over seeds."),
+    "95% interval": st.column_config.TextColumn(help="Of the mean over all seeds (Student)."),
+}
+
+
+def table(ranking: Ranking, metric: Metric) -> pd.DataFrame:
+    """One row per variant, best first, in words."""
+    rows = []
+    for place in ranking.places:
+        own = place.repeats
+        rows.append(
+            {
+                "Place": places(place.first, place.last),
+                "Variant": own.name,
+                "Mean": fmt.value(metric, own.mean),
+                "Spread": fmt.value(metric, own.deviation) if own.deviation is not None else None,
+                "95% interval": fmt.interval(metric, *own.interval) if own.interval else None,
+                "Seeds": _seeds(own),
+                "Not separated from": ", ".join(place.alike) or "none",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _seeds(own: Repeats) -> str:
+    if not own.chance:
+        return "any"
+    return ", ".join(str(seed) for seed in sorted(own.by_seed))
