@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from optimizers import registry
 from optimizers.engine import origins
 from optimizers.engine.plan import scope_of
 from optimizers.errors import InvalidParameter, UnknownName
+from optimizers.history.frames import comparison
 from optimizers.history.searches import Searches
 from optimizers.records import Run
 from optimizers.search import goals
@@ -62,6 +65,7 @@ class View:
     Attributes:
         study, trials: As they are in the history.
         outcomes: Finished trials with their figures.
+        frame: Their files and the baseline, as `optimizers.history.frames.comparison` has them, on validation data.
         front: Those that no other one beats.
         best: What it would hand over now.
         certified: Runs on test data by trial.
@@ -70,13 +74,10 @@ class View:
     study: Study
     trials: list[Trial]
     outcomes: list[Outcome] = field(default_factory=list)
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     front: list[Outcome] = field(default_factory=list)
     best: Best | None = None
     certified: dict[int, Run] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> bool:
-        return self.study.state in ("done", "stopped", "failed")
 
 
 class SearchDesk:
@@ -192,10 +193,16 @@ class SearchDesk:
             study,
             trials,
             found,
+            comparison(self._queue.history, [o.trial.run_id for o in found], part="validation"),
             goals.front(study, found),
             goals.best(study, found),
             {number: certified[run] for number, run in study.certified.items() if run in certified},
         )
+
+    def rests(self, study_id: str) -> bool:
+        """Whether this process is doing nothing for a search, and no certificate is under way."""
+        thread = self._threads.get(study_id)
+        return thread is None or not thread.is_alive()
 
     def wait(self, study_id: str, seconds: float | None = None) -> bool:
         """Blocks until a search rests (it was paused, stopped, or is over); False if the time was over before.

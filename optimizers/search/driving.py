@@ -37,6 +37,8 @@ _REPETITIONS = 40
 """Proposals in a row that were all tried before, after which nothing is left to try."""
 _TOO_DEAR = 6
 """Proposals in a row that would not end in time, after which the time counts as over."""
+_RULED_OUT = 60
+"""Proposals in a row that were ruled out by their forecasts, after which the search gives up."""
 _PROMOTED = 0.5
 """Trainings in full for each short one."""
 _NEARLY = 0.2
@@ -54,6 +56,7 @@ class Drive:
         self._searches = Searches(queue.history)
         self._open: dict[int, Trial] = {}
         self._handles: dict[int, int] = {}
+        self._ruled_out = 0
 
     def run(self) -> bool:
         """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
@@ -227,12 +230,17 @@ class Drive:
             if self._closing():
                 return True
             if verdict is None:
+                self._ruled_out = 0
                 if handle is not None:
                     self._handles[trial.number] = handle
                 self._submit(study, self._trials.get(trial.number, trial))
                 continue
             if handle is not None:
                 self._guide.drop(handle)
+            if verdict != _NO_TIME:
+                self._ruled_out += 1
+                if self._ruled_out >= _RULED_OUT:
+                    return bool(self._open)
             if verdict == _NO_TIME:
                 self._tried.discard(trial.recipe)
                 dear += 1
@@ -343,27 +351,28 @@ class Drive:
                 self._keep(trial.model_copy(update={"state": "rejected", "reason": error.message}))
             return error.message
         told = {"expected_bytes": expected.size_bytes, "expected_seconds": expected.seconds}
-        broken = self._breaks(study, expected)
+        # What does not train is made all the same: it takes seconds, and may be the nearest miss.
+        broken = self._breaks(study, expected) if trial.effort != "none" else {}
         if broken:
-            reason = "; ".join(broken.values())
+            reason = "; ".join(words for words, _ in broken.values())
             self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
             seen = [o for o in self._outcomes(study) if o.complete]
             if seen:
                 values = [float(v) for v in seen[0].values if v is not None]
-                self._guide.tell(trial.params, values, dict.fromkeys(broken, 1.0))
+                self._guide.tell(trial.params, values, {name: much for name, (_, much) in broken.items()})
             return reason
         if (expected.seconds or 0.0) + _MEASURING_SECONDS > left:
             return _NO_TIME
         self._trials[trial.number] = trial.model_copy(update=told)
         return None
 
-    def _breaks(self, study: Study, expected: Forecast) -> dict[str, str]:
-        """Limits that the forecast breaks by more than forecasts are wrong, and why, in words."""
+    def _breaks(self, study: Study, expected: Forecast) -> dict[str, tuple[str, float]]:
+        """Limits that the forecast breaks by more than forecasts are wrong: why, in words, and by which share."""
         found = {}
         baseline = next((o.row for o in self._outcomes(study)), None)
         for limit in goals.limits_of(study):
-            told = _FORESEEN.get(limit.metric)
-            likely = told(expected) if told is not None else None
+            foreseen = _FORESEEN.get(limit.metric)
+            likely = foreseen(expected) if foreseen is not None else None
             if likely is None or limit.side != "most" or limit.kind == "difference":
                 continue
             bound = limit.bound
@@ -374,7 +383,8 @@ class Drive:
                 bound *= float(baseline[limit.metric]) / (1 + float(change))
             if likely * (1 - self._error(study, limit.metric)) > bound:
                 about = fmt.value(limit.declared, likely)
-                found[limit.text] = f"{limit.declared.title} would be about {about}, which is too much"
+                told = f"{limit.declared.title} would be about {about}, which is too much"
+                found[limit.text] = (told, likely / bound - 1)
         return found
 
     def _error(self, study: Study, metric: str) -> float:

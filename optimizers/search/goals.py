@@ -14,8 +14,6 @@ from math import inf, isfinite
 from statistics import NormalDist
 from typing import Any, Literal
 
-import pandas as pd
-
 from optimizers import registry
 from optimizers.certification import RISK, Budget
 from optimizers.errors import InvalidParameter, UnknownName
@@ -34,6 +32,12 @@ _ONE_SIDED = _NORMAL.inv_cdf(1 - RISK)
 Standing = Literal["keeps all limits", "keeps all limits as far as the examples can tell", "nearest miss"]
 
 
+_BY_LUCK = (
+    "Its figures keep all limits; chosen among all that were tried it may owe that to luck, and the examples are too "
+    "few to rule that out"
+)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A finished trial.
@@ -43,15 +47,19 @@ class Outcome:
         row: Of its file in the comparison of the study's trials.
         judged: Each limit with its verdict on validation data.
         values: One per objective; None where it was not measured.
-        safe: Whether every quality limit holds also by the bound at the shared risk, or the file lost no more than one
-            that answers everything alike would have to be granted.
+        excess: How far the worst quality limit is exceeded by the bound of its loss at the shared risk, see `excess`.
     """
 
     trial: Trial
     row: Mapping[str, Any]
     judged: Judged
     values: tuple[float | None, ...]
-    safe: bool
+    excess: float
+
+    @property
+    def safe(self) -> bool:
+        """Whether every quality limit holds also by the bound at the shared risk."""
+        return self.excess <= 0
 
     @property
     def complete(self) -> bool:
@@ -151,8 +159,8 @@ def outcomes(history: History, study: Study, trials: Sequence[Trial]) -> list[Ou
         own = {**row, "variant": trial.recipe, "run_id": trial.run_id}
         judged = judge_row(own, limits, baseline)
         values = tuple(value_of(name, own, baseline) for name in study.objectives)
-        safe = all(keeps_safely(limit, own, max(1, files)) for limit in limits if _compares_quality(limit))
-        found.append(Outcome(trial, own, judged, values, safe))
+        over = max((excess(limit, own, max(1, files)) for limit in limits if _compares_quality(limit)), default=0.0)
+        found.append(Outcome(trial, own, judged, values, over))
     return found
 
 
@@ -174,17 +182,18 @@ def _compares_quality(limit: Limit) -> bool:
     return limit.kind != "value" and limit.declared.needs == "predictions"
 
 
-def keeps_safely(limit: Limit, row: Mapping[str, Any], files: int) -> bool:
-    """Whether a limit on a quality compared with the baseline holds by the bound at a risk of 5% over all files tried.
+def excess(limit: Limit, row: Mapping[str, Any], files: int) -> float:
+    """By how much a limit on a quality compared with the baseline is exceeded by the bound of the loss, in the metric's
+    unit, at a risk of 5% over all files tried; 0 or less where it holds, infinite where nothing was measured.
 
     No bound can be below that of a file that loses and gains no answer. Where even that one does not prove the limit,
     because there are few examples, files that do no worse are let through.
     """
     change = _number(row.get(f"{limit.metric}_change"))
     if row["is_baseline"]:
-        return True
+        return 0.0
     if change is None:
-        return False
+        return inf
     allowed = _allowed(limit, row, change)
     falls = limit.side == "least"
     z = _NORMAL.inv_cdf(1 - RISK / files)
@@ -192,12 +201,14 @@ def keeps_safely(limit: Limit, row: Mapping[str, Any], files: int) -> bool:
     lost, gained = _number(row.get(f"{limit.metric}_lost")), _number(row.get(f"{limit.metric}_gained"))
     if lost is not None and gained is not None and n:
         drop = _tango_upper(int(lost), int(gained), n, z)
-        return drop <= max(allowed, _tango_upper(0, 0, n, z))
+        return drop - max(allowed, _tango_upper(0, 0, n, z))
     bound = _number(row.get(f"{limit.metric}_change_{'floor' if falls else 'ceiling'}"))
     if bound is None:
-        return False
+        return inf
     sign = -1.0 if falls else 1.0
-    return sign * (change + (bound - change) * z / _ONE_SIDED) <= max(allowed, 0.0) or sign * bound <= 0
+    if sign * bound <= 0:  # surely no worse than the baseline
+        return min(0.0, sign * bound - allowed)
+    return sign * (change + (bound - change) * z / _ONE_SIDED) - max(allowed, 0.0)
 
 
 def _allowed(limit: Limit, row: Mapping[str, Any], change: float) -> float:
@@ -259,7 +270,9 @@ def ordered(study: Study, outcome: Outcome) -> tuple[float, ...] | None:
 def best(study: Study, found: Sequence[Outcome]) -> Best | None:
     """The best so far: of those that keep all limits the best in the first objective, else the nearest miss.
 
-    Equals are told apart by the next objectives. None before anything was measured.
+    Equals are told apart by the next objectives. Where no quality limit holds by the bound at the shared risk, the file
+    whose figures keep all limits and whose bound exceeds them least comes before a miss. None before anything was
+    measured.
     """
     whole = [o for o in found if o.complete]
     safe = [o for o in whole if o.safe and _exact_limits_kept(o)]
@@ -268,6 +281,11 @@ def best(study: Study, found: Sequence[Outcome]) -> Best | None:
         proven = chosen.judged.qualifies
         standing: Standing = "keeps all limits" if proven else "keeps all limits as far as the examples can tell"
         return Best(chosen, standing, () if proven else tuple(v.sentence for v in chosen.judged.missing))
+    likely = [o for o in whole if promising(o) and _exact_limits_kept(o)]
+    if likely:
+        chosen = min(likely, key=lambda o: (o.excess, ordered(study, o), o.trial.number))
+        words = tuple(v.sentence for v in chosen.judged.missing) or (_BY_LUCK,)
+        return Best(chosen, "keeps all limits as far as the examples can tell", words)
     candidates = whole or list(found)
     if not candidates:
         return None
@@ -302,9 +320,3 @@ def budgets(study: Study) -> list[Budget]:
 
 def _number(value: Any) -> float | None:
     return None if value is None or not isfinite(value) else float(value)
-
-
-def figures(found: Sequence[Outcome]) -> pd.DataFrame:
-    """One row per outcome: the comparison's columns, with ``trial``, ``effort`` and ``safe``."""
-    rows = [{**o.row, "trial": o.trial.number, "effort": o.trial.effort, "safe": o.safe} for o in found]
-    return pd.DataFrame(rows)

@@ -26,6 +26,11 @@ _BADGES: dict[VerdictState, str] = {
 }
 
 
+def badge(state: VerdictState) -> str:
+    """A verdict as a badge."""
+    return _BADGES[state]
+
+
 @dataclass(frozen=True)
 class _Judged:
     name: str

@@ -20,7 +20,8 @@ def compared_runs(queue: JobQueue) -> list[Run]:
     """The runs that the URL names; without one, this browser's latest on one model, which then go into the URL."""
     asked = links.run_ids()
     known = once(queue, ("runs", *asked), lambda: queue.history.runs(asked)) if asked else []
-    found = {run.id: run for run in known}
+    # Trials of a search were measured on validation data; they are shown by the search alone.
+    found = {run.id: run for run in known if run.part == "test"}
     if not found:
         mine = session.my_runs(queue, states=("done",))
         latest = [

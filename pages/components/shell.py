@@ -18,6 +18,7 @@ def navigation() -> Any:
             st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
             st.Page("pages/model.py", title="Model", icon=":material/upload_file:"),
             st.Page("pages/optimize.py", title="Optimize", icon=":material/tune:"),
+            st.Page("pages/search.py", title="Search", icon=":material/travel_explore:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/pending_actions:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/scatter_plot:"),
             st.Page("pages/inspect.py", title="Inspect", icon=":material/search_insights:"),

@@ -12,7 +12,7 @@ from typing import Any
 from optimizers.engine.store import open_store
 from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Task
-from optimizers.errors import Cancelled
+from optimizers.errors import Cancelled, NotApplicable
 from optimizers.forecast import Forecast
 from optimizers.records import Difference, LayerRow, Measurement, ModelSummary, TensorSpec, examples_digest
 from optimizers.settings import Settings
@@ -120,6 +120,10 @@ class FakeExecutor:
             artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed
         )
         return [found.model_dump(mode="json")]
+
+    def analyse(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("analyse")
+        raise NotApplicable("No layer of this file can be tried alone.")
 
     def answer(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("answer")

@@ -78,7 +78,7 @@ def test_data_and_models_that_cannot_be_trained_leave_conversions():
 
 def test_only_allowed_techniques_are_used():
     space = Space(summary(), data(), ("magnitude_pruning", "int8"))
-    assert {chain for chain in space.chains} == {
+    assert set(space.chains) == {
         (NONE, NONE, NONE, "int8"),
         (NONE, "magnitude_pruning", NONE, "int8"),
     }

@@ -1,0 +1,227 @@
+"""One search, live: the best so far with its file, the front, what decides, all trials, and what can be told to it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from optimizers import limits, registry
+from optimizers.certification import sentence
+from optimizers.engine.queue import JobQueue
+from optimizers.figures import format as fmt
+from optimizers.figures import theme
+from optimizers.figures.search import importance_bars, tried
+from optimizers.search import goals
+from optimizers.search.certifying import verdicts
+from optimizers.search.desk import View
+from optimizers.search.goals import Outcome, Standing
+from optimizers.search.importance import FEWEST, importance
+from optimizers.search.records import Study
+from optimizers.search.space import setting
+from pages.components import links, search_form, session
+from pages.components.boundary import guarded
+from pages.components.budget import badge
+from pages.components.text import code, escaped
+
+_SECONDS = 2.0
+_STANDINGS: dict[Standing, str] = {
+    "keeps all limits": ":green-badge[:material/check: Keeps all limits]",
+    "keeps all limits as far as the examples can tell": ":orange-badge[:material/help: Too few examples to be sure]",
+    "nearest miss": ":red-badge[:material/close: Nearest miss]",
+}
+_STATES = {
+    "running": "at work", "paused": "paused", "stopped": "stopped", "done": "over", "failed": "failed",
+}  # fmt: skip
+
+
+def board(queue: JobQueue, study: Study) -> None:
+    """Draws the search; it refreshes itself while it is at work."""
+    st.page_link("pages/search.py", label="Another search", icon=":material/arrow_back:")
+    ticking = study.state == "running" or not queue.searches.rests(study.id)
+    st.fragment(_board, run_every=_SECONDS if ticking else None)(queue, study.id, ticking)
+
+
+@guarded
+def _board(queue: JobQueue, study_id: str, ticking: bool) -> None:
+    view = queue.searches.view(study_id)
+    if ticking and view.study.state != "running" and queue.searches.rests(study_id):
+        st.rerun(scope="app")
+    _head(queue, view)
+    _best(queue, view)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _front(view)
+    with right:
+        _importance(view)
+    _trials(view)
+
+
+def _head(queue: JobQueue, view: View) -> None:
+    study = view.study
+    wanted = ", ".join(fmt.inside(registry.metric(name).title) for name in study.objectives)
+    kept = limits.text_of(goals.limits_of(study))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"**{escaped(study.model.name)}** on **{escaped(study.dataset.name)}**: better {wanted}"
+            + (f", within {code(kept)}" if kept else ""),
+            width="stretch",
+        )
+        if search_form.mine(queue, study):
+            _commands(queue, study)
+    share = min(1.0, study.spent / study.seconds)
+    ended = [t for t in view.trials if t.state != "running"]
+    rejected = sum(t.state == "rejected" for t in ended)
+    told = f"{_STATES[study.state].capitalize()}: {fmt.elapsed(study.spent)} of {fmt.elapsed(study.seconds)}, "
+    told += f"{len(ended) - rejected} tried, {rejected} ruled out by their forecast"
+    st.progress(share, text=told)
+    if study.problem:
+        st.error(study.problem, icon=":material/block:")
+
+
+def _commands(queue: JobQueue, study: Study) -> None:
+    desk = queue.searches
+    if study.state == "running":
+        st.button("Pause", icon=":material/pause:", key="pause", on_click=desk.pause, args=(study.id,))
+        st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
+        return
+    if study.state == "paused":
+        st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", on_click=desk.go_on,
+                  args=(study.id,))  # fmt: skip
+        st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
+        return
+    with st.popover("Go on", icon=":material/more_time:"):
+        minutes = st.number_input("More minutes", 0.5, 1440.0, 10.0, 5.0, format="%g", key="more_minutes")
+        st.button("Go on searching", type="primary", key="extend", on_click=desk.go_on,
+                  args=(study.id, 60 * float(minutes or 10.0), 0))  # fmt: skip
+
+
+def _best(queue: JobQueue, view: View) -> None:
+    best = view.best
+    if best is None:
+        st.info("Nothing has been measured yet; the first files take some seconds.", icon=":material/hourglass_top:")
+        return
+    outcome = best.outcome
+    with st.container(border=True, key="best"):
+        st.markdown(f"**Best so far** {_STANDINGS[best.standing]}  \n{code(outcome.trial.recipe)}")
+        pairs = zip(view.study.objectives, outcome.values, strict=True)
+        told = [f"{registry.metric(n).title} **{fmt.value(registry.metric(n), v)}**" for n, v in pairs if v is not None]
+        st.markdown(" · ".join(told) + " :gray[on validation data]")
+        if best.missing:
+            st.markdown("\n".join(f"- {escaped(sentence_)}" for sentence_ in best.missing))
+        with st.container(horizontal=True, gap="small"):
+            _download(queue, outcome)
+            _certification(queue, view, outcome)
+        _certificate(queue, view, outcome)
+
+
+def _download(queue: JobQueue, outcome: Outcome) -> None:
+    artifact = queue.store.get(str(outcome.row["artifact_key"]))
+    if artifact is not None:
+        st.download_button(
+            "Download .tflite", data=lambda: queue.store.path(artifact).read_bytes(), on_click="ignore",
+            file_name=f"{outcome.row['model']}-trial-{outcome.trial.number}.tflite", icon=":material/download:",
+            mime="application/octet-stream", key="search_download",
+        )  # fmt: skip
+
+
+def _certification(queue: JobQueue, view: View, outcome: Outcome) -> None:
+    number = outcome.trial.number
+    run = view.certified.get(number)
+    if run is not None:
+        session.remember(queue, [run])
+        st.page_link("pages/compare.py", label="Compare on test data", icon=":material/scatter_plot:",
+                     query_params=links.runs_query([run.id]))  # fmt: skip
+    elif search_form.mine(queue, view.study):
+        st.button(
+            "Measure on test data", key="certify", icon=":material/verified:", disabled=view.study.state == "running",
+            on_click=queue.searches.certify, args=(view.study.id, number),
+            help="Done once, by itself, when the time is over and all limits are kept. Stop or pause to do it now.",
+        )  # fmt: skip
+
+
+def _certificate(queue: JobQueue, view: View, outcome: Outcome) -> None:
+    run = view.certified.get(outcome.trial.number)
+    if run is None:
+        return
+    if run.state != "done":
+        st.caption("It is being measured on test data." if run.failure is None else escaped(run.failure.message))
+        return
+    for budget, decision in verdicts(queue.history, view.study, run).items():
+        st.markdown(f"{badge(decision.state)} {escaped(sentence(decision, budget))} :gray[on test data]")
+    if len(view.certified) > 1:
+        st.caption(
+            f"{len(view.certified)} files of this search were measured on test data; each was decided by itself."
+        )
+
+
+def _front(view: View) -> None:
+    if view.frame.empty:
+        return
+    x, y = _axes(view)
+    chosen = view.best.outcome.trial.run_id if view.best else ""
+    known = registry.metrics()
+    st.plotly_chart(
+        tried(view.frame, x, y, chosen), config=theme.CONFIG, key="search-front",
+        alt=f"{known[y].title} against {fmt.inside(known[x].title)} of all files tried, on validation data; all are in "
+        "the table below",
+    )  # fmt: skip
+
+
+def _axes(view: View) -> tuple[str, str]:
+    """The first two objectives, or the only one against what leads the quality."""
+    first, *others = view.study.objectives
+    if others:
+        return first, others[0]
+    measured = [n for n in registry.metrics() if n in view.frame.columns and n != first]
+    return first, measured[0] if measured else first
+
+
+def _importance(view: View) -> None:
+    known = view.study.objectives
+    name = st.segmented_control("What decides about", list(known), default=known[0], key="search_importance",
+                                format_func=lambda n: registry.metric(n).title) or known[0]  # fmt: skip
+    place = known.index(name)
+    pairs = [(o.trial.params, v) for o in view.outcomes if (v := o.values[place]) is not None]
+    if len(pairs) < FEWEST:
+        st.caption(f"{FEWEST} measured trials are needed to tell which settings decide; there are {len(pairs)}.")
+        return
+    shares = _shares(view.study.id, name, len(pairs), pairs)
+    st.plotly_chart(importance_bars(shares, registry.metric(name).title), config=theme.CONFIG, key="search-importance",
+                    alt=f"How much each setting decides about {fmt.inside(registry.metric(name).title)}")  # fmt: skip
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _shares(study: str, name: str, count: int, _pairs: list[tuple[dict[str, object], float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for setting_name, share in importance([params for params, _ in _pairs], [value for _, value in _pairs]).items():
+        found[setting(setting_name)] = found.get(setting(setting_name), 0.0) + share
+    return found
+
+
+def _trials(view: View) -> None:
+    st.subheader("All trials", anchor=False)
+    known, found = registry.metrics(), {o.trial.number: o for o in view.outcomes}
+    front = {o.trial.number for o in view.front}
+    rows = []
+    for trial in reversed(view.trials):
+        outcome = found.get(trial.number)
+        figures = dict(zip(view.study.objectives, outcome.values, strict=True)) if outcome else {}
+        rows.append(
+            {"Trial": trial.number, "Recipe": trial.recipe, "Training": trial.effort, "State": trial.state}
+            | {known[n].title: fmt.value(known[n], figures.get(n)) for n in view.study.objectives}
+            | {
+                "Limits": outcome.judged.state if outcome and outcome.judged.verdicts else "",
+                "Front": "yes" if trial.number in front else "",
+                "Time": fmt.elapsed(trial.seconds) if trial.seconds is not None else "",
+                "Why": trial.reason,
+            }
+        )
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="All trials", placeholder="–",
+                 column_config={"Recipe": st.column_config.TextColumn(width="large")})  # fmt: skip
+    st.caption(
+        "All figures are on validation data, which some steps also used to stop training early or to choose layers. "
+        "“Training short” takes a quarter of a full one; promising ones are trained in full."
+    )
+    if view.study.layers:
+        named = ", ".join(f"{d.layer} ({d.moved:.1%})" for d in view.study.layers[:6])
+        st.caption(f"Layers from the most sensitive on, by how far the outputs move: {escaped(named)}.")

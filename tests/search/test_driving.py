@@ -1,0 +1,218 @@
+"""Searches over an executor without TensorFlow: nothing is lost, repeated or seen that must not be."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import InvalidParameter, NotApplicable, UnknownName
+from optimizers.forecast import Forecast
+from optimizers.history.searches import Searches
+from optimizers.search.desk import Wish
+from optimizers.settings import Settings
+from tests.engine.fake_executor import FakeExecutor
+
+MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
+FEW = ("magnitude_pruning", "int8", "float16", "dynamic_range")
+
+
+class Counting(FakeExecutor):
+    """Has measured accuracy on a thousand examples."""
+
+    def evaluate(self, on_event, cancelled, **params):
+        told = super().evaluate(on_event, cancelled, **params)
+        for measurement in told["measurements"]:
+            measurement["n"] = 1000
+        return told
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Opens queues that share a home, each with an executor of its own; closes them all at the end."""
+    monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path / "home"))
+    settings, queues = Settings(workers=2), []
+
+    def open_queue(pause=0.0, executor=Counting, **options):
+        queue = JobQueue(settings, executor(settings, pause), **options)
+        queues.append(queue)
+        return queue
+
+    yield open_queue
+    for queue in queues:
+        queue.close()
+
+
+def wish(**more):
+    return Wish(**{"objectives": ("size_bytes", "accuracy"), "seconds": 600, "techniques": FEW, **more})
+
+
+def searched(queue, **more):
+    study = queue.searches.start(MODEL, DATA, wish(**more))
+    assert queue.searches.wait(study.id, 60)
+    return queue.searches.view(study.id)
+
+
+def wait_until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("waited twelve seconds in vain")
+
+
+def test_cheap_recipes_come_before_trainings_and_short_ones_before_full_ones(opened):
+    queue = opened()
+    view = searched(queue, most_trials=9)
+    assert (view.study.state, view.study.problem) == ("done", "")
+    efforts = [trial.effort for trial in view.trials]
+    assert efforts[:3] == ["none"] * 3
+    assert "short" in efforts
+    assert {t.promoted_from is not None for t in view.trials if t.effort == "full"} == {True}
+    assert [t.number for t in view.trials] == list(range(9))
+    assert len({t.recipe for t in view.trials}) == 9
+
+
+def test_trials_are_measured_on_validation_data_and_only_the_winner_on_test_data(opened):
+    queue = opened()
+    view = searched(queue, most_trials=5, limits="accuracy>=-1pt")
+    runs = {r.id: r for r in queue.history.runs(study=view.study.id)}
+    assert {r.part for r in runs.values()} == {"validation"}
+    assert set(view.certified) == {view.best.outcome.trial.number}
+    final = view.certified[view.best.outcome.trial.number]
+    assert (final.part, final.study, final.state) == ("test", "", "done")
+    assert [r.id for r in queue.history.runs()] == [final.id]
+    verdicts = queue.history.verdicts(final.dataset.digest)
+    assert [(v.metric, v.budget) for v in verdicts] == [("accuracy", 1.0)]
+    assert queue.searches.certify(view.study.id, view.best.outcome.trial.number).id == final.id
+
+
+def test_nothing_is_timed_unless_speed_is_asked_for(opened):
+    queue = opened()
+    searched(queue, most_trials=2, limits="size<=1B")  # nothing keeps it, so nothing is certified
+    assert queue.driver.executor.asked["time_latency"] == 0
+    queue = opened()
+    view = searched(queue, most_trials=2, objectives=("latency_ms", "accuracy"))
+    assert queue.driver.executor.asked["time_latency"] > 0
+    assert all(trial.timed_of for trial in view.trials)
+
+
+def test_where_nothing_keeps_the_limits_the_nearest_miss_is_named_with_what_is_missing(opened):
+    view = searched(opened(), most_trials=3, limits="size<=1B")
+    assert view.best.standing == "nearest miss"
+    assert any("too much" in sentence for sentence in view.best.missing)
+    assert view.certified == {}
+
+
+class Foreseeing(Counting):
+    """Foresees that one conversion is impossible, and that files after a training are large."""
+
+    def rehearse(self, on_event, cancelled, **params):
+        names = [step["technique"] for step in params["steps"]]
+        if "float16" in names:
+            raise NotApplicable("This model has no float16 form.")
+        size = 5000 if "magnitude_pruning" in names else 50
+        return Forecast(steps=(), size_bytes=size, compressed_bytes=size, parameters=1, macs=1).model_dump(mode="json")
+
+
+def test_what_the_forecast_rules_out_is_never_started(opened):
+    queue = opened(executor=Foreseeing)
+    view = searched(queue, limits="size<=1KB")
+    assert view.study.state == "done"  # there is nothing else to try
+    states = Counter(trial.state for trial in view.trials)
+    assert states["done"] >= 1
+    assert states["rejected"] >= 1
+    reasons = {trial.reason for trial in view.trials if trial.state == "rejected"}
+    assert any("File size would be about 5" in reason for reason in reasons)
+    assert any("no float16 form" in reason for reason in reasons)
+    assert queue.driver.executor.asked["float16"] == queue.driver.executor.asked["magnitude_pruning"] == 0
+
+
+def test_a_search_can_be_paused_resumed_stopped_and_extended(opened):
+    queue = opened(pause=0.3)
+    study = queue.searches.start(MODEL, DATA, wish())
+    wait_until(lambda: queue.searches.view(study.id).outcomes)
+    queue.searches.pause(study.id)
+    assert queue.searches.wait(study.id, 30)
+    paused = queue.searches.view(study.id)
+    assert paused.study.state == "paused"
+    assert {trial.state for trial in paused.trials} <= {"done", "rejected"}
+    queue.searches.go_on(study.id)
+    wait_until(lambda: len(queue.searches.view(study.id).trials) > len(paused.trials))
+    queue.searches.stop(study.id)
+    assert queue.searches.wait(study.id, 30)
+    stopped = queue.searches.view(study.id)
+    assert stopped.study.state == "stopped"
+    assert "running" not in {trial.state for trial in stopped.trials}
+    assert stopped.certified == {}  # on demand only
+    queue.searches.go_on(study.id, more_seconds=600)
+    wait_until(lambda: len(queue.searches.view(study.id).outcomes) > len(stopped.outcomes) + 2)
+    queue.searches.stop(study.id)
+    again = queue.searches.view(study.id)
+    assert again.trials[: len(paused.trials)] == paused.trials
+
+
+def test_a_search_whose_process_ends_goes_on_in_the_next_one(opened):
+    queue = opened(pause=0.4)
+    study = queue.searches.start(MODEL, DATA, wish(most_trials=6))
+    wait_until(lambda: len(queue.searches.view(study.id).outcomes) >= 2)
+    before = {t.number: t for t in queue.searches.view(study.id).trials if t.state == "done"}
+    queue.close()
+    other = opened()
+    assert other.searches.wait(study.id, 60)
+    view = other.searches.view(study.id)
+    assert view.study.state == "done"
+    assert {n: t for n, t in ((t.number, t) for t in view.trials) if n in before} == before
+    assert len({t.recipe for t in view.trials}) == len(view.trials) == 6
+    assert {t.state for t in view.trials} == {"done"}
+    assert len(other.history.runs(study=study.id)) == 6  # what was under way went on; nothing was asked for twice
+
+
+def test_two_processes_never_drive_the_same_search(opened):
+    queue = opened(pause=0.4)
+    study = queue.searches.start(MODEL, DATA, wish(most_trials=4))
+    wait_until(lambda: queue.searches.view(study.id).trials)
+    other = opened()  # resumes what it finds
+    assert queue.searches.wait(study.id, 60)
+    assert len(other.history.runs(study=study.id)) == 4
+
+
+def test_a_search_ends_when_its_time_is_over_and_keeps_what_it_found(opened):
+    queue = opened(pause=0.5)
+    view = searched(queue, seconds=8)
+    assert view.study.state == "done"
+    assert view.best is not None
+    assert {trial.state for trial in view.trials} <= {"done", "cut"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"limits": "speeed>=2"}, "speeed"),
+        ({"objectives": ("mae",)}, "no sense for classification"),
+        ({"objectives": ("accuracy", "accuracy")}, "once"),
+        ({"seconds": 0.5}, "5 seconds"),
+        ({"most_trials": 0}, "at least 1"),
+        ({"techniques": ("magnitude_pruning",)}, "no recipe is possible"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_begins(opened, given, words):
+    queue = opened()
+    with pytest.raises(InvalidParameter, match=words):
+        queue.searches.start(MODEL, DATA, wish(**given))
+    for bad in ({"board": "no such board"}, {"techniques": ("no_such",)}):
+        with pytest.raises(UnknownName):
+            queue.searches.start(MODEL, DATA, wish(**bad))
+    assert queue.searches.studies() == []
+    with pytest.raises(UnknownName, match="no search"):
+        queue.searches.view("nobody")
+
+
+def test_searches_are_listed_by_whose_they_are(opened):
+    queue = opened()
+    study = searched(queue, most_trials=1).study
+    assert queue.searches.studies(["session:x"]) == []
+    assert [s.id for s in queue.searches.studies(["session:x"], [study.id])] == [study.id]
+    assert Searches(queue.history).update(study.id, only_from=("paused",), state="running") is None
