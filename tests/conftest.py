@@ -10,12 +10,20 @@ from optimizers.engine.queue import JobQueue
 from optimizers.recipe import parse
 from optimizers.records import Run
 from optimizers.settings import Settings
+from tests.postgres import Server, postgres
 
 DIGITS = {
     "float32": "float32",
     "int8": "int8",
     "pruned": "magnitude_pruning(target_sparsity=0.8, epochs=1)+dynamic_range",
 }
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server; tests that want one are skipped where it is not installed."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from optimizers.doctor import Finding
 from optimizers.engine import progress
-from optimizers.engine.lanes import try_exclusive
+from optimizers.engine.locks import Locks, locks_of
 from optimizers.engine.store import open_store
-from optimizers.errors import UserError
+from optimizers.errors import Unreachable, UserError
 from optimizers.history.database import UNFINISHED, History
 from optimizers.history.tables import SCHEMA_VERSION
 from optimizers.records import Artifact, Run
@@ -30,21 +30,23 @@ def examine(settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, 
     """
     try:
         history = History(settings.history_url)
-    except UserError as error:
+    except (UserError, Unreachable) as error:
         yield Finding("schema", "problem", error.message)
         return
+    locks = locks_of(settings, history)
     try:
         yield Finding("schema", "fine", f"The history has version {SCHEMA_VERSION}, the one of this app.")
         runs, unreadable = _readable(history)
         yield Finding("runs", "fine", _counted(runs))
         if unreadable:
             yield Finding("runs-unreadable", "problem", "Runs whose records cannot be read.", tuple(unreadable))
-        yield from _abandoned(settings, history, runs, repair)
+        yield from _abandoned(locks, history, runs, repair)
         yield from _pointing_nowhere(history, runs, sound, repair)
         yield from _measured(history, runs, sound, repair)
-        yield from _left_over(settings, runs, repair)
+        yield from _left_over(settings, locks, runs, repair)
         yield from _orphans(settings, runs, sound, prune)
     finally:
+        locks.close()
         history.close()
 
 
@@ -64,13 +66,13 @@ def _counted(runs: list[Run]) -> str:
     return f"{len(runs)} runs{': ' + told if told else ''}."
 
 
-def _abandoned(settings: Settings, history: History, runs: list[Run], repair: bool) -> Iterator[Finding]:
+def _abandoned(locks: Locks, history: History, runs: list[Run], repair: bool) -> Iterator[Finding]:
     """Runs that are said to be running while no process drives them."""
     found = []
     for run in runs:
         if run.state != "running":
             continue
-        claim = try_exclusive(settings.locks, f"run-{run.id}")
+        claim = locks.claim(f"run-{run.id}")
         if claim is None:
             continue
         try:
@@ -121,18 +123,18 @@ def _measured(history: History, runs: list[Run], sound: Mapping[str, Artifact], 
         yield Finding("measurements-of-nothing", "problem", told, tuple(unknown), repair)
 
 
-def _left_over(settings: Settings, runs: list[Run], repair: bool) -> Iterator[Finding]:
+def _left_over(settings: Settings, locks: Locks, runs: list[Run], repair: bool) -> Iterator[Finding]:
     """Progress and requests to cancel of runs that have ended."""
     open_ids = {run.id for run in runs if run.state in UNFINISHED}
-    flags = [p for p in settings.locks.glob("run-*.cancel") if p.name[len("run-") : -len(".cancel")] not in open_ids]
+    flags = [name for name in locks.flags() if name.removeprefix("run-") not in open_ids]
     ended = [run.id for run in runs if run.id not in open_ids and progress.read(settings.home / "progress", run.id)]
     if flags or ended:
         if repair:
             for flag in flags:
-                flag.unlink(missing_ok=True)
+                locks.lower_flag(flag)
             for run_id in ended:
                 progress.remove(settings.home / "progress", run_id)
-        items = (*ended, *(flag.name for flag in flags))
+        items = (*ended, *flags)
         yield Finding(
             "left-over", "problem", "Progress of runs, or requests to cancel them, that have ended.", items, repair
         )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from optimizers import registry
 from optimizers.datasets import fit
 from optimizers.engine import progress
-from optimizers.engine.lanes import exclusive
 from optimizers.engine.plan import analysis_key, predictions_key, scope_of
 from optimizers.engine.progress import Progress, ProgressWriter
 from optimizers.engine.versions import device
@@ -85,7 +84,7 @@ def analyse(driver: Driver, question: Question, cancelled: Callable[[], bool] = 
             writer.waiting("Somebody else is making the same report; it will be shared.")
 
         try:
-            with exclusive(driver.settings.locks, f"analysis-{key}", check, wait):
+            with driver.locks.exclusive(f"analysis-{key}", check, wait):
                 if driver.store.get(key) is None:
                     _make(driver, question, declared, params, key, writer, cancelled)
         finally:

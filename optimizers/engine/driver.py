@@ -15,7 +15,8 @@ from optimizers.declarations import InputShape
 from optimizers.engine import origins
 from optimizers.engine.evaluation import metric_versions, timed_key
 from optimizers.engine.executor import Executor
-from optimizers.engine.lanes import Lane, exclusive
+from optimizers.engine.lanes import Lane
+from optimizers.engine.locks import locks_of
 from optimizers.engine.plan import (
     Plan,
     Stage,
@@ -63,6 +64,7 @@ class Driver:
         self.history = history
         self.executor = executor
         self.store = open_store(settings)
+        self.locks = locks_of(settings, history)
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class _Work:
         self.driver, self.run, self.progress, self.cancelled = driver, run, progress, cancelled
         self.summary, self.shape = summary.model_dump(mode="json"), shape
         self.scope = scope_of(run.model, run.dataset)
-        self.locks = driver.settings.locks
+        self.locks = driver.locks
         self.log = str(driver.settings.logs / f"{run.id}.log")
 
     def finish(self, chain: Plan) -> dict[str, Any]:
@@ -231,7 +233,7 @@ class _Work:
         started = time.monotonic()
         known = store.get(stage.key)
         if known is None:
-            with exclusive(self.locks, f"stage-{stage.key}", self._check, self._wait_for_other):
+            with self.locks.exclusive(f"stage-{stage.key}", self._check, self._wait_for_other):
                 known = store.get(stage.key)
                 if known is None:
                     self._run(
@@ -265,7 +267,7 @@ class _Work:
         part = self.run.part
         key = predictions_key(artifact.digest, dataset, self.scope, part)
         done = evaluation_key(key, baseline.digest, metric_versions())
-        with exclusive(self.locks, f"evaluate-{key}", self._check, self._wait_for_other):
+        with self.locks.exclusive(f"evaluate-{key}", self._check, self._wait_for_other):
             known = self._measured(artifact, "predictions", self.run.examples_digest) and self._measured(
                 artifact, "file", ""
             )
@@ -289,7 +291,7 @@ class _Work:
             self.driver.history.record_differences(Difference.model_validate(d) for d in found["differences"])
 
     def _time(self, artifact: Artifact, baseline: Artifact) -> None:
-        with exclusive(self.locks, f"time-{artifact.digest}", self._check, self._wait_for_other):
+        with self.locks.exclusive(f"time-{artifact.digest}", self._check, self._wait_for_other):
             threads = self.driver.settings.threads
             done = timed_key(artifact.digest, baseline.digest, self.scope, threads)
             if self._measured(artifact, "timing", "") and self.driver.store.get(done) is not None:

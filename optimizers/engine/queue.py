@@ -14,19 +14,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from optimizers import uploads
 from optimizers.engine import origins, progress
 from optimizers.engine.analysing import AnalysisDesk
 from optimizers.engine.driver import Driver
 from optimizers.engine.executor import Executor, LocalExecutor
-from optimizers.engine.lanes import try_exclusive
+from optimizers.engine.locks import Claim
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.grid import trials
-from optimizers.history.database import UNFINISHED, History
+from optimizers.history.database import UNFINISHED, History, away
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
 from optimizers.search.desk import SearchDesk
@@ -72,6 +74,7 @@ class JobQueue:
         self.history = History(settings.history_url)
         self.driver = Driver(settings, self.history, executor or LocalExecutor(settings, prewarm=prewarm))
         self.store = self.driver.store
+        self.locks = self.driver.locks
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="run")
         self._futures: dict[str, Future[None]] = {}
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="forecast")
@@ -91,6 +94,10 @@ class JobQueue:
                 _log.info("%d unfinished runs continue", len(unfinished))
             self._enqueue(unfinished)
             self.searches.go_on()
+        self._adopting: threading.Thread | None = None
+        if resume and self.locks.shared:
+            self._adopting = threading.Thread(target=self._adopt, daemon=True, name="adopt")
+            self._adopting.start()
 
     # asking for work ----------------------------------------------------------------------------------------------
 
@@ -147,9 +154,8 @@ class JobQueue:
 
     def cancel(self, run_id: str) -> None:
         """Stops a run within a second, whichever process drives it. A run that has ended stays as it is."""
-        self._cancel_flag(run_id).parent.mkdir(parents=True, exist_ok=True)
-        self._cancel_flag(run_id).touch()
-        claim = try_exclusive(self.settings.locks, f"run-{run_id}")
+        self.locks.raise_flag(f"run-{run_id}")
+        claim = self.locks.claim(f"run-{run_id}")
         if claim is not None:
             try:
                 self.history.finish(run_id, "cancelled")
@@ -159,7 +165,7 @@ class JobQueue:
 
     def retry(self, run_id: str) -> Run:
         """Queues a failed or cancelled run again; finished stages are not computed again."""
-        self._cancel_flag(run_id).unlink(missing_ok=True)
+        self.locks.lower_flag(f"run-{run_id}")
         changes = {"state": "queued", "failure": None, "started_at": None, "finished_at": None}
         run = self.history.update(run_id, only_from=("failed", "cancelled"), **changes)
         if run is None:
@@ -242,6 +248,9 @@ class JobQueue:
         self._looking.shutdown(wait=True, cancel_futures=True)
         self.analyses.close()
         self.races.close()
+        if self._adopting is not None:
+            self._adopting.join()
+        self.locks.close()
         self.history.close()
 
     # driving ------------------------------------------------------------------------------------------------------
@@ -249,9 +258,6 @@ class JobQueue:
     @property
     def _progress_folder(self) -> Path:
         return self.settings.home / "progress"
-
-    def _cancel_flag(self, run_id: str) -> Path:
-        return self.settings.locks / f"run-{run_id}.cancel"
 
     def _enqueue(self, run_ids: Iterable[str]) -> None:
         with self._lock:
@@ -261,7 +267,7 @@ class JobQueue:
                 self._futures[run_id] = self._threads.submit(self._drive, run_id)
 
     def _drive(self, run_id: str) -> None:
-        claim = try_exclusive(self.settings.locks, f"run-{run_id}")
+        claim = self.locks.claim(f"run-{run_id}")
         if claim is None:
             return  # another process drives it
         try:
@@ -269,35 +275,56 @@ class JobQueue:
             if run is not None:
                 started = time.monotonic()
                 _tell(run, "started", model=run.model.name, recipe=run.recipe)
-                self._finish(run, partial(self._cancelled, run_id))
+                self._finish(run, claim, partial(self._cancelled, claim, run_id))
                 ended = self.history.run(run_id)
                 level = logging.WARNING if ended.state == "failed" else logging.INFO
                 reason = {"reason": ended.failure.message} if ended.failure else {}
                 _tell(ended, ended.state, level, seconds=round(time.monotonic() - started, 3), **reason)
+        except sa.exc.DBAPIError as problem:
+            if not away(problem):
+                raise
+            _log.warning("The history does not answer; run %s goes on when it is back", run_id)
+            self._later(run_id)
         finally:
             claim.release()
 
-    def _finish(self, run: Run, cancelled: Callable[[], bool]) -> None:
+    def _finish(self, run: Run, claim: Claim, cancelled: Callable[[], bool]) -> None:
         try:
             result = self.driver.drive(run, cancelled, self._progress_folder)
         except Cancelled:
             if self._closing.is_set():
                 self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
                 return
+            if claim.lost:
+                return  # another host has taken the run over, or soon will
             self.history.finish(run.id, "cancelled")
-        except Unreachable:
+        except Unreachable as reason:
+            _tell(run, "interrupted", logging.WARNING, reason=reason.message)
             self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
             self._later(run.id)
             return
         except ParetoscopeError as error:
             self.history.finish(run.id, "failed", self._failure(run, error))
         except Exception as problem:
+            if away(problem):
+                raise
             message = f"The run failed unexpectedly ({type(problem).__name__}: {problem})."
             self.history.finish(run.id, "failed", Failure(code="unexpected", message=message, stage=self._stage(run)))
             raise
         else:
             self.history.finish(run.id, "done", **result)
         self._forget(run.id)
+
+    def _adopt(self) -> None:
+        """Takes over runs that wait, or whose drivers have gone, on whatever host they were asked for."""
+        while not self._closing.wait(_SECONDS_BETWEEN_TRIES):
+            try:
+                found = [run.id for run in reversed(self.history.runs(states=UNFINISHED))]
+            except sa.exc.DBAPIError:
+                continue
+            with self._lock:
+                idle = [i for i in found if i not in self._futures or self._futures[i].done()]
+            self._enqueue(idle)
 
     def _later(self, run_id: str) -> None:
         """Tries an interrupted run again in a while, unless the app has ended by then."""
@@ -316,12 +343,12 @@ class JobQueue:
         found = self.progress(run.id)
         return found.title if found else ""
 
-    def _cancelled(self, run_id: str) -> bool:
-        return self._closing.is_set() or self._cancel_flag(run_id).exists()
+    def _cancelled(self, claim: Claim, run_id: str) -> bool:
+        return self._closing.is_set() or claim.lost or self.locks.flag(f"run-{run_id}")
 
     def _forget(self, run_id: str) -> None:
         progress.remove(self._progress_folder, run_id)
-        self._cancel_flag(run_id).unlink(missing_ok=True)
+        self.locks.lower_flag(f"run-{run_id}")
 
 
 def _tell(run: Run, what: str, level: int = logging.INFO, **more: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from optimizers.errors import UnknownName
+from optimizers.errors import UnknownName, Unreachable, UserError
 from optimizers.history import tables
 from optimizers.history.tables import replace
 from optimizers.records import SHARED, Difference, Failure, Measurement, Run, RunState, Verdict, now
@@ -24,13 +25,28 @@ class History:
     """Reads and writes runs and measurements. Safe to use from several threads and processes."""
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except sa.exc.ArgumentError:
+            raise UserError("PARETOSCOPE_HISTORY is no SQLAlchemy URL; write one or leave it out.") from None
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = sa.create_engine(url)
+        shown = parsed.render_as_string(hide_password=True)
+        try:
+            self.engine = sa.create_engine(url, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        except (ImportError, sa.exc.ArgumentError) as problem:
+            raise UserError(
+                f"Nothing that is installed opens the history {shown} ({problem}); install requirements-scale.txt, or "
+                "correct PARETOSCOPE_HISTORY."
+            ) from None
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
-        tables.prepare(self.engine, words_of)
+        try:
+            tables.prepare(self.engine, words_of)
+        except sa.exc.DBAPIError as problem:
+            if not away(problem):
+                raise
+            raise Unreachable(f"The history {shown} does not answer; start its server, or correct its URL.") from None
         self.changes = 0
         """Grows with everything that is written through this object; what others write it does not see."""
         sa.event.listen(self.engine, "commit", self._changed)
@@ -166,7 +182,7 @@ class History:
     def record(self, measurements: Iterable[Measurement]) -> None:
         """Stores measurements; one of the same file, metric, data, device and thread count replaces the older one."""
         with self.engine.begin() as connection:
-            for m in measurements:
+            for m in sorted(measurements, key=lambda m: (m.artifact_digest, m.metric)):  # in one order: no deadlocks
                 key = {name: getattr(m, name) for name in _MEASUREMENT_KEY}
                 replace(connection, tables.measurements, key, {"record": m.model_dump(mode="json")})
 
@@ -206,7 +222,7 @@ class History:
     def record_differences(self, differences: Iterable[Difference]) -> None:
         """Stores paired differences; one of the same two files, data and metric replaces the older one."""
         with self.engine.begin() as connection:
-            for d in differences:
+            for d in sorted(differences, key=lambda d: (d.artifact_digest, d.metric)):
                 key = {name: getattr(d, name) for name in _DIFFERENCE_KEY}
                 replace(connection, tables.differences, key, {"record": d.model_dump(mode="json")})
 
@@ -264,6 +280,13 @@ def _matching(
         wanted.append(column.state.in_(list(states)))
     wanted += [column.search.contains(word, autoescape=True) for word in text.lower().split()]
     return sa.and_(*wanted)
+
+
+def away(problem: BaseException) -> bool:
+    """Whether an error means that the database server does not answer, so that the same may succeed later."""
+    if not isinstance(problem, sa.exc.DBAPIError) or isinstance(problem.orig, sqlite3.Error):
+        return False
+    return problem.connection_invalidated or isinstance(problem, sa.exc.OperationalError | sa.exc.InterfaceError)
 
 
 def words_of(record: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from optimizers.errors import UserError
 
@@ -86,6 +87,15 @@ verdicts = sa.Table(
     sa.Column("record", sa.JSON, nullable=False),
 )
 
+leases = sa.Table(
+    "leases",
+    tables,
+    sa.Column("name", sa.String(120), primary_key=True),
+    sa.Column("holder", sa.String(64), nullable=False, index=True),
+    sa.Column("expires", sa.Double, nullable=False),
+)
+"""Locks between hosts, see `optimizers.engine.locks`; ``expires`` is in seconds of the database's clock."""
+
 meta = sa.Table("meta", tables, sa.Column("key", sa.String(40), primary_key=True), sa.Column("value", sa.String(200)))
 
 
@@ -143,7 +153,12 @@ def _add_columns(engine: sa.Engine, words: Callable[[dict[str, Any]], str]) -> N
 
 
 def replace(connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    """Writes the row of that key, whether or not there is one."""
+    """Writes the row of that key, whether or not there is one, also when somebody else does so at the same time."""
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}.get(connection.dialect.name)
+    if insert is not None:
+        row = insert(table).values({**key, **values})
+        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
+        return
     where = sa.and_(*(table.c[name] == value for name, value in key.items()))
     if connection.execute(sa.update(table).where(where).values(values)).rowcount == 0:
         connection.execute(sa.insert(table).values({**key, **values}))

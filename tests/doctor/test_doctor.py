@@ -128,7 +128,7 @@ def test_a_finished_run_without_figures_is_measured_again(settings, run):
 
 def test_progress_and_cancel_requests_of_ended_runs_are_removed(settings, run):
     (settings.home / "progress" / f"{run.id}.json").write_text('{"stage": 1, "stages": 2, "title": "x"}')
-    (settings.locks / f"run-{run.id}.cancel").touch()
+    (settings.locks / f"run-{run.id}.flag").touch()
     check_and_repair(settings, "left-over")
 
 

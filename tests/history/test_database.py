@@ -10,14 +10,21 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from optimizers.errors import UnknownName
+from optimizers.errors import UnknownName, Unreachable, UserError
 from optimizers.history.database import History
 from optimizers.records import DatasetRef, Failure, Measurement, ModelRef, Run, now
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'history.db'}"
+    return request.getfixturevalue("postgres_server").new_database()
+
+
 @pytest.fixture
-def history(tmp_path):
-    history = History(f"sqlite:///{tmp_path / 'deep' / 'history.db'}")
+def history(url):
+    history = History(url)
     yield history
     history.close()
 
@@ -72,8 +79,7 @@ def test_measurements_of_one_scope_are_hidden_from_others(history):
     assert len(history.measurements(["2" * 64], scopes=["session:1"])) == 1
 
 
-def test_many_writers_lose_nothing(tmp_path):
-    url = f"sqlite:///{tmp_path / 'history.db'}"
+def test_many_writers_lose_nothing(url):
     History(url).close()
 
     def write(number):
@@ -161,3 +167,39 @@ def test_several_may_open_a_new_history_at_once(tmp_path):
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(open_it, range(8)))
+
+
+def test_many_may_open_a_new_history_and_write_the_same_at_once(url):
+    problems = []
+
+    def write():
+        try:
+            own = History(url)
+            for _ in range(10):
+                own.record([measured(1.0), measured(2.0, metric="other")])
+            own.close()
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=write) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    history = History(url)
+    assert len(history.measurements(["2" * 64])) == 2
+    history.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nonsense://host/db"])
+def test_a_url_that_nothing_opens_is_told_in_one_sentence(url):
+    with pytest.raises(UserError, match="PARETOSCOPE_HISTORY"):
+        History(url)
+
+
+def test_a_history_that_does_not_answer_is_told_without_its_password():
+    pytest.importorskip("psycopg")
+    with pytest.raises(Unreachable, match="does not answer") as caught:
+        History("postgresql+psycopg://me:secret@127.0.0.1:1/db")
+    assert "secret" not in caught.value.message
