@@ -16,14 +16,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PARETOSCOPE_", frozen=True)
 
-    PRIVATE: ClassVar[frozenset[str]] = frozenset({"store", "history"})
+    PRIVATE: ClassVar[frozenset[str]] = frozenset({"store", "history", "dask"})
     """What processes that read strangers' files must not know: addresses, perhaps with passwords."""
 
     home: Path = Field(
         default_factory=lambda: user_data_path("paretoscope"),
         description="Folder of the store, the history, uploads and logs.",
     )
-    workers: int = Field(default=2, ge=1, le=64, description="Runs that may train or convert at the same time.")
+    workers: int = Field(default=2, ge=1, le=1000, description="Runs that may train or convert at the same time.")
     threads: int = Field(
         default=1, ge=1, le=64, description="Threads of the LiteRT interpreter when latency is measured."
     )
@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         default="",
         description="SQLAlchemy URL of the history, such as `postgresql+psycopg://…`; empty is SQLite in the folder.",
     )
+
+    dask: str = Field(
+        default="",
+        description="Address of a Dask scheduler, such as `tls://scheduler:8786`; empty computes on this machine.",
+    )
+    measure_on: str = Field(default="", description="Label of the Dask workers that measure latency; empty is any.")
+    work_on: str = Field(default="", description="Label of the Dask workers that do everything else; empty is any.")
 
     @cached_property
     def results(self) -> Path:

@@ -14,7 +14,6 @@ from optimizers.datasets import fit
 from optimizers.engine import progress
 from optimizers.engine.plan import analysis_key, predictions_key, scope_of
 from optimizers.engine.progress import Progress, ProgressWriter
-from optimizers.engine.versions import device
 from optimizers.engine.worker import Task
 from optimizers.errors import Cancelled, NotApplicable, ParetoscopeError, ReadingStopped, WorkFailed
 from optimizers.findings import Analysis, Report
@@ -196,7 +195,7 @@ def _identity(driver: Driver, declared: Analysis, question: Question) -> dict[st
     if "profile" in uses:
         identity["profile"] = _profile(driver, question)
     if declared.alone or "measurements" in uses:
-        identity |= {"device": device(), "threads": driver.settings.threads}
+        identity |= {"device": "; ".join(sorted(driver.executor.devices())), "threads": driver.settings.threads}
     return identity
 
 

@@ -40,6 +40,9 @@ def analyse(
     """
     declared = registry.analysis(analysis)
     store = open_store(Settings())
+    made = store.get(key)
+    if made is not None:  # a worker was lost right after it had finished, and the task was given again
+        return made.report
     known = ModelSummary.model_validate(summary)
 
     @cache

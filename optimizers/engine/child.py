@@ -34,6 +34,8 @@ from optimizers.errors import ParetoscopeError, Unexpected, from_dict
 from optimizers.records import Artifact
 from optimizers.settings import Settings
 
+_HOST_BUSY = "Waiting until the machine is free, so that timing is not disturbed."
+
 
 class EventStream(Reporter):
     """Writes events, one JSON object a line."""
@@ -114,7 +116,7 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
             settings = Settings()
             strict = reading_limits(settings.reading_seconds, settings.reading_mib)
             with (
-                lane(settings.locks, task["lane"], on_wait=lambda: events.emit("waiting", why="host busy")),
+                lane(settings.locks, task["lane"], on_wait=lambda: events.emit("waiting", why=_HOST_BUSY)),
                 strict if task["reading"] else contextlib.nullcontext(),
             ):
                 events.emit("started")

@@ -29,7 +29,6 @@ from optimizers.engine.plan import (
 )
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import open_store
-from optimizers.engine.versions import device
 from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
@@ -312,14 +311,14 @@ class _Work:
             self.driver.history.record(Measurement.model_validate(m) for m in found)
 
     def _measured(self, artifact: Artifact, needs: str, dataset_digest: str) -> bool:
-        """Whether some metric of that kind is known for the file, in its present version (and on this device)."""
+        """Whether some metric of that kind is known for the file, in its present version, of a device that is there."""
         current = {m.name: m.version for m in registry.metrics().values() if m.needs == needs}
-        timed = {"device": device(), "threads": self.driver.settings.threads}
+        threads, there = self.driver.settings.threads, self.driver.executor.devices() if needs == "timing" else ()
         return any(
             current.get(m.metric) == m.version
             and m.scope == self.scope
             and m.dataset_digest == dataset_digest
-            and (needs != "timing" or {"device": m.device, "threads": m.threads} == timed)
+            and (needs != "timing" or (m.device in there and m.threads == threads))
             for m in self.driver.history.measurements([artifact.digest], scopes=[self.scope])
         )
 

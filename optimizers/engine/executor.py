@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from optimizers.engine.versions import device
 from optimizers.engine.worker import OnEvent, Pool, Task, Worker
 from optimizers.errors import Cancelled
 from optimizers.settings import Settings
@@ -19,6 +20,9 @@ class Executor(Protocol):
 
     def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
         """The task's result; blocks. Raises what `Worker.run` raises."""
+
+    def devices(self) -> frozenset[str]:
+        """Names of the machines on which latency is measured; empty while none is there."""
 
     def close(self) -> None:
         """Ends all worker processes; tasks that are still running raise."""
@@ -54,6 +58,9 @@ class LocalExecutor:
                 self._give_back(worker)
         finally:
             slot.release()
+
+    def devices(self) -> frozenset[str]:
+        return frozenset({device()})
 
     def close(self) -> None:
         with self._lock:

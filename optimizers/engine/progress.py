@@ -78,7 +78,7 @@ class ProgressWriter:
     def event(self, event: dict[str, Any]) -> None:
         """Takes an event of a worker process into account."""
         if event["type"] == "waiting":
-            self.waiting("Waiting until the machine is free, so that timing is not disturbed.")
+            self.waiting(event["why"])
         elif event["type"] == "started":
             self._write(self._now.model_copy(update={"waiting": ""}))
         elif event["type"] == "progress":

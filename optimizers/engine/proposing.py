@@ -37,7 +37,7 @@ def propose(driver: Driver, model: str, dataset: str, cancelled: Callable[[], bo
         log = str(driver.settings.logs / f"{key[:16]}.log")
         params = {
             "key": key,
-            "model": model,
+            "model": reference.uri,
             "dataset": bare,
             "given": given,
             "summary": summary.model_dump(mode="json"),

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from optimizers import uploads
 from optimizers.engine import origins, progress
 from optimizers.engine.analysing import AnalysisDesk
+from optimizers.engine.cluster import executor_of
 from optimizers.engine.driver import Driver
-from optimizers.engine.executor import Executor, LocalExecutor
+from optimizers.engine.executor import Executor
 from optimizers.engine.locks import Claim
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
@@ -72,7 +73,7 @@ class JobQueue:
     ) -> None:
         self.settings = settings
         self.history = History(settings.history_url)
-        self.driver = Driver(settings, self.history, executor or LocalExecutor(settings, prewarm=prewarm))
+        self.driver = Driver(settings, self.history, executor or executor_of(settings, prewarm=prewarm))
         self.store = self.driver.store
         self.locks = self.driver.locks
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="run")

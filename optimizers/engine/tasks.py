@@ -50,6 +50,11 @@ def inspect_dataset(report: Reporter, *, uri: str, key: str) -> dict[str, Any]:
     return _keep_summary(key, origins.load_dataset(uri).summary.model_dump(mode="json"))
 
 
+def fetch(report: Reporter, *, uri: str) -> None:
+    """Downloads what a published data set lacks on this machine, for processes that have no network."""
+    origins.load_dataset(uri)
+
+
 def run_stage(
     report: Reporter,
     *,
@@ -75,6 +80,9 @@ def run_stage(
 
     declared = registry.technique(technique)
     store = open_store(Settings())
+    known = store.get(key)
+    if known is not None:  # a worker was lost right after it had finished, and the task was given again
+        return known.model_dump(mode="json")
     original = origins.resolve_model(model)[0]
     source = original
     if parent:

@@ -51,6 +51,8 @@ class Task:
     log: str
     reading: bool = False
     """A stranger's file is read for the first time: stricter limits."""
+    here: bool = False
+    """It names files of this machine that are nowhere else, so it runs here even where there is a cluster."""
 
 
 class Worker:

@@ -99,7 +99,9 @@ def _subject(
             "activation": subject.activation, "several": subject.outputs > 1,
         }  # fmt: skip
         log = str(driver.settings.logs / f"verify-{digest_of(params)[:12]}.log")
-        task = Work("optimizers.report.remeasuring:remeasure", params, "reader", "interactive", log, reading=True)
+        task = Work(
+            "optimizers.report.remeasuring:remeasure", params, "reader", "interactive", log, reading=True, here=True
+        )
         try:
             measured = driver.executor.run(task, lambda event: None, cancelled)
         except ParetoscopeError as error:

@@ -35,6 +35,9 @@ class FakeExecutor:
         name = task.function.partition(":")[2]
         return getattr(self, name)(on_event, cancelled, **task.params)
 
+    def devices(self) -> frozenset[str]:
+        return frozenset({device()})
+
     def close(self) -> None:
         self.closed.set()
 

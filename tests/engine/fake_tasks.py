@@ -137,3 +137,18 @@ def publish_a_link(report: Any, *, key: str) -> str:
         except ParetoscopeError as error:
             return type(error).__name__
     return "published"
+
+
+def slow_echo(report: Any, *, mark: str, seconds: float, value: Any) -> Any:
+    """Marks its start and its end in a file that outlives the process."""
+    with Path(mark).open("a") as stream:
+        stream.write("+")
+    time.sleep(seconds)
+    with Path(mark).open("a") as stream:
+        stream.write("-")
+    return {"value": value}
+
+
+def kill_owner(report: Any) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)

@@ -9,17 +9,44 @@ import time
 import psutil
 import pytest
 
+from optimizers.engine.cluster import DaskExecutor
 from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.versions import device
 from optimizers.engine.worker import Task
 from optimizers.errors import Cancelled, NotApplicable, Unexpected, WorkerDied
 from optimizers.settings import Settings
+from tests.dask_cluster import Cluster
 
 FAKES = "tests.engine.fake_tasks"
 
 
-@pytest.fixture
-def executor(tmp_path):
-    executor = LocalExecutor(Settings(home=tmp_path / "home"))
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A Dask cluster whose one worker keeps its results in a home of its own, behind the URL of all."""
+    folder = tmp_path_factory.mktemp("cluster")
+    usual = {
+        "PARETOSCOPE_HOME": str(folder / "worker"),
+        "PARETOSCOPE_STORE": f"file://{folder / 'far'}",
+        "AWS_SECRET_ACCESS_KEY": "hidden",
+    }
+    cluster = Cluster(folder, usual)
+    cluster.add_worker(threads=6)
+    cluster.wait_for(1)
+    yield cluster, folder
+    cluster.close()
+
+
+@pytest.fixture(params=["local", "dask"])
+def executor(request, tmp_path):
+    """The executors: what follows is true of all of them."""
+    if request.param == "local":
+        executor = LocalExecutor(Settings(home=tmp_path / "home"))
+        executor.worker_home = tmp_path / "home"
+    else:
+        cluster, folder = request.getfixturevalue("cluster")
+        settings = Settings(home=tmp_path / "home", store=f"file://{folder / 'far'}", dask=cluster.address)
+        executor = DaskExecutor(settings)
+        executor.worker_home = folder / "worker"
     yield executor
     executor.close()
 
@@ -92,7 +119,11 @@ def test_cancelling_really_stops_the_process(executor, tmp_path):
     pid = run(executor, "echo", value=1)["pid"]
     with pytest.raises(Cancelled):
         run(executor, "sleep", cancelled=mark.exists, seconds=60, mark=str(mark))
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    for _ in range(100):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.1)
+    pytest.fail("the process went on for ten seconds")
 
 
 def test_closing_ends_running_tasks(executor, tmp_path):
@@ -112,12 +143,17 @@ def test_closing_ends_running_tasks(executor, tmp_path):
     assert caught
 
 
+def test_a_device_is_named(executor):
+    assert executor.devices() == {device()}
+
+
 def test_a_worker_knows_no_secrets(executor, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     known = run(executor, "environment")
     assert "AWS_SECRET_ACCESS_KEY" not in known
     assert known["TF_USE_LEGACY_KERAS"] == "1"
-    assert known["PARETOSCOPE_HOME"] == str(executor._settings.home)
+    assert not {"PARETOSCOPE_STORE", "PARETOSCOPE_HISTORY", "PARETOSCOPE_DASK"} & known.keys()
+    assert known["PARETOSCOPE_HOME"] == str(executor.worker_home)
 
 
 def test_what_a_task_prints_goes_to_its_log(executor):
@@ -154,9 +190,12 @@ def test_a_worker_and_what_it_started_die_with_their_owner(tmp_path):
     script = f"""
 import os, signal
 from pathlib import Path
+from optimizers.engine.cluster import DaskExecutor
 from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.versions import device
 from optimizers.engine.worker import Task
 from optimizers.settings import Settings
+from tests.dask_cluster import Cluster
 executor = LocalExecutor(Settings(home=Path({str(tmp_path)!r})))
 task = Task("{FAKES}:start_another", {{}}, "light", "work", {str(tmp_path / "log")!r})
 print(*executor.run(task, lambda event: None, lambda: False), flush=True)
