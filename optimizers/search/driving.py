@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from optimizers.engine.lanes import try_exclusive
 from optimizers.errors import ParetoscopeError, UserError
 from optimizers.figures import format as fmt
 from optimizers.forecast import Forecast
@@ -60,7 +59,7 @@ class Drive:
 
     def run(self) -> bool:
         """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
-        claim = try_exclusive(self._queue.settings.locks, f"search-{self._id}")
+        claim = self._queue.locks.claim(f"search-{self._id}")
         if claim is None:
             return False
         try:
