@@ -109,7 +109,7 @@ class Driver:
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
         check_fit(summary, data, dataset_ref.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data, summary)
+        check_examples(recipe, data)
         shape, whole = fit.open_shape(summary.inputs, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
         return forecasts.timed(found, whole, data.n_train, self._trainings())
@@ -165,7 +165,7 @@ class Driver:
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data, summary)
+        check_examples(recipe, data)
         shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
         chain = self.planned(run, recipe, cancelled)
@@ -340,17 +340,10 @@ def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> Task
     return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
 
 
-def check_examples(recipe: Recipe, data: DatasetSummary, model: ModelSummary) -> None:
-    """Raises `NotApplicable` when a recipe trains, and the model or the examples are not made for that."""
+def check_examples(recipe: Recipe, data: DatasetSummary) -> None:
+    """Raises `NotApplicable` when a recipe trains, and the examples are not made for that."""
     trains = next((step.technique.title for step in recipe.complete().steps if "train" in step.technique.needs), None)
-    if trains is None:
-        return
-    if len(model.inputs) > 1 or len(model.outputs) > 1:
-        raise NotApplicable(
-            f"{trains} trains, which needs a model with one input and one output; this one has {len(model.inputs)} and "
-            f"{len(model.outputs)}. Choose steps that do not train."
-        )
-    if data.drawn:
+    if trains is not None and data.drawn:
         raise NotApplicable(
             f"{trains} trains, and from random inputs nothing can be learned; bring data, or choose steps that do not "
             "train."

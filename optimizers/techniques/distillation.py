@@ -159,10 +159,11 @@ def _student(model: Any, params: DistillationParams, models: Mapping[str, Path],
     if not params.model:
         raise NotApplicable("No student was chosen; choose a model of yours, or let the original be scaled.")
     student = build.load_working(_file(models, params.model))
-    if tuple(student.inputs[0].shape[1:]) != tuple(model.inputs[0].shape[1:]):
+    own, wanted = ([tuple(tensor.shape[1:]) for tensor in each.inputs] for each in (student, model))
+    if own != wanted:
         raise NotApplicable(
-            f"The student takes inputs of shape {tuple(student.inputs[0].shape[1:])}, the original of shape "
-            f"{tuple(model.inputs[0].shape[1:])}; they must be alike."
+            f"The student takes inputs of shape {' and '.join(map(str, own))}, the original of shape "
+            f"{' and '.join(map(str, wanted))}; they must be alike."
         )
     return student if params.keep_weights else students.untrained(student), ()
 

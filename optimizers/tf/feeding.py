@@ -1,4 +1,4 @@
-"""What ``fit`` is fed with: plain arrays, or batches whose examples are varied anew in every epoch."""
+"""What ``fit`` is fed with: arrays, one per input, or batches whose examples are varied anew in every epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import tf_keras
 
+from optimizers.datasets.several import arrays_of, joined
 from optimizers.declarations import TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf.objective import Objective
+from optimizers.tf.outputs import given
 
 _SHIFT = 1 / 8
 _NOISE = 0.05
@@ -36,7 +38,7 @@ def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int)
     """
     weights = example_weights(data, params)
     if params.augmentation == "none":
-        return Feed(data.train.x, goal.train_targets, weights)
+        return Feed(given(arrays_of(data.train.x)), goal.train_targets, weights)
     vary = augmentation(params.augmentation, data)
     return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed), None, None)
 
@@ -56,16 +58,35 @@ def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | 
 
 
 def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """A function that varies a batch of shape (n, *example) and keeps its shape and dtype."""
-    x = data.train.x
-    if kind == "noise":
-        if x.dtype.kind != "f":
-            raise NotApplicable("Noise can only be added to decimal numbers; set augmentation to 'none'.")
-        spread = _NOISE * x.std(axis=0, keepdims=True)
-        return lambda batch, random: (batch + spread * random.standard_normal(batch.shape)).astype(batch.dtype)
-    if x.ndim != 4:
-        raise NotApplicable("Only images can be shifted or mirrored; set augmentation to 'noise' or 'none'.")
-    return lambda batch, random: _shifted(batch, random, flip=kind == "shift_flip")
+    """A function that varies a batch of shape (n, *example) and keeps its shape and dtype.
+
+    Of several inputs those are varied that can be: decimal numbers, or images.
+    """
+    x = arrays_of(data.train.x)
+    ways = [_way(kind, array) for array in x]
+    if not any(ways):
+        raise NotApplicable(
+            "Noise can only be added to decimal numbers; set augmentation to 'none'."
+            if kind == "noise"
+            else "Only images can be shifted or mirrored; set augmentation to 'noise' or 'none'."
+        )
+
+    def vary(batch: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        varied = [way(array, random) if way else array for way, array in zip(ways, arrays_of(batch), strict=True)]
+        return joined(varied, batch.dtype.names or ())
+
+    return vary
+
+
+def _way(kind: str, x: np.ndarray) -> Callable[[np.ndarray, np.random.Generator], np.ndarray] | None:
+    """How the examples of one input, of shape (n, ...), are varied; None where they cannot be."""
+    if kind != "noise":
+        flip = kind == "shift_flip"
+        return (lambda batch, random: _shifted(batch, random, flip=flip)) if x.ndim == 4 else None
+    if x.dtype.kind != "f":
+        return None
+    spread = _NOISE * x.std(axis=0, keepdims=True)
+    return lambda batch, random: (batch + spread * random.standard_normal(batch.shape)).astype(batch.dtype)
 
 
 def _shifted(images: np.ndarray, random: np.random.Generator, *, flip: bool) -> np.ndarray:
@@ -107,7 +128,8 @@ class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
         picks = self._order[number * self._batch : (number + 1) * self._batch]
         x = self._vary(self._x[picks], self._random)
         y = self._goal.targets_of(x, picks)
-        return (x, y) if self._weights is None else (x, y, self._weights[picks])
+        arrays = given(arrays_of(x))
+        return (arrays, y) if self._weights is None else (arrays, y, self._weights[picks])
 
     def on_epoch_end(self) -> None:
         self._order = self._random.permutation(len(self._x))

@@ -87,10 +87,17 @@ def last_activation(model: Any, library: Any) -> str:
     last = model.layers[-1]
     while isinstance(last, library.Model):
         last = last.layers[-1]
-    last = getattr(last, "layer", last)
-    if isinstance(last, library.layers.Softmax):
+    return activation_of(last, library)
+
+
+def activation_of(layer: Any, library: Any) -> str:
+    """Name of a layer's activation, wrappers looked into; empty where there is none."""
+    layer = getattr(layer, "layer", layer)
+    if isinstance(layer, library.layers.Softmax):
         return "softmax"
-    return str(getattr(getattr(last, "activation", None), "__name__", ""))
+    activation = getattr(layer, "activation", None)
+    activation = getattr(activation, "activation", activation)  # the toolkit clothes those that it quantizes
+    return str(getattr(activation, "__name__", ""))
 
 
 def inside(model: Any) -> Keras3Layer | None:

@@ -2,12 +2,14 @@
 
 A teacher's outputs are computed once and travel beside the labels in one array: first the label (one column, or one for
 each number that the model is to give), then a column that tells whether it may be used, then the teacher's outputs.
+Where a model has several outputs they lie side by side, in labels, in the teacher's outputs and in what is trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,10 +21,19 @@ from optimizers.declarations import StageContext, TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.records import Task, digest_of_path
 from optimizers.techniques._training import TrainingParams
+from optimizers.tf.losses import (
+    SMALLEST,
+    FlatAbsoluteError,
+    FlatSquaredError,
+    OutputChange,
+    Packed,
+    SideBySide,
+    on_labels,
+    outputs_of,
+)
 from optimizers.tf.outputs import output_activation, outputs
 
 _PROBES = 64
-_SMALLEST = 1e-7
 _OF_NUMBERS = ("regression", "reconstruction")
 Output = Literal["probabilities", "logits", "values"]
 
@@ -62,23 +73,31 @@ def objective(
     """What to minimize, as ``params.learn_from`` asks for it.
 
     Args:
-        model: A tf_keras model with one output: of shape (n, classes) or (n, 1), or of any shape where the labels have
-            as many numbers.
+        model: A tf_keras model. One output has the shape (n, classes) or (n, 1), or any shape where the labels have as
+            many numbers; several have as many together, and ``loss`` takes them as `outputs.side_by_side` gives them.
         context: Data, and the original to learn from.
         params: All training settings.
         teacher: Instead of the original, a tf_keras model.
         labelled: Which labels may be used, shape (n,), bool; all unless given.
 
     Raises:
-        NotApplicable: The model has several outputs, or one that does not suit the task or the teacher.
+        NotApplicable: What the model gives does not suit the task or the teacher.
     """
     data = context.data()
     output = output_of(model, data)
-    own, metric, direction = _own(output, _width(model), data.task)
+    own, metric, direction = _own(output, _width(model, data), data.task)
+    notes: tuple[str, ...] = ()
+    if len(model.outputs) > 1:
+        each = outputs_of(model, data.train.x, data.train.y)
+        own, metric = SideBySide(each), OutputChange(each)
+        whose = "another model" if teacher is not None and params.learn_from != "labels" else "the original"
+        notes = (f"All {len(each)} outputs learned from what {whose} answers; each counts by how much it varies.",)
     labels = data.train.y.reshape(len(data.train), -1)
     validation = data.validation.y.reshape(len(data.validation), -1) if len(data.validation) else None
     if params.learn_from == "labels" and labelled is None:
-        return Objective(own, [metric], metric.name, direction, labels, validation, lambda x, picks: labels[picks])
+        return Objective(
+            own, [metric], metric.name, direction, labels, validation, lambda x, picks: labels[picks], notes
+        )
     allowed = np.ones(len(labels), bool) if labelled is None else labelled
     alpha = {"labels": 1.0, "original": 0.0, "both": params.label_weight}[params.learn_from]
     guide = _Guide(model, context, data, teacher) if alpha < 1 else None
@@ -95,8 +114,8 @@ def objective(
     loss = _mixed_loss(own, output, kind, labels.shape[1], alpha, params.temperature)
     figures = {"learned_from": params.learn_from, "teacher": guide.name} if guide else {}
     return Objective(
-        _Packed(loss), [_on_labels(metric, labels.shape[1])], metric.name, direction, packed, validation, targets_of,
-        figures=figures,
+        Packed(loss), [on_labels(metric, labels.shape[1])], metric.name, direction, packed, validation, targets_of,
+        notes, figures,
     )  # fmt: skip
 
 
@@ -104,11 +123,9 @@ def output_of(model: Any, data: TrainingData) -> Output:
     """What a model's output means for the task, read from its last layer or, where that says nothing, from outputs.
 
     Raises:
-        NotApplicable: Several outputs, or a width that does not suit the task.
+        NotApplicable: A width that does not suit the task.
     """
-    if len(model.outputs) != 1:
-        raise NotApplicable(f"Training needs a model with one output; this one has {len(model.outputs)}.")
-    return meaning(output_activation(model), _width(model), data, lambda x: outputs(model, x))
+    return meaning(output_activation(model), _width(model, data), data, lambda x: outputs(model, x))
 
 
 def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[np.ndarray], np.ndarray]) -> Output:
@@ -138,9 +155,12 @@ def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[
     return "probabilities" if inside and (width == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
 
 
-def _width(model: Any) -> int:
-    shape = tuple(model.outputs[0].shape[1:])
-    return int(np.prod([size for size in shape if size is not None])) if shape else 1
+def _width(model: Any, data: TrainingData) -> int:
+    """Numbers for an example in all outputs together."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    if any(None in shape for shape in shapes):
+        return int(outputs(model, data.train.x[:1]).shape[1])
+    return sum(prod(shape) for shape in shapes)
 
 
 def label_loss(output: Output, width: int, task: Task) -> Any:
@@ -151,7 +171,7 @@ def label_loss(output: Output, width: int, task: Task) -> Any:
 def _own(output: Output, width: int, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
     losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
     if task in _OF_NUMBERS:
-        return _FlatSquaredError(), _FlatAbsoluteError(name="mae"), "lower"
+        return FlatSquaredError(), FlatAbsoluteError(name="mae"), "lower"
     if width == 1:
         threshold = 0.0 if logits else 0.5
         metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
@@ -172,10 +192,9 @@ class _Guide:
         self._model = teacher if teacher is not None else load_working(self._source)
         self.name = "original" if self._own else self._model.name
         self.output = output_of(self._model, data)
-        if _width(self._model) != _width(model):
-            raise NotApplicable(
-                f"The teacher gives {_width(self._model)} values and the student {_width(model)}; they must be alike."
-            )
+        theirs, ours = _width(self._model, data), _width(model, data)
+        if theirs != ours:
+            raise NotApplicable(f"The teacher gives {theirs} values and the student {ours}; they must be alike.")
 
     def outputs(self) -> np.ndarray:
         """Shape (n, outputs), float32, for the training part."""
@@ -196,7 +215,7 @@ def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: f
     """(targets of shape (n, labels + 1 + outputs), predictions) to one loss per example.
 
     The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
-    temperature; for regression the squared difference.
+    temperature; for numbers, and for several outputs, it is the loss of the labels with the teacher's in their place.
 
     Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
     """
@@ -213,7 +232,7 @@ def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: f
 
     def soft(answers: Any, predicted: Any) -> Any:
         if output == "values":
-            return tf.reduce_mean(tf.square(answers - predicted), axis=1)
+            return label_loss(answers, predicted)
         wanted, given = _logits(answers, teacher), _logits(predicted, output)
         wanted = tf.nn.log_softmax(wanted / temperature)
         given = tf.nn.log_softmax(given / temperature)
@@ -226,42 +245,7 @@ def _logits(values: Any, kind: Output) -> Any:
     """Logits of shape (n, classes), two for a single value; from probabilities up to a constant per example."""
     if values.shape[1] == 1:
         if kind == "probabilities":
-            p = tf.clip_by_value(values, _SMALLEST, 1 - _SMALLEST)
+            p = tf.clip_by_value(values, SMALLEST, 1 - SMALLEST)
             values = tf.math.log(p) - tf.math.log1p(-p)
         return tf.concat([tf.zeros_like(values), values], axis=1)
-    return tf.math.log(tf.maximum(values, _SMALLEST)) if kind == "probabilities" else values
-
-
-class _FlatSquaredError(tf_keras.losses.MeanSquaredError):  # type: ignore[misc]
-    """Mean squared error over all numbers of an example, whatever shape the model gives them in."""
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return super().call(y_true, tf.reshape(y_pred, tf.shape(y_true)))
-
-
-class _FlatAbsoluteError(tf_keras.metrics.MeanAbsoluteError):  # type: ignore[misc]
-    """Mean absolute error, likewise."""
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return super().update_state(y_true, tf.reshape(y_pred, tf.shape(y_true)), sample_weight)
-
-
-class _Packed(tf_keras.losses.Loss):  # type: ignore[misc]
-    """A loss for packed targets as ``compile`` takes it."""
-
-    def __init__(self, loss: Callable[[Any, Any], Any]) -> None:
-        super().__init__(name="packed")
-        self._loss = loss
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self._loss(tf.cast(y_true, tf.float32), y_pred)
-
-
-def _on_labels(metric: Any, labels: int) -> Any:
-    """The metric on the first columns of packed targets, the labels."""
-
-    class OnLabels(type(metric)):  # type: ignore[misc]
-        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-            return super().update_state(y_true[:, :labels], y_pred, sample_weight)
-
-    return OnLabels.from_config(metric.get_config())
+    return tf.math.log(tf.maximum(values, SMALLEST)) if kind == "probabilities" else values

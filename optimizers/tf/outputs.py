@@ -1,4 +1,4 @@
-"""What a model's last layer gives: probabilities, logits or plain numbers."""
+"""What a model answers, and what its last layers give: probabilities, logits or plain numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tf_keras
 
 from optimizers.datasets.several import arrays_of
 from optimizers.tf.dialects import flat_tensors
-from optimizers.tf.keras3_only import Keras3Layer, last_activation
+from optimizers.tf.keras3_only import Keras3Layer, activation_of, last_activation
 
 _BATCH = 512
 
@@ -27,9 +27,39 @@ def output_activation(model: Any) -> str:
     return last_activation(model, tf_keras)
 
 
+def each_activation(model: Any) -> list[str]:
+    """For each output of a tf_keras model the name of the activation behind it; empty where there is none."""
+    found = []
+    for tensor in model.outputs:
+        layer, index = tensor._keras_history.layer, tensor._keras_history.tensor_index
+        while isinstance(layer, tf_keras.Model):
+            inner = layer.outputs[index]._keras_history
+            layer, index = inner.layer, inner.tensor_index
+        found.append(activation_of(layer, tf_keras))
+    return found
+
+
+def given(inputs: Sequence[Any]) -> Any:
+    """One array or tensor per input as a model is called with them: a list, or the only one."""
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
 def answers(model: Any, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of a tf_keras model at inference, in its order, to one array or tensor per input, in its order."""
-    return flat_tensors(model(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+    return flat_tensors(model(given(inputs), training=False))
+
+
+def side_by_side(model: Any) -> Any:
+    """A tf_keras model with one output: the model itself, or one of the same layers that gives all as `outputs` does.
+
+    Training either trains the other.
+    """
+    if len(model.outputs) == 1:
+        return model
+    layers = tf_keras.layers
+    float32 = [t if t.dtype == "float32" else tf_keras.backend.cast(t, "float32") for t in model.outputs]
+    flat = [layers.Flatten(name=f"side_by_side_{number}")(tensor) for number, tensor in enumerate(float32)]
+    return tf_keras.Model(model.inputs, layers.Concatenate(name="side_by_side")(flat))
 
 
 def outputs(model: Any, x: np.ndarray) -> np.ndarray:

@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from optimizers.datasets.several import arrays_of
 from optimizers.declarations import StageContext
 from optimizers.errors import NotApplicable
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf.objective import objective
+from optimizers.tf.outputs import given, side_by_side
 
 EXAMPLES = 512
 _CHUNK_VALUES = 2**22
@@ -40,7 +42,7 @@ class Probe:
     """Measures the task's own loss on a fixed sample of the validation part, or of the train part where that is empty.
 
     Args:
-        model: A tf_keras model with one input and one output; it decides which loss suits the task.
+        model: A tf_keras model; it decides which loss suits the task.
         context: Of the stage: data, and the seed that draws the sample.
         examples: Size of the sample; all there are if the part has fewer.
 
@@ -58,7 +60,7 @@ class Probe:
         targets = goal.validation_targets if goal.validation_targets is not None else goal.train_targets
         picks = np.sort(np.random.default_rng(context.seed).permutation(len(held))[:examples])
         self.examples = len(picks)
-        self._x, self._y, self._loss = held.x[picks], targets[picks], goal.loss
+        self._x, self._y, self._loss = arrays_of(held.x[picks]), targets[picks], goal.loss
         self._model = model
         self._forward = self._compiled(model)
         self.unchanged = self.loss()
@@ -72,20 +74,21 @@ class Probe:
     def loss(self, model: Any = None) -> float:
         """Mean loss of the probe's model with the weights that it has now, or of another model; maybe infinite."""
         forward = self._forward if model is None or model is self._model else self._compiled(model)
-        per_example = max(1, int(np.prod(self._x.shape[1:])))
+        per_example = max(1, sum(int(np.prod(array.shape[1:])) for array in self._x))
         chunk = max(1, ceil(self.examples / ceil(self.examples * per_example / _CHUNK_VALUES)))
         total = 0.0
         for start in range(0, self.examples, chunk):
-            x, y = self._x[start : start + chunk], self._y[start : start + chunk]
-            total += float(forward(tf.constant(x), tf.constant(y))) * len(x)
+            x, y = [array[start : start + chunk] for array in self._x], self._y[start : start + chunk]
+            total += float(forward([tf.constant(array) for array in x], tf.constant(y))) * len(y)
         return total / self.examples if isfinite(total) else inf
 
     def _compiled(self, model: Any) -> Any:
         """Loss of a batch of any size as one graph, traced once."""
-        x, y = (tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (self._x, self._y))
+        *x, y = (tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in (*self._x, self._y))
+        answering = side_by_side(model)
 
         def loss(x: Any, y: Any) -> Any:
-            return self._loss(y, model(x, training=False))
+            return self._loss(y, answering(given(x), training=False))
 
         return tf.function(loss, input_signature=[x, y], autograph=False)
 
@@ -109,7 +112,7 @@ def rises(
     """How much the loss rises by each change of weights alone. The model is left as it was.
 
     Args:
-        model: A tf_keras model with one input and one output.
+        model: A tf_keras model.
         context: Of the stage.
         changes: Names of the changes, and what each does; may be a generator that makes one at a time.
         examples: Most examples to measure on.
@@ -128,7 +131,7 @@ def losses(
     """How much the loss of each variant, a model of its own, lies above that of a model.
 
     Args:
-        model: A tf_keras model with one input and one output.
+        model: A tf_keras model.
         context: Of the stage.
         variants: Names and models with the same inputs and outputs; may be a generator that makes one at a time.
         examples: Most examples to measure on.

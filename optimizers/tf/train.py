@@ -12,11 +12,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from optimizers.datasets.several import arrays_of
 from optimizers.declarations import Progress, StageContext, TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf import feeding, stopping
 from optimizers.tf.objective import Objective, objective
+from optimizers.tf.outputs import given, side_by_side
 
 _OPTIMIZERS: dict[str, Callable[[float], Any]] = {
     "adam": tf_keras.optimizers.Adam,
@@ -89,14 +91,15 @@ def tune(
     goal = objective(model, context, params, teacher=teacher, labelled=labelled)
     feed = feeding.feed(data, params, goal, context.seed)
     optimizer = _OPTIMIZERS[params.optimizer](params.learning_rate)
+    learner = side_by_side(model)
     # eager off, XLA off: the same kernels as everywhere else, and deterministic ones
-    model.compile(optimizer, goal.loss, goal.metrics, jit_compile=False)
+    learner.compile(optimizer, goal.loss, goal.metrics, jit_compile=False)
     # before the first step: a step that creates variables is traced a second time without them
-    optimizer.build(model.trainable_variables)
+    optimizer.build(learner.trainable_variables)
     total = epochs(data, params)
     reporting = _Reporting(context.progress, context.log, total, steps_per_epoch(data, params))
     watch = stopping.watch(params, goal, patient_from, has_validation=len(data.validation) > 0)
-    history = model.fit(
+    history = learner.fit(
         feed.x,
         feed.y,
         sample_weight=feed.weights,
@@ -127,7 +130,7 @@ def tune(
 def _validation(data: TrainingData, goal: Objective) -> Any:
     if not len(data.validation):
         return None
-    return data.validation.x, goal.validation_targets
+    return given(arrays_of(data.validation.x)), goal.validation_targets
 
 
 def _diverged() -> NotApplicable:

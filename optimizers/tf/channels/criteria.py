@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from optimizers.datasets.several import arrays_of
 from optimizers.declarations import StageContext
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf.channels.layout import Cut
 from optimizers.tf.channels.trace import Group, Trace
 from optimizers.tf.objective import objective
+from optimizers.tf.outputs import given, side_by_side
 
 Criterion = Literal["l1", "l2", "bn_scale", "taylor"]
 Scores = dict[int, float]
@@ -114,14 +116,14 @@ def products_with_gradients(trace: Trace, context: StageContext) -> dict[int, np
         By identity of the weight, in its shape.
     """
     model, data = trace.model, context.data()
-    goal = objective(model, context, TrainingParams(learn_from="labels"))
+    goal, answering = objective(model, context, TrainingParams(learn_from="labels")), side_by_side(model)
     weights = _unique([cut.weight for lay in trace.layouts.values() for made in lay.made for cut in made.scored])
     picks = np.random.default_rng(context.seed).permutation(len(data.train))[: _BATCHES * _BATCH]
 
     @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def products(x: Any, y: Any) -> list[Any]:
         with tf.GradientTape() as tape:
-            loss = goal.loss(y, model(x, training=False))
+            loss = goal.loss(y, answering(given(x), training=False))
         gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         pairs = zip(weights, gradients, strict=True)
         return [tf.abs(weight * tf.convert_to_tensor(gradient)) for weight, gradient in pairs]
@@ -130,7 +132,8 @@ def products_with_gradients(trace: Trace, context: StageContext) -> dict[int, np
     starts = range(0, len(picks), _BATCH)
     for start in starts:
         batch = np.sort(picks[start : start + _BATCH])
-        for total, product in zip(totals, products(data.train.x[batch], goal.train_targets[batch]), strict=True):
+        found = products(arrays_of(data.train.x[batch]), goal.train_targets[batch])
+        for total, product in zip(totals, found, strict=True):
             total += np.asarray(product) / len(starts)
     return {id(weight): total for weight, total in zip(weights, totals, strict=True)}
 
