@@ -26,7 +26,7 @@ def analyse(context: Context, params: Any) -> Report:
             "a step that changes the model, or take the original."
         )
     out = context.out / FILE
-    difference = save_keras3(models[-1].file, out)
+    difference = save_keras3(models[-1].file, out).absolute
     return Report(
         sentences=(
             Sentence(

@@ -7,6 +7,8 @@ The dictionary has a ``kind``:
 - ``table``: ``columns``, ``rows``; the target is the last column.
 - ``none``: examples of another shape.
 
+Where there are several inputs, one that can be shown is, and ``input`` tells which.
+
 ``sequences`` and ``table`` show raw values. Where the data set scales them, ``encoding`` has one entry per input
 feature, in the model's order: ``name``, ``column``, ``mean``, ``std``, and ``category`` if it is one-hot. A raw value
 becomes ``(value - mean) / std``; a one-hot feature is 1 where the column has that category, else 0.
@@ -55,8 +57,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, An
 
 def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
     """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
+    if train.x.dtype.names:
+        return _of_one_input(train, classes)
     shape = train.x.shape[1:]
-    if train.x.dtype.names or max(shape) > 1024:
+    if max(shape, default=0) > 1024:
         return {"kind": "none"}
     if train.y.ndim == 2:  # no labels to show
         unlabelled = of_part(replace(train, y=train.y.sum(axis=1)), classes)
@@ -72,6 +76,14 @@ def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
         labels = _labels(train.y, rows, classes)
         return table(titles, [[*listed(train.x[row]), label] for row, label in zip(rows, labels, strict=True)])
     return {"kind": "none"}
+
+
+def _of_one_input(train: Part, classes: Sequence[str]) -> dict[str, Any]:
+    """Of several inputs the first that is shown as images, else as sequences, else as rows."""
+    names = train.x.dtype.names or ()
+    shown = [{**of_part(replace(train, x=train.x[name]), classes), "input": name} for name in names]
+    ranked = [preview for kind in ("images", "sequences", "table") for preview in shown if preview["kind"] == kind]
+    return ranked[0] if ranked else {"kind": "none"}
 
 
 def varied(y: np.ndarray, examples: int, classes: Sequence[str]) -> list[int]:

@@ -7,7 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import keras
@@ -22,6 +22,9 @@ from optimizers.tf.dialects import Dialect, Keras2, Keras3
 from optimizers.tf.emit import Emitter
 from optimizers.tf.ranges import input_ranges
 from optimizers.tf.weights import copy_weights, fill_from_archive, fill_from_legacy
+
+if TYPE_CHECKING:
+    from optimizers.tf.check import Agreement
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -140,7 +143,7 @@ def load_working(path: Path) -> tf_keras.Model:
     return keras3_only.clothed(build_keras3(spec), input_ranges(spec))
 
 
-def save_keras3(working: Path, out: Path) -> float:
+def save_keras3(working: Path, out: Path) -> Agreement:
     """Writes a model as a Keras 3 archive, which ``keras.models.load_model`` reads without this package.
 
     Args:
@@ -148,7 +151,7 @@ def save_keras3(working: Path, out: Path) -> float:
         out: Must end in ``.keras``. Written only if the file, loaded by Keras itself, does what the model does.
 
     Returns:
-        The largest absolute difference between the outputs of the two, on two random examples.
+        How far the outputs of the two are apart, on two random examples.
 
     Raises:
         ModelRefused: ``not-in-keras3`` where Keras 3 has no counterpart or computes something else; also whatever

@@ -57,7 +57,10 @@ class RMSNormalization(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, input_shape: Any) -> None:
         axes = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
-        self.scale = self.add_weight("scale", tuple(input_shape[axis] for axis in axes), initializer="ones")
+        shape, last = tuple(input_shape[axis] for axis in axes), tuple(input_shape)[-len(axes) :]
+        if any(own not in (1, other) and other not in (1, None) for own, other in zip(shape, last, strict=True)):
+            raise ValueError("its scale does not fit the last axes, so Keras cannot run it")
+        self.scale = self.add_weight("scale", shape, initializer="ones")
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:

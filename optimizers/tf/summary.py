@@ -43,7 +43,7 @@ def summarize(path: Path, name: str = "") -> records.ModelSummary:
         if refusal.code not in keras3_only.REASONS:
             raise
         return _only_in_keras3(spec, refusal)
-    return _summary(spec, *keras2, output_activation(keras2[0]), bridge_error=compare(spec, keras2, keras3))
+    return _summary(spec, *keras2, output_activation(keras2[0]), bridge_error=compare(spec, keras2, keras3).absolute)
 
 
 def _only_in_keras3(spec: ModelSpec, refusal: ModelRefused) -> records.ModelSummary:

@@ -17,7 +17,7 @@ from optimizers.models import sample
 from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Task, TensorSpec
 from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
-from pages.components.text import TASKS
+from pages.components.text import TASKS, escaped
 
 _IMAGE_PIXELS = 56
 
@@ -113,6 +113,8 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary) -> N
         st.dataframe(pd.DataFrame(preview["rows"], columns=preview["columns"]), hide_index=True, alt="Example rows")
     else:
         st.caption("There is no picture of examples of this shape.")
+    if "input" in preview:
+        st.caption(f"Shown is the input “{escaped(str(preview['input']))}”, one of {len(data.inputs)}.")
     if len(summary.outputs) > 1 and data.task != "fidelity":
         st.caption("The labels are not used: of a model with several outputs variants are compared with the original.")
     elif data.classes:

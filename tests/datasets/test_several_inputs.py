@@ -36,6 +36,8 @@ def test_rows_of_all_inputs_stay_together_and_come_in_the_models_order(tmp_path:
     assert data.summary.task == "classification"
     assert [(spec.name, spec.shape, spec.dtype) for spec in data.summary.inputs] == [
         ("image", (4, 4), "float32"), ("words", (5,), "int32")]  # fmt: skip
+    preview = data.summary.preview
+    assert (preview["kind"], preview["input"], len(preview["windows"])) == ("sequences", "image", 2)
     for inputs in ((TOKENS, IMAGES), (IMAGES, TOKENS)):
         fitted = adapt_dataset(data, inputs, ONE)
         assert fitted.summary.task == "classification"

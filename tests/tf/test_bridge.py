@@ -238,3 +238,16 @@ def test_saving_leaves_a_compiled_model_as_it_was(tmp_path: Path) -> None:
 def test_working_files_have_a_fixed_ending(specimen: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\*\.keras"):
         save_working(build_tf_keras(read(specimen("frozen").keras)), tmp_path / "model.h5")
+
+
+def test_a_scale_that_keras_cannot_multiply_is_told(tmp_path: Path) -> None:
+    inputs = Input((6, 4))
+    model = keras.Model(inputs, layers.RMSNormalization(axis=1, name="norm")(inputs))
+    with pytest.raises(Exception, match="Dimensions must be equal"):
+        model.predict(np.ones((2, 6, 4), np.float32), verbose=0)
+    model.save(tmp_path / "broken.keras")
+    with pytest.raises(ModelRefused, match=r"'norm'.*so Keras cannot run it"):
+        build_tf_keras(read(tmp_path / "broken.keras"))
+    square = Input((4, 4))
+    keras.Model(square, layers.RMSNormalization(axis=1)(square)).save(tmp_path / "square.keras")
+    assert check_bridge(read(tmp_path / "square.keras")) < 1e-6

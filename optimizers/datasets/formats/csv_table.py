@@ -94,6 +94,12 @@ def _check_header(header: list[str], name: str) -> None:
         raise DataRefused(
             f"The first line of {name} holds numbers instead of column names; add a line of names.", code="no-header"
         )
+    if len(header) == 1:
+        raise DataRefused(
+            f"{name} has one column, since its first line holds no comma, semicolon or tab; separate the columns by "
+            "one of these, and begin with a line of their names.",
+            code="no-labels",
+        )
     tables.check_titles(header, name)
 
 
