@@ -9,7 +9,7 @@ from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.names import short_names
-from optimizers.repeats import Ranking
+from optimizers.repeats import Ranking, Repeats
 
 COLUMNS = ("label", "family", "place", "seeds", "mean", "minus", "plus", "values", "text")
 
@@ -79,3 +79,28 @@ def repeats(ranking: Ranking, metric: str, families: dict[str, str]) -> go.Figur
         tickvals=rows, ticktext=list(data["label"]), range=[len(data) - 0.4, -0.6], showgrid=False, ticks=""
     )
     return figure
+
+
+def repeats_table(ranking: Ranking, metric: str) -> pd.DataFrame:
+    """One row per variant, best first, in words."""
+    declared, rows = registry.metric(metric), []
+    for place in ranking.places:
+        own = place.repeats
+        rows.append(
+            {
+                "Place": places(place.first, place.last),
+                "Variant": own.name,
+                "Mean": fmt.value(declared, own.mean),
+                "Spread": fmt.value(declared, own.deviation) if own.deviation is not None else "",
+                "95% interval": fmt.interval(declared, *own.interval) if own.interval else "",
+                "Seeds": _seeds(own),
+                "Not separated from": ", ".join(place.alike) or "none",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _seeds(own: Repeats) -> str:
+    if not own.chance:
+        return "any"
+    return ", ".join(str(seed) for seed in sorted(own.by_seed))

@@ -15,15 +15,19 @@ from optimizers.engine.store import Store
 from optimizers.engine.versions import measuring_versions, work_versions
 from optimizers.errors import NotApplicable
 from optimizers.figures import format as fmt
+from optimizers.figures.repeats import repeats_table
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.database import History
 from optimizers.history.frames import comparison, headline, metric_columns
+from optimizers.history.repeated import rankings, repeated_metrics
 from optimizers.ledger import losses, stages_of
 from optimizers.params import fields
 from optimizers.records import DatasetSummary, ModelSummary, Run, StepRecord, now
 
 _OVERVIEW = ("size_bytes", "compressed_bytes", "latency_ms")
 """Metrics of the short table, behind the one that tells quality."""
+_OVER_SEEDS = ("compressed_bytes", "speedup")
+"""Metrics of which repeats are told, behind the one that tells quality."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,16 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """What seeds tell about one metric of one model on its data: a sentence, and a table of texts."""
+
+    title: str
+    sentence: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Content:
     """Everything that a report tells."""
 
@@ -91,6 +105,7 @@ class Content:
     failed: tuple[tuple[str, str], ...]
     devices: tuple[str, ...]
     versions: dict[str, str]
+    repeated: tuple[Repeated, ...] = ()
     made: datetime = field(default_factory=now)
 
 
@@ -122,7 +137,21 @@ def content(history: History, store: Store, run_ids: Sequence[str], title: str =
         failed=tuple((r.recipe, r.failure.message if r.failure else f"It is {r.state}.") for r in runs if _no_file(r)),
         devices=tuple(dict.fromkeys(str(device) for device in frame["device"] if device)),
         versions=work_versions() | measuring_versions(),
+        repeated=tuple(_repeated(frame, quality)),
     )
+
+
+def _repeated(frame: pd.DataFrame, quality: str | None) -> list[Repeated]:
+    """What seeds tell about the metrics that matter most; nothing where no recipe was repeated."""
+    found = []
+    for name in repeated_metrics(frame):
+        if name in (quality, *_OVER_SEEDS):
+            for (model, data), ranking in rankings(frame, name).items():
+                table = repeats_table(ranking, name)
+                title = f"{registry.metric(name).title} over seeds, {model} on {data}"
+                rows = tuple(tuple(map(str, row)) for row in table.to_numpy())
+                found.append(Repeated(title, ranking.sentence, tuple(table.columns), rows))
+    return found
 
 
 def _no_file(run: Run) -> bool:

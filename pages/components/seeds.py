@@ -6,14 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from optimizers import registry
-from optimizers.declarations import Metric
 from optimizers.engine.queue import JobQueue
-from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.figures.repeats import places, repeats
+from optimizers.figures.repeats import repeats, repeats_table
 from optimizers.history.frames import headline
 from optimizers.history.repeated import rankings, repeated_metrics
-from optimizers.repeats import Ranking, Repeats
 from pages.components.remembered import once
 from pages.components.text import escaped
 
@@ -49,7 +46,7 @@ def seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
             alt=f"{known[name].title} of every variant and seed, also in the table",
         )  # fmt: skip
         st.dataframe(
-            table(ranking, known[name]), hide_index=True, key=f"seeds-table:{number}", placeholder="–",
+            repeats_table(ranking, name), hide_index=True, key=f"seeds-table:{number}", placeholder="–",
             alt=f"{known[name].title} over seeds", column_config=_HELP,
         )  # fmt: skip
     st.caption(
@@ -63,28 +60,3 @@ _HELP = {
     "Spread": st.column_config.TextColumn(help="Standard deviation over seeds."),
     "95% interval": st.column_config.TextColumn(help="Of the mean over all seeds (Student)."),
 }
-
-
-def table(ranking: Ranking, metric: Metric) -> pd.DataFrame:
-    """One row per variant, best first, in words."""
-    rows = []
-    for place in ranking.places:
-        own = place.repeats
-        rows.append(
-            {
-                "Place": places(place.first, place.last),
-                "Variant": own.name,
-                "Mean": fmt.value(metric, own.mean),
-                "Spread": fmt.value(metric, own.deviation) if own.deviation is not None else None,
-                "95% interval": fmt.interval(metric, *own.interval) if own.interval else None,
-                "Seeds": _seeds(own),
-                "Not separated from": ", ".join(place.alike) or "none",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _seeds(own: Repeats) -> str:
-    if not own.chance:
-        return "any"
-    return ", ".join(str(seed) for seed in sorted(own.by_seed))

@@ -10,12 +10,16 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from optimizers.engine.queue import JobQueue
 from optimizers.errors import NotApplicable, UserError
 from optimizers.history.frames import measurements_of
+from optimizers.recipe import parse
 from optimizers.report.content import content
 from optimizers.report.html import document
 from optimizers.report.markdown import table
 from optimizers.report.results import FORMATS, encoded, form_of, results
+from optimizers.settings import Settings
+from tests.engine.fake_executor import FakeExecutor
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +119,25 @@ def test_the_table_in_markdown_has_a_row_per_file(told):
     lines = table(told).splitlines()
     assert len(lines) == 2 + len(told.files)
     assert len({line.count("|") - line.count("\\|") for line in lines}) == 1
+
+
+def test_repeats_over_seeds_are_told(told, tmp_path, monkeypatch):
+    assert told.repeated == ()
+    assert "Over seeds" not in document(told)
+    monkeypatch.setenv("PARETOSCOPE_HOME", str(tmp_path))
+    queue = JobQueue(Settings(), FakeExecutor(Settings()))
+    recipes = [parse("magnitude_pruning+int8"), parse("dynamic_range")]
+    runs = queue.submit("sample:digits_cnn", "sample:optdigits", recipes, seed=[0, 1, 2])
+    queue.wait([run.id for run in runs])
+    found = content(queue.history, queue.store, [run.id for run in runs])
+    queue.close()
+    (accuracy,) = found.repeated
+    assert accuracy.title == "Accuracy over seeds, digits_cnn on optdigits"
+    assert accuracy.sentence.startswith("Not separated by 3 seeds: ")
+    assert {row[1]: row[5] for row in accuracy.rows} == {
+        "baseline": "any", "magnitude_pruning+int8": "0, 1, 2", "dynamic_range": "any",
+    }  # fmt: skip
+    assert accuracy.sentence in document(found).replace("&#39;", "'")
+    text = table(found)
+    assert "| `magnitude_pruning+int8`, seed 2 |" in text
+    assert f"**{accuracy.title}.** {accuracy.sentence}" in text
