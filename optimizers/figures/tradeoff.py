@@ -126,7 +126,7 @@ def tradeoff(
     figure = go.Figure()
     _draw_front(figure, data, known[x], known[y])
     for (family, state), some in data.groupby(["family", "state"], sort=False):
-        _draw_family(figure, some, str(family), cast(State, state), chosen)
+        _draw_family(figure, some, str(family), cast(State, state))
     theme.legend(figure, data["family"])
     for place, identity in enumerate(chosen):
         _draw_chosen(figure, data[data["id"] == identity], first=place == 0)
@@ -174,9 +174,8 @@ def _draw_front(figure: go.Figure, data: pd.DataFrame, x: Metric, y: Metric) -> 
     )  # fmt: skip
 
 
-def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str, state: State, chosen: Sequence[str]) -> None:
+def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str, state: State) -> None:
     look = theme.look(family)
-    picked = [place for place, identity in enumerate(data["id"]) if identity in chosen]
     figure.add_trace(
         go.Scatter(
             x=data["x"],
@@ -185,7 +184,6 @@ def _draw_family(figure: go.Figure, data: pd.DataFrame, family: str, state: Stat
             name=look.label,
             showlegend=False,
             opacity=theme.OPACITY[state],
-            selectedpoints=picked or None,  # so that a click with Shift adds to them
             customdata=data[["id"]].to_numpy(),
             hovertext=data["hover"],
             hovertemplate="%{hovertext}<extra></extra>",

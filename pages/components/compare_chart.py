@@ -49,7 +49,7 @@ def chart(frame: pd.DataFrame, judgement: Judgement | None) -> None:
     if view == SPACE:
         st.caption("Drag to turn. Choose a file in the list or in the table.")
     else:
-        st.caption("Click a mark to look at its file; with Shift, up to four stand side by side.")
+        st.caption("Click a mark to look at its file. Lists and table put up to four side by side.")
 
 
 def file_stem(frame: pd.DataFrame, what: str) -> str:
