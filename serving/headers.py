@@ -20,7 +20,7 @@ def policy() -> str:
 
     ``blob:`` scripts are components, which arrive over Streamlit's socket, and ``wasm-unsafe-eval`` is for LiteRT.js.
     Streamlit's styles are inline; the script inside its ``index.html`` is allowed by its hash. No other text is run as
-    a script, which parallel coordinates and other WebGL charts of plotly.js would need.
+    a script, which plotly.js needs for its ``parcoords`` only; charts in three dimensions do without.
     """
     rules = {
         "default-src": "'self'",
