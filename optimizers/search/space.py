@@ -207,7 +207,7 @@ class Space:
         try:
             check(recipe)
             check_source(recipe, self.model.kind)
-            check_examples(recipe, self.data, self.model)
+            check_examples(recipe, self.data)
         except (InvalidRecipe, NotApplicable, InvalidParameter):
             return False
         return not warnings(recipe)
