@@ -129,7 +129,9 @@ def asked(name: str) -> dict[str, Any]:
     if done.returncode == 0:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
-    return {"name": name, "fault": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]}
+    if done.returncode < 0:
+        return {"name": name, "fault": f"The process was ended by signal {-done.returncode}."}
+    return {"name": name, "fault": done.stderr.strip().splitlines()[-1]}
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:
