@@ -48,12 +48,14 @@ def _board(queue: JobQueue, study_id: str, ticking: bool) -> None:
         st.rerun(scope="app")
     _head(queue, view)
     _best(queue, view)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _front(view)
-    with right:
-        _importance(view)
-    _trials(view)
+    if not view.frame.empty:
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            _front(view)
+        with right:
+            _importance(view)
+    if view.trials:
+        _trials(view)
 
 
 def _head(queue: JobQueue, view: View) -> None:
@@ -155,8 +157,6 @@ def _certificate(queue: JobQueue, view: View, outcome: Outcome) -> None:
 
 
 def _front(view: View) -> None:
-    if view.frame.empty:
-        return
     x, y = _axes(view)
     chosen = view.best.outcome.trial.run_id if view.best else ""
     known = registry.metrics()
