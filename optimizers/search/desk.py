@@ -17,6 +17,7 @@ import pandas as pd
 from optimizers import registry
 from optimizers.engine import origins
 from optimizers.engine.plan import scope_of
+from optimizers.engine.worker import Task
 from optimizers.errors import InvalidParameter, UnknownName
 from optimizers.history.frames import comparison
 from optimizers.history.searches import Searches
@@ -24,6 +25,7 @@ from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify
 from optimizers.search.goals import Best, Outcome
+from optimizers.search.importance import FEWEST
 from optimizers.search.records import Sampler, Study, Trial
 from optimizers.search.space import Space
 
@@ -198,6 +200,19 @@ class SearchDesk:
             goals.best(study, found),
             {number: certified[run] for number, run in study.certified.items() if run in certified},
         )
+
+    def importance(self, view: View, objective: str) -> dict[str, float]:
+        """Share of each setting in the differences of an objective between trials, as `optimizers.search.importance`
+        has it; computed in a worker process, which takes about a second."""
+        place = view.study.objectives.index(objective)
+        pairs = [(o.trial.params, v) for o in view.outcomes if (v := o.values[place]) is not None]
+        if len(pairs) < FEWEST:
+            return {}
+        params = {"settings": [params for params, _ in pairs], "values": [value for _, value in pairs]}
+        log = str(self._queue.settings.logs / "search.log")
+        task = Task("optimizers.search.importance:told", params, "light", "interactive", log)
+        found: dict[str, float] = self._queue.driver.executor.run(task, lambda event: None, self._closing.is_set)
+        return found
 
     def rests(self, study_id: str) -> bool:
         """Whether this process is doing nothing for a search, and no certificate is under way."""

@@ -20,13 +20,14 @@ from optimizers.errors import InvalidParameter, UnknownName
 from optimizers.history.database import History
 from optimizers.history.frames import comparison
 from optimizers.limits import Limit, parse
-from optimizers.metrics._paired import tango
+from optimizers.metrics._paired import tango_score
 from optimizers.qualifying import Judged, judge_row
 from optimizers.records import Task
 from optimizers.search.records import Study, Trial
 from optimizers.targets.boards import BOARDS, CORE_BYTES, Board
 
 _NORMAL = NormalDist()
+_HALVINGS = 40
 _ONE_SIDED = _NORMAL.inv_cdf(1 - RISK)
 
 Standing = Literal["keeps all limits", "keeps all limits as far as the examples can tell", "nearest miss"]
@@ -222,8 +223,12 @@ def _allowed(limit: Limit, row: Mapping[str, Any], change: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _tango_upper(lost: int, gained: int, n: int, z: float) -> float:
-    """Upper bound of the drop, in shares of examples."""
-    return -tango(lost, gained, n, level=2 * _NORMAL.cdf(z) - 1, correction=0.5)[0]
+    """Upper bound of the drop, in shares of examples: the largest that is less than ``z`` errors from the one found."""
+    low, high = (lost - gained) / n, 1 - 1e-12
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if tango_score(lost, gained, n, -middle, correction=0.5) > z else (middle, high)
+    return high
 
 
 def violations(outcome: Outcome) -> dict[str, float]:

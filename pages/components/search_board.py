@@ -15,7 +15,7 @@ from optimizers.search import goals
 from optimizers.search.certifying import verdicts
 from optimizers.search.desk import View
 from optimizers.search.goals import Outcome, Standing
-from optimizers.search.importance import FEWEST, importance
+from optimizers.search.importance import FEWEST
 from optimizers.search.records import Study
 from optimizers.search.space import setting
 from pages.components import links, search_form, session
@@ -53,7 +53,7 @@ def _board(queue: JobQueue, study_id: str, ticking: bool) -> None:
         with left:
             _front(view)
         with right:
-            _importance(view)
+            _importance(queue, view)
     if view.trials:
         _trials(view)
 
@@ -104,13 +104,14 @@ def _best(queue: JobQueue, view: View) -> None:
         return
     outcome = best.outcome
     with st.container(border=True, key="best"):
-        st.markdown(f"**Best so far** {_STANDINGS[best.standing]}  \n{code(outcome.trial.recipe)}")
+        title = "Best" if view.study.state == "done" else "Best so far"
+        st.markdown(f"**{title}** {_STANDINGS[best.standing]}  \n{code(outcome.trial.recipe)}")
         pairs = zip(view.study.objectives, outcome.values, strict=True)
         told = [f"{registry.metric(n).title} **{fmt.value(registry.metric(n), v)}**" for n, v in pairs if v is not None]
         st.markdown(" · ".join(told) + " :gray[on validation data]")
         if best.missing:
             st.markdown("\n".join(f"- {escaped(sentence_)}" for sentence_ in best.missing))
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             _download(queue, outcome)
             _certification(queue, view, outcome)
         _certificate(queue, view, outcome)
@@ -176,24 +177,24 @@ def _axes(view: View) -> tuple[str, str]:
     return first, measured[0] if measured else first
 
 
-def _importance(view: View) -> None:
+def _importance(queue: JobQueue, view: View) -> None:
     known = view.study.objectives
     name = st.segmented_control("What decides about", list(known), default=known[0], key="search_importance",
                                 format_func=lambda n: registry.metric(n).title) or known[0]  # fmt: skip
     place = known.index(name)
-    pairs = [(o.trial.params, v) for o in view.outcomes if (v := o.values[place]) is not None]
-    if len(pairs) < FEWEST:
-        st.caption(f"{FEWEST} measured trials are needed to tell which settings decide; there are {len(pairs)}.")
+    count = sum(outcome.values[place] is not None for outcome in view.outcomes)
+    if count < FEWEST:
+        st.caption(f"{FEWEST} measured trials are needed to tell which settings decide; there are {count}.")
         return
-    shares = _shares(view.study.id, name, len(pairs), pairs)
+    shares = _shares(view.study.id, name, count, queue, view)
     st.plotly_chart(importance_bars(shares, registry.metric(name).title), config=theme.CONFIG, key="search-importance",
                     alt=f"How much each setting decides about {fmt.inside(registry.metric(name).title)}")  # fmt: skip
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _shares(study: str, name: str, count: int, _pairs: list[tuple[dict[str, object], float]]) -> dict[str, float]:
+def _shares(study: str, name: str, count: int, _queue: JobQueue, _view: View) -> dict[str, float]:
     found: dict[str, float] = {}
-    for setting_name, share in importance([params for params, _ in _pairs], [value for _, value in _pairs]).items():
+    for setting_name, share in _queue.searches.importance(_view, name).items():
         found[setting(setting_name)] = found.get(setting(setting_name), 0.0) + share
     return found
 

@@ -15,7 +15,7 @@ from tests.browser.proxies import proxy
 
 pytestmark = pytest.mark.browser
 BASE = "/tools/paretoscope"
-PAGES = ("model", "optimize", "runs", "compare", "inspect", "race", "device", "deploy", "report")
+PAGES = ("model", "optimize", "search", "runs", "compare", "inspect", "race", "device", "deploy", "report")
 
 
 @pytest.fixture(scope="module")

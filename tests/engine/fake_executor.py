@@ -141,6 +141,10 @@ class FakeExecutor:
         self.count("race")
         return race(None, **params)
 
+    def told(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
+        self.count("importance")
+        return {name: 1.0 / len(params["settings"][0]) for name in params["settings"][0]}
+
     def decode(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         from optimizers.live.race import decode
 

@@ -13,6 +13,7 @@ import sys
 import pages.components.queue as shared
 from optimizers.engine.queue import JobQueue
 from optimizers.recipe import parse
+from optimizers.search.desk import Wish
 from optimizers.settings import Settings
 from streamlit.testing.v1 import AppTest
 from tests.engine.fake_executor import FakeExecutor
@@ -23,7 +24,10 @@ model = {"model": "sample:digits_cnn", "data": "sample:optdigits"}
 runs = queue.submit(*model.values(), [parse("int8"), parse("float16")])
 queue.wait([run.id for run in runs])
 address = {"runs": ",".join(run.id for run in runs)}
-visits = {"model": model, "optimize": model}
+wish = Wish(("size_bytes", "accuracy"), "accuracy>=-1pt", techniques=("int8", "magnitude_pruning"), most_trials=14)
+study = queue.searches.start(*model.values(), wish)
+queue.searches.wait(study.id)
+visits = {"model": model, "optimize": model, "search": {"search": study.id}}
 visits |= dict.fromkeys(("runs", "compare", "inspect", "race", "device", "deploy", "report"), address)
 for page, params in visits.items():
     app = AppTest.from_file("app.py", default_timeout=60).run()

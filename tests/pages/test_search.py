@@ -48,13 +48,13 @@ def test_pressing_search_begins_one_and_shows_it(visit, queue):
     assert study.objectives == ("size_bytes", "accuracy")
     queue.searches.wait(study.id, 60)
     app.run()
-    assert "Best so far" in shown(healthy(app))
+    assert "Best" in shown(healthy(app))
 
 
 def test_a_search_shows_its_best_its_front_and_its_trials_and_says_on_which_data(visit, queue, finished):
     app = healthy(visit("search", search=finished.id))
     text = shown(app)
-    assert "Best so far" in text
+    assert "**Best**" in text
     assert "on validation data" in text
     assert "Keeps all limits" in text
     assert not [b for b in app.button if b.key in ("pause", "stop", "certify", "extend")]  # somebody else's

@@ -6,6 +6,7 @@ import pytest
 
 from optimizers.errors import UnknownName
 from optimizers.limits import parse
+from optimizers.metrics._paired import tango
 from optimizers.qualifying import judge_row
 from optimizers.search import goals
 from optimizers.search.goals import Outcome, best, budgets, excess, front, limits_of
@@ -50,6 +51,12 @@ def test_the_more_files_are_tried_the_more_proof_is_wanted(study):
     limit = parse("accuracy>=-1pt")[0]
     row = outcome(study, 0, 500.0, lost=6, n=2000).row
     assert excess(limit, row, 1) < 0 < excess(limit, row, 10_000)
+
+
+def test_the_bound_is_that_of_the_intervals_that_are_shown():
+    for lost, gained, n in ((0, 0, 67), (6, 1, 300), (12, 20, 1800)):
+        shown = -tango(lost, gained, n, level=0.90, correction=0.5)[0]
+        assert goals._tango_upper(lost, gained, n, 1.6448536269514722) == pytest.approx(shown, abs=1e-6)
 
 
 def test_with_few_examples_a_file_that_loses_nothing_is_let_through_and_said_to_be_unproven(study):

@@ -16,12 +16,12 @@ from optimizers.search.space import NONE, Given, Space, searched, setting, train
 LAYERS = tuple(LayerDamage(layer=name, moved=size) for name, size in (("a", 0.5), ("b", 0.2), ("c", 0.1), ("d", 0.0)))
 
 
-def summary(kind="keras", inputs=1):
+def summary(kind="keras"):
     spec = TensorSpec(name="x", shape=(8, 8, 1), dtype="float32")
     return ModelSummary(
         format="keras",
         keras_version="3",
-        inputs=(spec,) * inputs,
+        inputs=(spec,),
         outputs=(TensorSpec(name="y", shape=(10,), dtype="float32"),),
         layers=(LayerRow(name="dense", kind="Dense", output_shape=(10,), parameters=650),),
         parameters=650,
@@ -66,7 +66,6 @@ def test_every_technique_is_in_the_space_and_clusters_end_in_something_that_keep
 def test_data_and_models_that_cannot_be_trained_leave_conversions():
     for space in (
         Space(summary(), data(drawn=True, task="fidelity")),
-        Space(summary(inputs=2), data()),
         Space(summary("keras3"), data()),
     ):
         assert space.chains
