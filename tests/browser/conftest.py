@@ -161,7 +161,10 @@ def leaves(request, root: str) -> bool:
 
 
 def settled(page) -> None:
-    """Waits until the page's script has run."""
-    page.wait_for_timeout(300)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_timeout(200)
+    """Waits until the page's script has run, and has not begun again for a while, as it does late on a busy machine."""
+    quiet = 0
+    while quiet < 6:
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        page.wait_for_timeout(100)
+        ended = page.locator("[data-testid=stApp][data-test-script-state=notRunning]").count()
+        quiet = quiet + 1 if ended else 0

@@ -71,6 +71,7 @@ def test_the_whole_job(visitor, compared, tmp_path):
     page.get_by_role("combobox", name="Variant").click()
     page.get_by_role("option", name="int8", exact=True).click()
     settled(page)
+    page.wait_for_url(re.compile("file=int8"))
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile("Download .tflite")).click()
     file = tmp_path / download.value.suggested_filename
@@ -132,7 +133,7 @@ def test_two_browsers_do_not_see_each_others_uploads(visitor):
         chooser = mine.locator("input[type=file]").nth(0 if name.endswith("keras") else 1)
         chooser.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
         box = mine.get_by_role("combobox", name="Model" if name.endswith("keras") else "Data", exact=True)
-        expect(box).to_have_value(re.compile(re.escape(name)))
+        expect(box).to_have_value(re.compile(re.escape(name)), timeout=60_000)
         settled(mine)
     assert "model=upload" in mine.url
     address = mine.url
