@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from optimizers.errors import ParetoscopeError, UserError
+from optimizers.errors import NotApplicable, ParetoscopeError, UserError
 from optimizers.figures import format as fmt
 from optimizers.forecast import Forecast
 from optimizers.history.database import UNFINISHED
 from optimizers.history.searches import Searches
-from optimizers.recipe import Recipe, parse
+from optimizers.recipe import Recipe, Step, parse
 from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify, keep_verdicts
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
 _TICK = 0.25
 _KEPT_EVERY = 2.0
-_REPETITIONS = 40
-"""Proposals in a row that were all tried before, after which nothing is left to try."""
+_REPETITIONS = 100
+"""Proposals in a row that were tried before or cannot be made, after which nothing is left to try."""
+_STUCK = 5
+"""Such proposals in a row after which chance proposes instead of the sampler, until something new is found."""
 _TOO_DEAR = 6
 """Proposals in a row that would not end in time, after which the time counts as over."""
-_RULED_OUT = 60
+_RULED_OUT = 40
 """Proposals in a row that were ruled out by their forecasts, after which the search gives up."""
 _PROMOTED = 0.5
 """Trainings in full for each short one."""
@@ -56,6 +58,8 @@ class Drive:
         self._open: dict[int, Trial] = {}
         self._handles: dict[int, int] = {}
         self._ruled_out = 0
+        self._able: dict[str, bool] = {}
+        self._seen: tuple[int, list[Outcome]] | None = None
 
     def run(self) -> bool:
         """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
@@ -152,6 +156,7 @@ class Drive:
             elif run.state == "done":
                 self._finished(study, trial, run)
             elif run.state == "failed":
+                self._hopeless(study, trial.params)
                 self._close(trial, state="failed", reason=run.failure.message if run.failure else "")
             elif run.state == "cancelled":
                 self._close(trial, state="cut", reason="Its run was cancelled.")
@@ -283,8 +288,20 @@ class Drive:
             if promoted is not None:
                 yield promoted, None
                 continue
-            handle, params = self._guide.ask()
-            effort: Effort = "short" if trains(self._space.recipe(params, "full")) else "none"
+            handle: int | None = None
+            if repeated < _STUCK:
+                handle, params = self._guide.ask()
+            else:
+                params = self._guide.draw()
+            wanted = self._space.recipe(params, "full")
+            if any(
+                self._cannot(study, step.technique.name) for step in wanted.steps if "train" in step.technique.needs
+            ):
+                self._guide.drop(handle)
+                self._hopeless(study, params)
+                repeated += 1
+                continue
+            effort: Effort = "short" if trains(wanted) else "none"
             found = list(self._propose(params, effort, handle))
             repeated = 0 if found else repeated + 1
             if not found:
@@ -348,6 +365,7 @@ class Drive:
         except ParetoscopeError as error:
             if not self._closing():
                 self._keep(trial.model_copy(update={"state": "rejected", "reason": error.message}))
+                self._hopeless(study, trial.params)
             return error.message
         told = {"expected_bytes": expected.size_bytes, "expected_seconds": expected.seconds}
         # What does not train is made all the same: it takes seconds, and may be the nearest miss.
@@ -355,15 +373,32 @@ class Drive:
         if broken:
             reason = "; ".join(words for words, _ in broken.values())
             self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
-            seen = [o for o in self._outcomes(study) if o.complete]
-            if seen:
-                values = [float(v) for v in seen[0].values if v is not None]
-                self._guide.tell(trial.params, values, {name: much for name, (_, much) in broken.items()})
+            self._hopeless(study, trial.params, {name: much for name, (_, much) in broken.items()})
             return reason
         if (expected.seconds or 0.0) + _MEASURING_SECONDS > left:
             return _NO_TIME
         self._trials[trial.number] = trial.model_copy(update=told)
         return None
+
+    def _hopeless(self, study: Study, params: Mapping[str, Any], limits: Mapping[str, float] | None = None) -> None:
+        """Tells the sampler that settings lead nowhere. What they break counts; the figures beside it do not."""
+        seen = next((o for o in self._outcomes(study) if o.complete), None)
+        if seen is not None:
+            values = [float(v) for v in seen.values if v is not None]
+            self._guide.tell(params, values, limits or {"cannot be made": 1.0})
+
+    def _cannot(self, study: Study, name: str) -> bool:
+        """Whether a technique cannot work on this model, with its defaults and nothing else; found out once."""
+        if name not in self._able:
+            recipe = Recipe((Step.of(name),))
+            try:
+                self._queue.driver.forecast(study.model.uri, study.dataset.uri, recipe, self._closing)
+                self._able[name] = True
+            except NotApplicable:
+                self._able[name] = False
+            except ParetoscopeError:
+                return False
+        return not self._able[name]
 
     def _breaks(self, study: Study, expected: Forecast) -> dict[str, tuple[str, float]]:
         """Limits that the forecast breaks by more than forecasts are wrong: why, in words, and by which share."""
@@ -404,7 +439,10 @@ class Drive:
         return [trial for trial in self._trials.values() if trial.state == "done"]
 
     def _outcomes(self, study: Study) -> list[Outcome]:
-        return goals.outcomes(self._queue.history, study, self._ended())
+        ended = self._ended()
+        if self._seen is None or self._seen[0] != len(ended):  # figures of finished trials do not change
+            self._seen = (len(ended), goals.outcomes(self._queue.history, study, ended))
+        return self._seen[1]
 
 
 _WAIT, _NO_TIME = "wait", "no time"

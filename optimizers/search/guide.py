@@ -36,6 +36,8 @@ class Guide:
             "minimize" if known[name].direction == "lower" else "maximize" for name in study.objectives
         ]
         self._optuna = optuna.create_study(directions=directions, sampler=_sampler(study, told))
+        seed = (study.seed * 7919 + told) % 2**31
+        self._chance = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
         self._open: dict[int, optuna.Trial] = {}
 
     def ask(self) -> tuple[int, dict[str, Any]]:
@@ -47,11 +49,19 @@ class Guide:
         self._open[trial.number] = trial
         return trial.number, dict(trial.params)
 
-    def drop(self, handle: int) -> None:
+    def draw(self) -> dict[str, Any]:
+        """Settings by chance, for when the sampler proposes what was tried again and again."""
+        trial = self._chance.ask()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.space.suggest(trial)
+        return dict(trial.params)
+
+    def drop(self, handle: int | None) -> None:
         """Takes back what was asked and is not tried."""
         import optuna
 
-        trial = self._open.pop(handle, None)
+        trial = self._open.pop(handle, None) if handle is not None else None
         if trial is not None:
             self._optuna.tell(trial, state=optuna.trial.TrialState.FAIL)
 

@@ -106,6 +106,25 @@ def test_where_nothing_keeps_the_limits_the_nearest_miss_is_named_with_what_is_m
     assert view.certified == {}
 
 
+class Unprunable(Counting):
+    """Has a model that cannot be pruned."""
+
+    def rehearse(self, on_event, cancelled, **params):
+        if "magnitude_pruning" in [step["technique"] for step in params["steps"]]:
+            self.count("refused")
+            raise NotApplicable("This model has no layer to prune.")
+        return super().rehearse(on_event, cancelled, **params)
+
+
+def test_a_technique_that_cannot_work_is_asked_about_a_few_times_only(opened):
+    queue = opened(executor=Unprunable)
+    view = searched(queue, techniques=(*FEW, "weight_clustering"), most_trials=10)
+    assert view.study.problem == ""
+    assert sum(trial.state == "done" for trial in view.trials) == 10
+    assert queue.driver.executor.asked["refused"] <= 4
+    assert sum(trial.state == "rejected" for trial in view.trials) <= 4
+
+
 class Foreseeing(Counting):
     """Foresees that one conversion is impossible, and that files after a training are large."""
 
@@ -119,7 +138,7 @@ class Foreseeing(Counting):
 
 def test_what_the_forecast_rules_out_is_never_started(opened):
     queue = opened(executor=Foreseeing)
-    view = searched(queue, limits="size<=1KB")
+    view = searched(queue, limits="size<=1KB", techniques=("magnitude_pruning", "float16", "dynamic_range"))
     assert view.study.state == "done"  # there is nothing else to try
     states = Counter(trial.state for trial in view.trials)
     assert states["done"] >= 1
