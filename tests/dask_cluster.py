@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -94,6 +95,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         below = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         for child in below:
-            if "dask" in " ".join(child.cmdline() if child.is_running() else []):
-                child.kill()
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                if "dask" in " ".join(child.cmdline()):
+                    child.kill()
     process.wait()

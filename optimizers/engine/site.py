@@ -115,7 +115,9 @@ class Site:
     def _bring(self, task: Task, key: str) -> None:
         """Uploads, and data that Keras publishes, which only measuring processes may fetch."""
         for uri in given.strings(task.params):
-            prefix, _, rest = uri.partition(":")
+            prefix, colon, rest = uri.partition(":")
+            if not colon:
+                continue
             if prefix == uploads.PREFIX:
                 for kind in ("model", "data"):
                     with contextlib.suppress(ParetoscopeError):  # the task itself will tell
