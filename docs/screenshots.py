@@ -20,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from optimizers.engine.queue import JobQueue
 from optimizers.history.frames import comparison
 from optimizers.recipe import parse
+from optimizers.search.desk import Wish
 from optimizers.settings import Settings
 from pages.components import start
 
@@ -30,19 +31,26 @@ RECIPES = (
     "dynamic_range", "float16", "int8", "magnitude_pruning", "magnitude_pruning+int8",
     "magnitude_pruning(target_sparsity=0.8)+int8",
 )  # fmt: skip
+SEARCH_SECONDS = 180.0
+HEIGHTS = {"compare": 1180, "search": 1080}
+"""Pixels of a window that shows what a page is about, where 860 are not enough."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
-def finished_runs() -> list[str]:
-    """Ids of finished runs of all recipes; renews the comparison that the page Start shows."""
+def finished_runs() -> tuple[list[str], str]:
+    """Ids of finished runs of all recipes and of a finished search; renews the comparison that the page Start shows."""
     queue = JobQueue(Settings(), resume=False)
     runs, example_runs = queue.submit(MODEL, DATA, [parse(text) for text in RECIPES]), start.sample_runs(queue)
     queue.wait([run.id for run in [*runs, *example_runs]])
     example = comparison(queue.history, [run.id for run in example_runs])
     example.to_json(start.EXAMPLE, orient="split", index=False, double_precision=12, indent=1)
+    wish = Wish(limits="size<=60KB, accuracy>=-1pt", seconds=SEARCH_SECONDS)
+    known = (s for s in queue.searches.studies() if (s.model.uri, s.limits, s.state) == (MODEL, wish.limits, "done"))
+    search = next(known, None) or queue.searches.start(MODEL, DATA, wish)
+    queue.searches.wait(search.id)
     queue.close()
-    return [run.id for run in runs]
+    return [run.id for run in runs], search.id
 
 
 def serve() -> tuple[subprocess.Popen[bytes], str]:
@@ -71,15 +79,19 @@ def settle(page: Page) -> None:
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    ids = ",".join(finished_runs())
+    found, search = finished_runs()
+    ids = ",".join(found)
     process, url = serve()
     pages = {
         "start": "/",
         "model": f"/model?model={MODEL}&data={DATA}",
         "optimize": f"/optimize?model={MODEL}&data={DATA}",
+        "search": f"/search?search={search}",
         "runs": f"/runs?runs={ids}",
         "compare": f"/compare?runs={ids}&x=Compressed+size",
         "inspect": f"/inspect?runs={ids}",
+        "race": f"/race?runs={ids}&ask=test",
+        "device": f"/device?runs={ids}",
         "deploy": f"/deploy?runs={ids}",
         "report": f"/report?runs={ids}",
     }
@@ -88,7 +100,9 @@ def main() -> None:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             for name, path in pages.items():
-                page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
+                page = browser.new_page(
+                    viewport={"width": 1280, "height": HEIGHTS.get(name, 860)}, color_scheme="light"
+                )
                 page.goto(url + path)
                 settle(page)
                 if name == "compare":

@@ -49,5 +49,5 @@ def importance_bars(shares: Mapping[str, float], objective: str) -> go.Figure:
         )
     )  # fmt: skip
     theme.layout(figure, title, "Share of the differences between trials", height=120 + _BAR * len(data))
-    figure.update_xaxes(visible=False, range=[0, 1.15 * float(data["share"].max())])
+    figure.update_xaxes(visible=False, range=[0, 1.6 * float(data["share"].max())])
     return figure
