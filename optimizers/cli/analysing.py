@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from optimizers import registry
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.engine.analysing import Question, analyse
 from optimizers.errors import InvalidParameter, NotApplicable
 from optimizers.figures.format import bounds, cell
@@ -36,8 +36,8 @@ def analyze(
     given = dict(_pair(text) for text in setting or ())
     reports: dict[str, Any] = {}
     with Opened(home) as queue:
-        subject = queue.history.run(run)
-        reference = queue.history.run(against) if against else None
+        subject = run_named(queue, run)
+        reference = run_named(queue, against) if against else None
         for name in names:
             declared = registry.analysis(name)
             own = {f.name for f in fields(declared.params)}

@@ -12,6 +12,8 @@ import typer
 
 from optimizers.datasets import drawn
 from optimizers.engine.queue import JobQueue
+from optimizers.errors import UserError
+from optimizers.records import Run
 from optimizers.settings import Settings
 
 app = typer.Typer(
@@ -39,6 +41,22 @@ def data_for(queue: JobQueue, model: str, data: str) -> str:
     uri = drawn.for_model(queue.driver.inspect_model(model)[1])
     say(f"No data were named, so variants are compared with the original on random inputs: {uri}")
     return uri
+
+
+def run_named(queue: JobQueue, run_id: str) -> Run:
+    """The run of that id.
+
+    Raises:
+        UnknownName: There is none.
+        UserError: It is a trial of a search, whose figures are of validation data and stand beside no others.
+    """
+    run = queue.history.run(run_id)
+    if run.part != "test":
+        raise UserError(
+            f"{run_id} is a trial of a search, measured on {run.part} data only. To measure its file on test data: "
+            f"python -m optimizers search --continue {run.study} --certify NUMBER"
+        )
+    return run
 
 
 class Opened:

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from optimizers import registry
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.errors import InvalidParameter
 from optimizers.figures import format as fmt
 from optimizers.figures.names import names
@@ -43,7 +43,7 @@ def compare(
     parse(limits, quality="accuracy")  # what cannot be understood is told before anything is opened
     goal = metric_named(best) if best else ""
     with Opened(home) as queue:
-        frame = comparison(queue.history, [queue.history.run(run).id for run in runs], device)
+        frame = comparison(queue.history, [run_named(queue, run).id for run in runs], device)
     if frame.empty:
         raise InvalidParameter("None of these runs has left a file that was measured.")
     wanted = parse(limits, quality=headline(frame) or "")

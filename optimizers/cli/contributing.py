@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from optimizers.cli.analysing import tell
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.cli.running import follow
 from optimizers.engine.lattice import lattice
 
@@ -23,7 +23,7 @@ def contributions(
 ) -> None:
     """Bytes, milliseconds and points that each step of a run's recipe bought."""
     with Opened(home) as queue:
-        subject = queue.history.run(run)
+        subject = run_named(queue, run)
         found = lattice(queue.driver, subject)
         if run_missing and found.missing:
             say(f"Running {len(found.missing)} variants.")

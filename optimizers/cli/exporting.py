@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from optimizers import registry
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.engine.deploying import deployable
 from optimizers.errors import NotApplicable
 
@@ -28,7 +28,7 @@ def export(
     chosen = [registry.export(name) for name in what or registry.exports()]
     written: dict[str, Any] = {}
     with Opened(home) as queue:
-        file = deployable(queue.driver, queue.history.run(run), of_baseline=baseline)
+        file = deployable(queue.driver, run_named(queue, run), of_baseline=baseline)
         to.mkdir(parents=True, exist_ok=True)
         for export in chosen:
             try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.devices import benchmark_log, imported
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, UserError
@@ -24,7 +24,7 @@ def import_benchmark(
 ) -> None:
     """Import benchmarks of a run's file, or of its baseline, that were made on another device."""
     with Opened(home) as queue:
-        found = queue.history.run(run)
+        found = run_named(queue, run)
         if not found.artifact_digest:
             raise UserError(f"The run {run!r} has no file: it is {found.state}.")
         kept = []

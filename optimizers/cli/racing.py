@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from optimizers.cli.common import Home, Json, Opened, app, print_json
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.racing import Racer, picture, race
 from optimizers.errors import DataRefused, UserError
@@ -30,7 +30,7 @@ def run_race(
     if (example is None) + (image is None) + (row is None) != 2:
         raise UserError("Give one of --example, --picture and --row.")
     with Opened(home) as queue:
-        found = [queue.history.run(name) for name in runs]
+        found = [run_named(queue, name) for name in runs]
         unfinished = next((run for run in found if run.state != "done" or not run.artifact_digest), None)
         if unfinished is not None:
             raise UserError(f"The run {unfinished.recipe!r} has no file that could answer: it is {unfinished.state}.")

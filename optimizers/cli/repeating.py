@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from optimizers import registry
-from optimizers.cli.common import Home, Json, Opened, app, print_json
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named
 from optimizers.errors import NotApplicable
 from optimizers.history.database import History
 from optimizers.history.frames import comparison, headline
@@ -31,7 +31,7 @@ def repeats(
         if metric:
             registry.metric(metric)
         for run_id in runs:
-            queue.history.run(run_id)
+            run_named(queue, run_id)
         found = told(queue.history, runs)
         if not found:
             raise NotApplicable(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from optimizers.cli.common import Home, Json, Opened, app, print_json, say
+from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
 from optimizers.engine.queue import JobQueue
 
 Runs = Annotated[list[str] | None, typer.Argument(help="Ids of runs; all finished ones if left out.")]
@@ -108,5 +108,5 @@ def mlflow(
 def _chosen(queue: JobQueue, runs: list[str] | None) -> list[str]:
     """The ids that were named, each of which must be known, or those of all finished runs, oldest first."""
     if runs:
-        return [queue.history.run(run).id for run in runs]
+        return [run_named(queue, run).id for run in runs]
     return [run.id for run in reversed(queue.history.runs(states=("done",)))]

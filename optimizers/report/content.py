@@ -120,7 +120,7 @@ def content(history: History, store: Store, run_ids: Sequence[str], title: str =
     Raises:
         NotApplicable: None of the runs has left a file.
     """
-    found = {run.id: run for run in history.runs(list(run_ids))}
+    found = {run.id: run for run in history.runs(list(run_ids)) if run.part == "test"}
     runs = [found[i] for i in run_ids if i in found]
     frame = comparison(history, [run.id for run in runs])
     if frame.empty:

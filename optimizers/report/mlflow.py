@@ -49,7 +49,7 @@ def export(history: History, store: Store, run_ids: Sequence[str], uri: str, exp
         UserError: The tracking store cannot be used.
     """
     client = _client(uri)
-    found = {run.id: run for run in history.runs(list(run_ids))}
+    found = {run.id: run for run in history.runs(list(run_ids)) if run.part == "test"}
     done = [found[i] for i in run_ids if i in found and found[i].state == "done"]
     if not done:
         raise NotApplicable("There is no finished file to export yet; an export needs a run that is done.")

@@ -60,7 +60,7 @@ def write(
         NotApplicable: No run has left a file, or one is no longer in the store.
     """
     told = content(driver.history, driver.store, run_ids, title)
-    found = {run.id: run for run in driver.history.runs(list(run_ids))}
+    found = {run.id: run for run in driver.history.runs(list(run_ids)) if run.part == "test"}
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in (found[i] for i in run_ids if i in found and found[i].state == "done"):
         groups.setdefault((run.model.digest, run.dataset.digest), []).append(run)

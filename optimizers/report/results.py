@@ -26,7 +26,7 @@ def results(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     Times of every device are told, each with its name. ``low`` and ``high`` bound the 95% interval; they are empty
     where a number is exact, and ``measured_at`` is UTC.
     """
-    found = {run.id: run for run in history.runs(list(run_ids))}
+    found = {run.id: run for run in history.runs(list(run_ids)) if run.part == "test"}
     rows: list[dict[str, object]] = []
     told: set[tuple[str, str]] = set()
     for run in (found[i] for i in run_ids if i in found and found[i].state == "done"):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from optimizers.cli.common import run_named
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import NotApplicable, UserError
 from optimizers.history.frames import measurements_of
@@ -141,3 +142,17 @@ def test_repeats_over_seeds_are_told(told, tmp_path, monkeypatch):
     text = table(found)
     assert "| `magnitude_pruning+int8`, seed 2 |" in text
     assert f"**{accuracy.title}.** {accuracy.sentence}" in text
+
+
+def test_trials_of_a_search_are_not_reported_as_if_measured_on_test_data(digits_queue, digits_runs, ids):
+    trial = digits_runs["int8"].model_copy(update={"id": "trial", "part": "validation", "study": "search"})
+    digits_queue.history.add([trial])
+    try:
+        with pytest.raises(NotApplicable, match="no finished file"):
+            content(digits_queue.history, digits_queue.store, ["trial"])
+        assert results(digits_queue.history, ["trial"]).empty
+        with pytest.raises(UserError, match=r"trial of a search.*search --continue search --certify"):
+            run_named(digits_queue, "trial")
+        assert run_named(digits_queue, ids[0]).id == ids[0]
+    finally:
+        digits_queue.history.delete(["trial"])
