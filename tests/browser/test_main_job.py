@@ -71,7 +71,8 @@ def test_the_whole_job(visitor, compared, tmp_path):
     page.get_by_role("combobox", name="Variant").click()
     page.get_by_role("option", name="int8", exact=True).click()
     settled(page)
-    page.wait_for_url(re.compile("file=int8"))
+    page.locator("code").get_by_text("int8", exact=True).first.wait_for()
+    page.wait_for_timeout(1000)
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile("Download .tflite")).click()
     file = tmp_path / download.value.suggested_filename

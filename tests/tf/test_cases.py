@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import ModelRefused
@@ -43,7 +44,12 @@ def there_and_back(name: str, build: Callable[[], Any], folder: Path) -> None:
     assert all(np.isfinite(output).all() for output in expected)
     bridged = build_tf_keras(spec)
     close = HALF if "float16" in name or name == "half_precision" else CLOSE
-    first = run(bridged, inputs)
+    try:
+        first = run(bridged, inputs)
+    except tf.errors.UnimplementedError as error:
+        if "NHWC" not in str(error):
+            raise
+        pytest.skip("TensorFlow has kernels for channels first on some processors only, and not on this one")
     assert agreement_of(expected, first).relative < close
     save_working(bridged, working)
     fresh = [] if name in _NOT_LOADED_BY_KERAS2 else [tf_keras.models.load_model(working, compile=False)]

@@ -96,8 +96,8 @@ def _check_header(header: list[str], name: str) -> None:
         )
     if len(header) == 1:
         raise DataRefused(
-            f"{name} has one column, since its first line holds no comma, semicolon or tab; separate the columns by "
-            "one of these, and begin with a line of their names.",
+            f"{name} has one column, since its first line holds no comma, semicolon or tab; use one of these "
+            "between columns, and add a line of their names.",
             code="no-labels",
         )
     tables.check_titles(header, name)
