@@ -20,6 +20,7 @@ from pages.components import selection
 from pages.components.losses import last_losses
 
 _KEY, _IDS = "table", "table_ids"
+_DRAWN = "compare_table_drawn"
 _MOST_DIMMED = 100
 """Rows up to which those that miss a limit are grey; colouring cells takes long for more."""
 
@@ -41,6 +42,7 @@ def table(queue: JobQueue, frame: pd.DataFrame, runs: list[Run], judgement: Judg
     st.session_state[_IDS] = ids = identities(frame)
     rows = [ids.index(i) for i in selection.looked_at()]
     st.session_state[_KEY] = {"selection": {"rows": rows}}
+    st.session_state[_DRAWN] = rows
     st.dataframe(
         _dimmed(data, judgement), hide_index=True, key=_KEY, on_select=_checked, selection_mode="multi-row",
         column_config=config, placeholder="–", alt="All measurements",
@@ -69,5 +71,7 @@ def _dimmed(data: pd.DataFrame, judgement: Judgement | None) -> Any:
 
 def _checked() -> None:
     rows = st.session_state[_KEY].selection.rows
+    if rows == st.session_state.get(_DRAWN):
+        return  # the browser tells the rows that it was given, also when something else was changed
     if rows:
         selection.look_at([st.session_state[_IDS][row] for row in rows])
