@@ -22,8 +22,10 @@ from optimizers.records import digest_of_path
 if TYPE_CHECKING:
     from optimizers.settings import Settings
 
-_WHOLE_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory"}
+_WHOLE_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss"}
 """Protocols whose files appear when they are complete. Elsewhere a file is written aside and moved."""
+_CREATES_AT_ONCE = _WHOLE_AT_ONCE | {"memory"}
+"""Protocols that write a small content only where nothing is, in one go."""
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 _FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, ParetoscopeError)
@@ -65,6 +67,7 @@ class Remote:
         protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
         self._local = "file" in protocols
         self._whole_at_once = bool(protocols & _WHOLE_AT_ONCE)
+        self._creates_at_once = bool(protocols & _CREATES_AT_ONCE)
 
     def read(self, place: str) -> str | None:
         """The record at a place, or None."""
@@ -182,7 +185,7 @@ class Remote:
     def _create(self, target: str, content: bytes) -> bool:
         """Writes a record unless there is one; whether it did."""
         try:
-            if self._whole_at_once:
+            if self._creates_at_once:
                 self._fs.pipe_file(target, content, mode="create")
                 return True
             draft = self._draft()

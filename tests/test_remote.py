@@ -68,8 +68,6 @@ def test_the_first_writer_wins_everywhere(hosts):
 
 
 def test_of_many_writers_at_once_one_wins_and_all_agree(url, tmp_path):
-    if url.startswith("memory"):
-        pytest.skip("fsspec's memory file system shows files while they are being written")
     stores = [open_store(Settings(home=tmp_path / str(number), store=url)) for number in range(6)]
     told, start = [], threading.Barrier(len(stores))
 
