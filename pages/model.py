@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optimizers.errors import UserError
 from pages.components import links, model_view
 from pages.components.queue import job_queue
 from pages.components.sample_picker import picker
@@ -13,12 +12,7 @@ from pages.components.shell import inside_app
 inside_app()
 st.title("Choose a model", anchor=False)
 queue = job_queue()
-try:
-    chosen = links.choice(queue)
-except UserError as error:
-    st.error(error.message, icon=":material/block:")
-    links.forget_choice()
-    chosen = None
+chosen = links.choice_or_told(queue)
 
 left, right = st.columns([2, 3], gap="large")
 with left:

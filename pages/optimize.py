@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optimizers.errors import ParetoscopeError
 from pages.components import builder, links
 from pages.components.cards import cards
 from pages.components.launch import launch
@@ -16,13 +15,7 @@ from pages.components.shell import inside_app
 inside_app()
 st.title("Optimize", anchor=False)
 queue = job_queue()
-try:
-    chosen = links.choice(queue)
-except ParetoscopeError as error:
-    st.error(error.message, icon=":material/block:")
-    links.forget_choice()
-    chosen = None
-
+chosen = links.choice_or_told(queue)
 if chosen is None:
     st.markdown("Choose a model first; then its techniques appear here.")
     st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_back:")

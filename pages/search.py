@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from optimizers.errors import ParetoscopeError, UnknownName
+from optimizers.errors import UnknownName
 from pages.components import links, search_board, search_form
 from pages.components.model_strip import model_strip
 from pages.components.queue import job_queue
@@ -25,12 +25,7 @@ st.markdown(
     "Say what you want and how long it may take. Recipes and settings are tried on validation data, the best so far is "
     "there to take at any time, and the winner is measured once on test data."
 )
-try:
-    chosen = links.choice(queue)
-except ParetoscopeError as error:
-    st.error(error.message, icon=":material/block:")
-    links.forget_choice()
-    chosen = None
+chosen = links.choice_or_told(queue)
 if chosen is None:
     st.page_link("pages/model.py", label="Choose a model first", icon=":material/arrow_back:")
 elif model_strip(queue, chosen):

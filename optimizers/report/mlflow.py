@@ -55,9 +55,10 @@ def export(history: History, store: Store, run_ids: Sequence[str], uri: str, exp
         raise NotApplicable("There is no finished file to export yet; an export needs a run that is done.")
     try:
         return sum(
-            _written(client, store, _experiment(client, experiment or _pair(run), uri), run, name, key, metrics)
+            _written(client, history, store, place, one, name, key)
             for run in done
-            for run, name, key, metrics in _both(history, run)
+            for place in [_experiment(client, experiment or _pair(run), uri)]
+            for one, name, key in _both(run)
         )
     except Exception as error:  # MLflow raises what its stores raise: of SQL, of HTTP, of the file system
         raise UserError(
@@ -112,24 +113,22 @@ def _experiment(client: Any, name: str, uri: str) -> str:
     return str(client.create_experiment(name, artifact_location=place))
 
 
-def _both(history: History, run: Run) -> Iterator[tuple[Run, str, str, dict[str, Any]]]:
-    """The baseline and the variant, each with its name, the key of its file and its measurements; once if the same."""
+def _both(run: Run) -> Iterator[tuple[Run, str, str]]:
+    """The baseline and the variant, each with its name and the key of its file; once if the same."""
     identity = f"baseline-{run.baseline_digest[:16]}-{run.dataset.digest[:16]}"
     baseline = run.model_copy(update={"artifact_digest": run.baseline_digest, "id": identity, "tags": (), "note": ""})
-    yield baseline, "float32", run.baseline_key, measurements_of(history, baseline)
+    yield baseline, "float32", run.baseline_key
     if run.artifact_digest != run.baseline_digest:
-        yield run, run.recipe, run.artifact_key, measurements_of(history, run)
+        yield run, run.recipe, run.artifact_key
 
 
-def _written(
-    client: Any, store: Store, experiment: str, run: Run, name: str, key: str, measured: dict[str, Any]
-) -> bool:
+def _written(client: Any, history: History, store: Store, experiment: str, run: Run, name: str, key: str) -> bool:
     """Whether the run was written, which it is not where it is already."""
     from mlflow.entities import Metric, Param, RunTag
 
     if client.search_runs([experiment], f"tags.`{_ID}` = '{run.id}'", max_results=1):
         return False
-    artifact = store.get(key)
+    artifact, measured = store.get(key), measurements_of(history, run)
     when = int((run.finished_at or run.created_at).timestamp() * 1000)
     entry = client.create_run(experiment, start_time=int(run.created_at.timestamp() * 1000), run_name=name[:250])
     metrics = [

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from optimizers.errors import NotApplicable, ParetoscopeError, UserError
-from optimizers.figures import format as fmt
-from optimizers.forecast import Forecast
 from optimizers.history.database import UNFINISHED
 from optimizers.history.searches import Searches
 from optimizers.recipe import Recipe, Step, parse
 from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify, keep_verdicts
+from optimizers.search.foresight import broken_limits, promising
 from optimizers.search.goals import Outcome
 from optimizers.search.guide import Guide
 from optimizers.search.ranking import ranked_layers
@@ -40,12 +39,6 @@ _TOO_DEAR = 6
 """Proposals in a row that would not end in time, after which the time counts as over."""
 _RULED_OUT = 40
 """Proposals in a row that were ruled out by their forecasts, after which the search gives up."""
-_PROMOTED = 0.5
-"""Trainings in full for each short one."""
-_NEARLY = 0.2
-"""Short trainings may miss a limit by so much and still be promising: two points, or a fifth of the bound."""
-_SIZE_ERROR, _COMPRESSED_ERROR = 0.1, 0.3
-"""By how much forecasts of sizes are expected to be wrong, until finished trials have shown it."""
 _MEASURING_SECONDS = 2.0
 
 
@@ -327,20 +320,7 @@ class Drive:
 
     def _promoted(self, study: Study) -> Trial | None:
         """The most promising short training that was not yet done in full, if it is time for one."""
-        trials = self._trials.values()
-        short = {t.number: t for t in trials if t.effort == "short" and t.state == "done"}
-        done = {t.promoted_from for t in trials if t.promoted_from is not None}
-        if len(done) >= _PROMOTED * len(short):
-            return None
-        found = [o for o in self._outcomes(study) if o.trial.number in short and o.trial.number not in done]
-        front = {o.trial.number for o in goals.front(study, self._outcomes(study))}
-
-        def hope(outcome: Outcome) -> tuple[Any, ...]:
-            missing = sum(max(0.0, v - _NEARLY) for v in goals.violations(outcome).values())
-            key = goals.ordered(study, outcome)
-            return missing, outcome.trial.number not in front, key is None, key or ()
-
-        for outcome in sorted(found, key=hope):
+        for outcome in promising(study, list(self._trials.values()), self._outcomes(study)):
             recipe = self._space.recipe(outcome.trial.params, "full")
             if recipe.text not in self._tried:
                 self._tried.add(recipe.text)
@@ -369,7 +349,7 @@ class Drive:
             return error.message
         told = {"expected_bytes": expected.size_bytes, "expected_seconds": expected.seconds}
         # What does not train is made all the same: it takes seconds, and may be the nearest miss.
-        broken = self._breaks(study, expected) if trial.effort != "none" else {}
+        broken = broken_limits(study, expected, self._outcomes(study)) if trial.effort != "none" else {}
         if broken:
             reason = "; ".join(words for words, _ in broken.values())
             self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
@@ -400,35 +380,6 @@ class Drive:
                 return False
         return not self._able[name]
 
-    def _breaks(self, study: Study, expected: Forecast) -> dict[str, tuple[str, float]]:
-        """Limits that the forecast breaks by more than forecasts are wrong: why, in words, and by which share."""
-        found = {}
-        baseline = next((o.row for o in self._outcomes(study)), None)
-        for limit in goals.limits_of(study):
-            foreseen = _FORESEEN.get(limit.metric)
-            likely = foreseen(expected) if foreseen is not None else None
-            if likely is None or limit.side != "most" or limit.kind == "difference":
-                continue
-            bound = limit.bound
-            if limit.kind == "ratio":
-                change = baseline.get(f"{limit.metric}_change") if baseline else None
-                if baseline is None or change is None:
-                    continue
-                bound *= float(baseline[limit.metric]) / (1 + float(change))
-            if likely * (1 - self._error(study, limit.metric)) > bound:
-                about = fmt.value(limit.declared, likely)
-                told = f"{limit.declared.title} would be about {about}, which is too much"
-                found[limit.text] = (told, likely / bound - 1)
-        return found
-
-    def _error(self, study: Study, metric: str) -> float:
-        """By how much forecasts were too high so far in this search, at least what they are known for."""
-        least = _COMPRESSED_ERROR if metric == "compressed_bytes" else _SIZE_ERROR
-        if metric != "size_bytes":
-            return least
-        pairs = [(o.trial.expected_bytes, o.row.get(metric)) for o in self._outcomes(study)]
-        return max([least, *(1 - float(true) / likely for likely, true in pairs if likely and true)])
-
     # keeping ------------------------------------------------------------------------------------------------------
 
     def _keep(self, trial: Trial) -> Trial:
@@ -446,9 +397,3 @@ class Drive:
 
 
 _WAIT, _NO_TIME = "wait", "no time"
-_FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
-    "size_bytes": lambda forecast: forecast.size_bytes,
-    "compressed_bytes": lambda forecast: forecast.compressed_bytes,
-    "parameters": lambda forecast: forecast.parameters,
-    "macs": lambda forecast: forecast.macs or None,
-}

@@ -13,7 +13,7 @@ from optimizers import uploads
 from optimizers.datasets import drawn, keras_sets, preparation
 from optimizers.engine import origins
 from optimizers.engine.queue import JobQueue
-from optimizers.errors import UnknownName, UserError
+from optimizers.errors import ParetoscopeError, UnknownName, UserError
 from optimizers.recipe import Recipe
 from optimizers.records import SHARED
 from pages.components import session
@@ -51,6 +51,16 @@ def choice(queue: JobQueue) -> Choice | None:
     allow(named.data, "data", queue)
     choose(named)
     return named
+
+
+def choice_or_told(queue: JobQueue) -> Choice | None:
+    """As `choice`; what is wrong with it is told on the page and forgotten, as if nothing had been chosen."""
+    try:
+        return choice(queue)
+    except ParetoscopeError as error:
+        st.error(error.message, icon=":material/block:")
+        forget_choice()
+        return None
 
 
 def choose(chosen: Choice) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -15,6 +14,7 @@ from optimizers.history.frames import comparison, differences_of, pareto
 from optimizers.recipe import parse
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
+from tests.engine.waiting import wait_until
 
 MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
 
@@ -43,14 +43,6 @@ def opened(settings):
 def finished(queue, runs):
     queue.wait([r.id for r in runs], 60)
     return [queue.history.run(r.id) for r in runs]
-
-
-def wait_until(condition):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("waited twelve seconds in vain")
 
 
 def test_runs_share_stages_also_at_the_same_time(opened):

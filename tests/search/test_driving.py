@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -14,6 +13,7 @@ from optimizers.history.searches import Searches
 from optimizers.search.desk import Wish
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
+from tests.engine.waiting import wait_until
 
 MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
 FEW = ("magnitude_pruning", "int8", "float16", "dynamic_range")
@@ -53,14 +53,6 @@ def searched(queue, **more):
     study = queue.searches.start(MODEL, DATA, wish(**more))
     assert queue.searches.wait(study.id, 60)
     return queue.searches.view(study.id)
-
-
-def wait_until(condition):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("waited twelve seconds in vain")
 
 
 def test_cheap_recipes_come_before_trainings_and_short_ones_before_full_ones(opened):

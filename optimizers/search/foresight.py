@@ -1,0 +1,84 @@
+"""What is not worth starting, as forecasts tell, and what is worth training in full, as short trainings tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from optimizers.figures import format as fmt
+from optimizers.forecast import Forecast
+from optimizers.search import goals
+from optimizers.search.goals import Outcome
+from optimizers.search.records import Study, Trial
+
+_PROMOTED = 0.5
+"""Trainings in full for each short one."""
+_NEARLY = 0.2
+"""Short trainings may miss a limit by so much and still be promising: two points, or a fifth of the bound."""
+_SIZE_ERROR, _COMPRESSED_ERROR = 0.1, 0.3
+"""By how much forecasts of sizes are expected to be wrong, until finished trials have shown it."""
+_FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
+    "size_bytes": lambda forecast: forecast.size_bytes,
+    "compressed_bytes": lambda forecast: forecast.compressed_bytes,
+    "parameters": lambda forecast: forecast.parameters,
+    "macs": lambda forecast: forecast.macs or None,
+}
+
+
+def broken_limits(study: Study, expected: Forecast, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, float]]:
+    """Limits that a forecast breaks by more than forecasts are wrong: why, in words, and by which share.
+
+    Args:
+        study: With the limits.
+        expected: The forecast of a recipe.
+        outcomes: Of all trials that ended, which tell the baseline and how wrong forecasts were.
+    """
+    found = {}
+    baseline = next((o.row for o in outcomes), None)
+    for limit in goals.limits_of(study):
+        foreseen = _FORESEEN.get(limit.metric)
+        likely = foreseen(expected) if foreseen is not None else None
+        if likely is None or limit.side != "most" or limit.kind == "difference":
+            continue
+        bound = limit.bound
+        if limit.kind == "ratio":
+            change = baseline.get(f"{limit.metric}_change") if baseline else None
+            if baseline is None or change is None:
+                continue
+            bound *= float(baseline[limit.metric]) / (1 + float(change))
+        if likely * (1 - _error(outcomes, limit.metric)) > bound:
+            about = fmt.value(limit.declared, likely)
+            told = f"{limit.declared.title} would be about {about}, which is too much"
+            found[limit.text] = (told, likely / bound - 1)
+    return found
+
+
+def _error(outcomes: Sequence[Outcome], metric: str) -> float:
+    """By how much forecasts were too high so far in this search, at least what they are known for."""
+    least = _COMPRESSED_ERROR if metric == "compressed_bytes" else _SIZE_ERROR
+    if metric != "size_bytes":
+        return least
+    pairs = [(o.trial.expected_bytes, o.row.get(metric)) for o in outcomes]
+    return max([least, *(1 - float(true) / likely for likely, true in pairs if likely and true)])
+
+
+def promising(study: Study, trials: Sequence[Trial], outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+    """Short trainings that were not yet done in full, the most promising first; none if it is not time for one.
+
+    Args:
+        study: With objectives and limits.
+        trials: All of the search.
+        outcomes: Of those that ended.
+    """
+    short = {t.number for t in trials if t.effort == "short" and t.state == "done"}
+    done = {t.promoted_from for t in trials if t.promoted_from is not None}
+    if len(done) >= _PROMOTED * len(short):
+        return
+    front = {o.trial.number for o in goals.front(study, outcomes)}
+
+    def hope(outcome: Outcome) -> tuple[Any, ...]:
+        missing = sum(max(0.0, v - _NEARLY) for v in goals.violations(outcome).values())
+        key = goals.ordered(study, outcome)
+        return missing, outcome.trial.number not in front, key is None, key or ()
+
+    yield from sorted((o for o in outcomes if o.trial.number in short and o.trial.number not in done), key=hope)
