@@ -68,6 +68,7 @@ class Remote:
         self._local = "file" in protocols
         self._whole_at_once = bool(protocols & _WHOLE_AT_ONCE)
         self._creates_at_once = bool(protocols & _CREATES_AT_ONCE)
+        self._in_memory = "memory" in protocols
 
     def read(self, place: str) -> str | None:
         """The record at a place, or None."""
@@ -99,7 +100,7 @@ class Remote:
         for target, digest in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._patiently(self._fs.get_file, self._file(digest), str(target))
+                self._patiently(self._get, self._file(digest), target)
             except FileNotFoundError:
                 raise StoreDamaged(f"A stored file ({digest[:16]}) is missing in {_shown(self.url)}.") from None
             if digest_of_path(target) != digest:
@@ -169,6 +170,12 @@ class Remote:
             return {}
         start = len(self._fs._strip_protocol(self._root)) + 1
         return {path[start:]: info for path, info in found.items()}
+
+    def _get(self, source: str, target: Path) -> None:
+        if self._in_memory:  # whoever opens such a file shares its position with all who read it at the same time
+            target.write_bytes(self._fs.cat_file(source))
+        else:
+            self._fs.get_file(source, str(target))
 
     def _put(self, target: str, file: Path) -> None:
         """Writes a file unless one of that content is there. It appears whole."""
