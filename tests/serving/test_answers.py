@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -39,7 +40,9 @@ class Client:
             ) as c:
                 return await c.request(method, path, headers=headers)
 
-        return asyncio.run(asked())
+        # Elsewhere than here, where the browser tests' loop may be running.
+        with ThreadPoolExecutor(1) as elsewhere:
+            return elsewhere.submit(asyncio.run, asked()).result()
 
 
 @pytest.fixture
