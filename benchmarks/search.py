@@ -1,28 +1,38 @@
 """What a search finds in a given time, against random search and a grid, and whether its winners keep their budget.
 
-    python -m benchmarks.search front --sample penguins_mlp --seeds 5 --trials 30
-    python -m benchmarks.search budget --sample penguins_mlp --seeds 10 --trials 20
+    python -m benchmarks.search front [--sample NAME]… [--method search|random|grid]… [--seeds 5] [--trials 20]
+    python -m benchmarks.search budget [--sample NAME]… [--seeds 10] [--trials 20]
+    python -m benchmarks.search tables [--write]
 
 What a user would do instead: draw recipes and settings at random from the same space, or go through a grid of all
-chains with three amounts each, every training in full.
+chains with three amounts each, in an order that chance decides, every training in full.
 
 All methods share one store, so that nothing is trained twice in the benchmark. Each is charged what its stages took
 when they were computed, by whichever method, the first time that it needs them itself: a clock of its own. Methods are
-compared at the time at which the first of them had tried everything. Results are added to a JSON file as they come.
+compared at the time at which the first of them had tried everything.
+
+Each sample, seed and method is a piece of its own. What a piece found is added to a JSON file when it ends, and a piece
+that is there is not run again; ``--pieces`` ends after so many. One that was interrupted goes on. With --write the
+tables go into docs/search.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from math import log2
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 
+from benchmarks.tables import paired, written
 from optimizers import registry
 from optimizers.certification import Budget, decide
 from optimizers.engine.queue import JobQueue
@@ -30,10 +40,18 @@ from optimizers.history.frames import comparison, differences_of
 from optimizers.models import sample
 from optimizers.recipe import Recipe
 from optimizers.records import Run
-from optimizers.search.desk import Wish
+from optimizers.search.desk import View, Wish
 from optimizers.search.space import NONE, Defaults, Space, searched
 from optimizers.settings import Settings
 
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "search.md"
+METHODS = ("search", "random", "grid")
+SAMPLES = {
+    "front": ["penguins_mlp", "digits_cnn", "fashion_cnn"],
+    "budget": [
+        n for n, s in sample.manifest().items() if s.task in ("classification", "binary") and not s.is_variant_of
+    ],
+}
 POINTS = 0.10
 """Quality from which on a file counts for the volume: the baseline's less ten points."""
 MEASURING = 1.0
@@ -55,60 +73,100 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["front", "budget", "tables"])
     parser.add_argument("--sample", action="append")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--pieces", type=int)
     parser.add_argument("--home", type=Path, default=Path("/tmp/paretoscope-benchmark"))
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     given.home.mkdir(parents=True, exist_ok=True)
-    results = given.home / f"search-{given.what}.jsonl"
     if given.what == "tables":
-        tables(given.home)
+        for section, lines in (("front", front_table(given.home)), ("budget", budget_table(given.home))):
+            print("\n".join([*lines, ""]))
+            if given.write and kept(given.home, section):
+                DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8"), section, lines), encoding="utf-8")
         return
+    methods = (given.method or METHODS) if given.what == "front" else ("search",)
+    seeds = range(given.seeds or {"front": 5, "budget": 10}[given.what])
+    known = {(row["sample"], row["seed"], row["method"]) for row in kept(given.home, given.what)}
+    wanted = [
+        (name, seed, method)
+        for seed, name, method in product(seeds, given.sample or SAMPLES[given.what], methods)
+        if (name, seed, method) not in known
+    ]
     queue = JobQueue(Settings(home=given.home, timing_seconds=0.2))
     try:
-        for seed in range(given.seeds):
-            for name in given.sample or ["penguins_mlp"]:
-                row = (front if given.what == "front" else budget)(queue, name, seed, given.trials)
-                print(json.dumps(row), flush=True)
-                with results.open("a") as stream:
-                    stream.write(json.dumps(row) + "\n")
+        for name, seed, method in wanted[: given.pieces]:
+            started = time.monotonic()
+            if given.what == "front":
+                row = front(queue, name, seed, method, given.trials)
+            else:
+                row = budget(queue, name, seed, given.trials)
+            row = {"sample": name, "seed": seed, "method": method, "took": time.monotonic() - started} | row
+            with (given.home / f"search-{given.what}.jsonl").open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+            print({key: value for key, value in row.items() if key != "files"}, flush=True)
     finally:
         queue.close()
 
 
-def front(queue: JobQueue, name: str, seed: int, trials: int) -> dict[str, Any]:
-    """Dominated hypervolume of each method at the same time, and when each had reached what the others ended with."""
+def kept(home: Path, what: str) -> list[dict[str, Any]]:
+    """What pieces found so far."""
+    path = home / f"search-{what}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def front(queue: JobQueue, name: str, seed: int, method: str, trials: int) -> dict[str, Any]:
+    """What a method tried, on its own clock, and what the baseline has."""
     model, data = f"sample:{name}", sample.manifest()[name].dataset
     _, summary = queue.driver.inspect_model(model)
     _, known = queue.driver.inspect_dataset(data)
     space = Space(summary, known)
-    study = queue.searches.start(model, data, Wish(seconds=7 * 3600, most_trials=trials, seed=seed))
+    if method == "search":
+        view = searched_for(queue, name, Wish(seconds=7 * 3600, most_trials=trials, seed=seed))
+        ids = [trial.run_id for trial in view.trials if trial.state == "done"]
+        ranking = ranking_seconds(queue, view)
+    else:
+        recipes = drawn(space, seed) if method == "random" else shuffled(grid(space), seed)
+        ids = tried(queue, name, list(islice(recipes, trials)), seed, f"benchmark-{method}")
+        ranking = 0.0
+    quality = queue.searches.checked(model, data, Wish()).objectives[1]
+    base = comparison(queue.history, ids, part="validation").iloc[0]
+    files = clocked(queue, ids, stage_costs(queue), quality, ranking)
+    return {"quality": quality, "base": [float(base["size_bytes"]), float(base[quality])],
+            "files": [[f.at, f.size, f.quality] for f in files]}  # fmt: skip
+
+
+def searched_for(queue: JobQueue, name: str, wish: Wish) -> View:
+    """A search that has ended; one that was begun before and interrupted goes on."""
+    model, data = f"sample:{name}", sample.manifest()[name].dataset
+    asked = queue.searches.checked(model, data, wish)
+    same = ("model", "dataset", "objectives", "limits", "seed", "most_trials")
+    known = (s for s in queue.searches.studies() if all(getattr(s, a) == getattr(asked, a) for a in same))
+    study = next(known, None) or queue.searches.start(model, data, wish)
     queue.searches.wait(study.id)
-    view = queue.searches.view(study.id)
-    ids = {"search": [t.run_id for t in view.trials if t.state == "done"]}
-    for method, recipes in (("random", drawn(space, seed)), ("grid", grid(space))):
-        chosen = [recipe for recipe, _ in zip(recipes, range(trials), strict=False)]
-        runs = queue.submit(model, data, chosen, seed=seed, study=f"benchmark-{method}", timed=False)
-        queue.wait([run.id for run in runs])
-        ids[method] = [run.id for run in runs]
-    costs = stage_costs(queue)
-    quality = view.study.objectives[1]
-    told = {method: clocked(queue, found, costs, quality) for method, found in ids.items()}
-    base = comparison(queue.history, ids["search"], part="validation").iloc[0]
-    until = min(files[-1].at for files in told.values())
-    volumes = {method: volume(files, until, base["size_bytes"], base[quality]) for method, files in told.items()}
-    return {"what": "front", "sample": name, "seed": seed, "until": until, "volume": volumes,
-            "files": {m: [f.__dict__ for f in files] for m, files in told.items()}}  # fmt: skip
+    return queue.searches.view(study.id)
+
+
+def tried(queue: JobQueue, name: str, recipes: Sequence[Recipe], seed: int, study: str) -> list[str]:
+    """Ids of one run per recipe, in order, all ended; those that were begun before are not begun again."""
+    model, data = f"sample:{name}", sample.manifest()[name].dataset
+    asked = [(recipe.text, seed) for recipe in recipes]
+    known = {(r.recipe, r.seed): r.id for r in queue.history.runs(study=study) if r.model.uri == model}
+    missing = [recipe for recipe in recipes if (recipe.text, seed) not in known]
+    for run in queue.submit(model, data, missing, seed=seed, study=study, timed=False):
+        known[(run.recipe, run.seed)] = run.id
+    ids = [known[one] for one in asked]
+    queue.wait(ids)
+    return ids
 
 
 def budget(queue: JobQueue, name: str, seed: int, trials: int) -> dict[str, Any]:
     """Whether the winner of a search under a budget of one point keeps it on test data."""
-    model, data = f"sample:{name}", sample.manifest()[name].dataset
     wish = Wish(("size_bytes", "accuracy"), "accuracy>=-1pt", seconds=7 * 3600, most_trials=trials, seed=seed)
-    study = queue.searches.start(model, data, wish)
-    queue.searches.wait(study.id)
-    view = queue.searches.view(study.id)
-    row: dict[str, Any] = {"what": "budget", "sample": name, "seed": seed, "trials": len(view.trials), "winner": None}
+    view = searched_for(queue, name, wish)
+    row: dict[str, Any] = {"trials": len(view.trials), "winner": None}
     if view.best is None or not view.certified:
         return row
     best = view.best.outcome
@@ -121,6 +179,13 @@ def budget(queue: JobQueue, name: str, seed: int, trials: int) -> dict[str, Any]
     found = differences_of(queue.history, run)["accuracy"]
     decision = decide(found, Budget("accuracy", 1.0))
     return row | {"drop": decision.drop, "upper": decision.upper, "verdict": decision.state, "n": decision.n}
+
+
+def shuffled(recipes: Iterator[Recipe], seed: int) -> list[Recipe]:
+    """All of them in an order that the seed decides: nobody knows beforehand which corner of a grid is the good one."""
+    found = list(recipes)
+    random.Random(seed).shuffle(found)
+    return found
 
 
 def drawn(space: Space, seed: int) -> Iterator[Recipe]:
@@ -165,13 +230,28 @@ def stage_costs(queue: JobQueue) -> dict[str, float]:
     return {s.key: s.seconds for run in runs for s in run.stages if s.origin == "computed"}
 
 
-def clocked(queue: JobQueue, ids: Sequence[str], costs: dict[str, float], quality: str) -> list[Tried]:
-    """A method's files in the order in which it tried them, on its own clock."""
+def ranking_seconds(queue: JobQueue, view: View) -> float:
+    """What the search needed, beside its trials, to find out which layers are sensitive: its pause before it trains."""
+    runs = {run.id: run for run in queue.history.runs([t.run_id for t in view.trials if t.run_id])}
+    ended = [r.finished_at for t in view.trials if t.effort == "none" and (r := runs.get(t.run_id)) and r.finished_at]
+    begun = [r.started_at for t in view.trials if t.effort != "none" and (r := runs.get(t.run_id)) and r.started_at]
+    if not begun:
+        return 0.0
+    return max(0.0, (min(begun) - max(at for at in ended if at < min(begun))).total_seconds())
+
+
+def clocked(
+    queue: JobQueue, ids: Sequence[str], costs: dict[str, float], quality: str, ranking: float = 0.0
+) -> list[Tried]:
+    """A method's files in the order in which it tried them, on its own clock; what ranking layers took is paid before
+    the first training."""
     rows = {r["artifact_digest"]: r for r in comparison(queue.history, ids, part="validation").to_dict("records")}
     runs: dict[str, Run] = {run.id: run for run in queue.history.runs(list(ids))}
     clock, paid, found = 0.0, set[str](), []
     for run in (runs[one] for one in ids):
         clock += MEASURING
+        if any(stage.trained for stage in run.stages):
+            clock, ranking = clock + ranking, 0.0
         for stage in run.stages:
             clock += 0.0 if stage.key in paid else costs.get(stage.key, 0.0)
             paid.add(stage.key)
@@ -192,21 +272,58 @@ def volume(files: Sequence[Tried], until: float, size: float, quality: float) ->
     return area
 
 
-def tables(home: Path) -> None:
-    """Prints what the documentation shows."""
-    rows = [json.loads(line) for path in sorted(home.glob("search-*.jsonl")) for line in path.read_text().splitlines()]
-    print("| sample | seed | time (s) | search | random | grid |\n|---|---|---|---|---|---|")
-    for row in (r for r in rows if r["what"] == "front"):
-        v = row["volume"]
-        print(f"| {row['sample']} | {row['seed']} | {row['until']:.0f} | {v['search']:.2f} | {v['random']:.2f} "
-              f"| {v['grid']:.2f} |")  # fmt: skip
-    print("\n| sample | seed | winner | times smaller | drop on test (points) | verdict |\n|---|---|---|---|---|---|")
-    for row in (r for r in rows if r["what"] == "budget"):
-        if row["winner"] is None:
-            print(f"| {row['sample']} | {row['seed']} | none | | | |")
+def front_table(home: Path) -> list[str]:
+    """Volumes by sample, method and seed, at the time at which the first method had tried everything."""
+    rows = {(r["sample"], r["seed"], r["method"]): r for r in kept(home, "front")}
+    lines = [
+        "| sample | seeds | compared at (s, median) | search | random | grid | search less random (95%) "
+        "| search less grid (95%) |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in dict.fromkeys(name for name, _, _ in rows):
+        found: dict[str, list[float]] = {method: [] for method in METHODS}
+        times = []
+        for seed in sorted({seed for one, seed, _ in rows if one == name}):
+            pieces = {method: rows.get((name, seed, method)) for method in METHODS}
+            told = {method: row for method, row in pieces.items() if row is not None}
+            if len(told) < len(METHODS) or not all(row["files"] for row in told.values()):
+                continue
+            files = {method: [Tried(*file) for file in row["files"]] for method, row in told.items()}
+            until = min(tried[-1].at for tried in files.values())
+            times.append(until)
+            for method, row in told.items():
+                found[method].append(volume(files[method], until, *row["base"], quality=row["quality"]))
+        if not times:
             continue
-        print(f"| {row['sample']} | {row['seed']} | `{row['winner']}` | {row['smaller']:.2f} "
-              f"| {100 * row['drop']:.2f} | {row['verdict']} |")  # fmt: skip
+        cells = [f"{np.mean(found[method]):.2f}" for method in METHODS]
+        for other in ("random", "grid"):
+            more = paired(found["search"], found[other])
+            cells.append(f"{more.mean:+.2f} ({more.low:+.2f} to {more.high:+.2f})")
+        lines.append(f"| {name} | {len(times)} | {np.median(times):.0f} | {' | '.join(cells)} |")
+    return lines
+
+
+def budget_table(home: Path) -> list[str]:
+    """Winners by sample: how often there was one, how much smaller it was, and what the test examples said."""
+    lines = [
+        "| sample | seeds | winners | times smaller (median) | largest drop on test (points) | certified "
+        "| not proven | failed |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    rows = kept(home, "budget")
+    for name in dict.fromkeys(row["sample"] for row in rows):
+        of = [row for row in rows if row["sample"] == name]
+        won = [row for row in of if row["winner"]]
+        said = [row["verdict"] for row in won]
+        counts = [sum(said.count(v) for v in which) for which in
+                  (("certified", "the original itself"), ("not proven",), ("failed",))]  # fmt: skip
+        told = (
+            [f"{np.median([r['smaller'] for r in won]):.2f}", f"{100 * max(r['drop'] for r in won):.2f}"]
+            if won
+            else ["", ""]
+        )
+        lines.append(f"| {name} | {len(of)} | {len(won)} | {' | '.join([*told, *map(str, counts)])} |")
+    return lines
 
 
 if __name__ == "__main__":

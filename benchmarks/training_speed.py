@@ -10,7 +10,6 @@ first. What counts is the processor time of all threads, which other programs on
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import tempfile
 import time
@@ -20,15 +19,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
 from tensorflow_model_optimization.python.core.api.experimental import combine
 
-import optimizers.tf  # noqa: F401  (sets TensorFlow up as the workers have it)
+from benchmarks import toolkit
 from benchmarks.tables import paired
 from optimizers import registry
 from optimizers.declarations import Property, StageContext, TrainingData
@@ -63,20 +59,18 @@ class Guide:
 
 def guides(steps: int) -> dict[str, Guide]:
     """Steps by the name that they have in the table; ``steps`` is how many batches are trained."""
-    decay = _sparsity.PolynomialDecay(0.0, 0.5, 0, int(0.6 * steps), frequency=10)
-    start = _clustering.CentroidInitialization.LINEAR
 
     def keeping(scheme: Any) -> Callable[[Any], Any]:
         return lambda model: _quantization.quantize_apply(_quantization.quantize_annotate_model(model), scheme)
 
     return {
         "pruning": Guide(
-            PRUNE, lambda model: _sparsity.prune_low_magnitude(model, decay), _sparsity.strip_pruning,
+            PRUNE, lambda model: toolkit.prunable(model, 0.5, steps), _sparsity.strip_pruning,
             lambda: [_sparsity.UpdatePruningStep()],
         ),
         "clustering": Guide(
             CLUSTER,
-            lambda model: _clustering.cluster_weights(model, number_of_clusters=16, cluster_centroids_init=start),
+            lambda model: toolkit.clusterable(model, 16),
             _clustering.strip_clustering,
         ),
         "QAT": Guide(QAT, _quantization.quantize_model),
@@ -103,10 +97,7 @@ def plain(guide: Guide, source: Path, data: TrainingData, out: Path, epochs: int
     """The same as the toolkit's guide does it: same model, examples, batches, optimizer and compilation."""
     seed_everything(0)
     model = guide.wrap(load_working(source))
-    model.compile(tf_keras.optimizers.Adam(3e-4), "sparse_categorical_crossentropy", ["accuracy"], jit_compile=False)
-    validation = (data.validation.x, data.validation.y)
-    model.fit(data.train.x, data.train.y, batch_size=32, epochs=epochs, validation_data=validation, verbose=0,
-              callbacks=guide.callbacks())  # fmt: skip
+    toolkit.fit(model, data, epochs, guide.callbacks())
     guide.strip(model).save(out / "model.keras")
 
 

@@ -6,9 +6,9 @@ A grid is written like a recipe in which settings may have several values:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, zip_longest
 from math import prod
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -159,6 +159,29 @@ def trials(recipes: Sequence[Recipe], seeds: Sequence[int]) -> list[Trial]:
         for recipe in recipes
         if place == 0 or recipe.seeded
     ]
+
+
+def apart(planned: Sequence[Trial]) -> list[int]:
+    """Places of runs in an order in which those that share a step are far from each other.
+
+    Runs that work at the same time would otherwise wait for the step that one of them is computing, as those of a grid
+    do, whose last setting varies fastest.
+    """
+    chains = [[(name, seed) for name in identity(recipe)] for recipe, seed in planned]
+    return _dealt(range(len(chains)), chains, 0)
+
+
+def _dealt(places: Iterable[int], chains: Sequence[Sequence[Hashable]], depth: int) -> list[int]:
+    """The places by their steps at a depth, one of each in turn, and in the same way further down."""
+    ended: list[int] = []
+    groups: dict[Hashable, list[int]] = {}
+    for place in places:
+        if depth < len(chains[place]):
+            groups.setdefault(chains[place][depth], []).append(place)
+        else:
+            ended.append(place)
+    turns = zip_longest(*(_dealt(group, chains, depth + 1) for group in groups.values()))
+    return ended + [place for turn in turns for place in turn if place is not None]
 
 
 class Expected(NamedTuple):

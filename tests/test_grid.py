@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from optimizers import registry
 from optimizers.engine.plan import plan
 from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName
 from optimizers.forecast import Forecast
-from optimizers.grid import MOST_RUNS, ablations, expected, parse_grid, recipes_of, trials
+from optimizers.grid import MOST_RUNS, ablations, apart, expected, parse_grid, recipes_of, trials
 from optimizers.recipe import parse
 from optimizers.records import DatasetRef, ModelRef
 from optimizers.short_form import Span
@@ -158,3 +160,15 @@ def test_time_counts_what_is_shared_once():
     assert expected(trials(recipes, [0, 1]), known, workers=2, timing=0).seconds == pytest.approx((2 * 63 + 1) / 2)
     assert expected(trials(recipes[:1], [0]), known, workers=8, timing=0).seconds == pytest.approx(62)
     assert expected(trials(recipes, [0]), {}, workers=1, timing=10) == (0, 0, 3)
+
+
+def test_runs_that_share_a_step_do_not_follow_each_other():
+    """Two that work at the same time would compute it once, and one of them would do nothing meanwhile."""
+    grid = recipes_of("magnitude_pruning(target_sparsity=[0.5, 0.7, 0.9])+weight_clustering(clusters=[8, 16])+int8")
+    planned = trials([*grid, parse("int8")], [0])
+    order = [planned[place].recipe for place in apart(planned)]
+    assert sorted(recipe.text for recipe in order) == sorted(recipe.text for recipe, _ in planned)
+    assert all(one.steps[0] != other.steps[0] for one, other in pairwise(order))
+    two = trials(recipes_of("magnitude_pruning+weight_clustering(clusters=[8, 16])+int8"), [0, 1])
+    assert [two[place].seed for place in apart(two)] == [0, 1, 0, 1]
+    assert apart([]) == []

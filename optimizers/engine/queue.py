@@ -28,7 +28,7 @@ from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
 from optimizers.forecast import Forecast
-from optimizers.grid import trials
+from optimizers.grid import apart, trials
 from optimizers.history.database import UNFINISHED, History, away
 from optimizers.recipe import Recipe, check
 from optimizers.records import Failure, Run, now
@@ -112,7 +112,7 @@ class JobQueue:
         study: str = "",
         timed: bool = True,
     ) -> list[Run]:
-        """Queues one run per recipe and returns at once.
+        """Queues one run per recipe and returns at once; those that share a step do not begin at the same time.
 
         Args:
             model, dataset: URIs such as ``sample:digits_cnn``, or paths.
@@ -129,6 +129,7 @@ class JobQueue:
             check(recipe)
         _, model_ref = origins.resolve_model(model)
         dataset_ref = origins.resolve_dataset(dataset)
+        planned = trials(recipes, [seed] if isinstance(seed, int) else seed)
         runs = [
             Run(
                 id=secrets.token_urlsafe(12).replace("-", "x").replace("_", "y"),
@@ -143,10 +144,10 @@ class JobQueue:
                 study=study,
                 timed=timed,
             )
-            for recipe, chance in trials(recipes, [seed] if isinstance(seed, int) else seed)
+            for recipe, chance in planned
         ]
         self.history.add(runs)
-        self._enqueue(run.id for run in runs)
+        self._enqueue(runs[place].id for place in apart(planned))
         return runs
 
     def proceed(self, run_ids: Iterable[str]) -> None:
