@@ -31,6 +31,8 @@ _IO = {"dynamic_range": ("float32",), "float16": ("float32",), "float32": ("floa
     "int16x8": ("float32", "int16"),
 }
 _TYPES = {"int8": tf.int8, "int16": tf.int16}
+_LARGE = 64 << 20
+"""Bytes of weights beyond which they are handed to the converter as variables, not as constants of the graph."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +157,21 @@ def _specs(model: Any) -> list[tf.TensorSpec]:
             raise NotApplicable(
                 f"Input {tensor.name!r} has an open dimension ({shown}); a LiteRT file needs fixed ones."
             )
-        specs.append(tf.TensorSpec([1, *shape], tensor.dtype, name=f"input_{position}"))
+        specs.append(tf.TensorSpec([1, *shape], tensor.dtype, name=_numbered("input", position, len(model.inputs))))
     return specs
+
+
+def _numbered(what: str, position: int, count: int) -> str:
+    """A name that sorts by its number: with variables the converter sorts inputs and outputs by name."""
+    return f"{what}_{position:0{len(str(count - 1))}}"
 
 
 def _concrete(model: Any, specs: list[tf.TensorSpec]) -> Any:
     def call(*x: Any) -> Any:
         found = answers(model, x)
-        return found[0] if len(found) == 1 else found
+        if len(found) == 1:
+            return found[0]
+        return {_numbered("output", number, len(found)): tensor for number, tensor in enumerate(found)}
 
     return tf.function(call, autograph=False).get_concrete_function(*specs)
 
@@ -177,12 +186,18 @@ def _run(
     representative: np.ndarray | None,
     strict: bool,
 ) -> bytes:
-    """The converter's result. Fused cells keep their variables: frozen, an LSTM is no longer recognised."""
+    """The converter's result.
+
+    Fused cells keep their variables: frozen, an LSTM is no longer recognised. So do large models: constants of a graph
+    are copied over and over, and take 24 times their bytes at the peak where variables take 8.
+    """
     concrete = _concrete(model, specs)
-    if fused:
+    held = list(concrete.graph.variables)
+    as_variables = fused or sum(each.dtype.size * each.shape.num_elements() for each in held) > _LARGE
+    if as_variables:
         # the variables alone: handing over the model would trace and save every layer again, which takes seconds
         variables = tf.Module()
-        variables.held = model.variables
+        variables.held = held
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], variables)
     else:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(concrete)])
@@ -201,16 +216,20 @@ def _run(
             else ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         )
         converter.target_spec.supported_ops = [wanted] if strict else [wanted, ops.TFLITE_BUILTINS]
-        converter.representative_dataset = _calibration(representative, specs)
+        converter.representative_dataset = _calibration(representative, specs, by_name=as_variables)
         if io != "float32":
             converter.inference_input_type = converter.inference_output_type = _TYPES[io]
     return bytes(converter.convert())
 
 
-def _calibration(examples: np.ndarray | None, specs: list[tf.TensorSpec]) -> Callable[[], Iterator[list[np.ndarray]]]:
+def _calibration(
+    examples: np.ndarray | None, specs: list[tf.TensorSpec], by_name: bool
+) -> Callable[[], Iterator[list[np.ndarray] | dict[str, np.ndarray]]]:
+    """Examples as the converter asks for them: by the names of inputs where the file has these, else in order."""
     assert examples is not None, "checked by convert()"
     rows = one_by_one(examples, [spec.dtype.as_numpy_dtype for spec in specs])
-    return lambda: iter(rows)
+    named = [spec.name for spec in specs]
+    return lambda: iter([dict(zip(named, row, strict=True)) for row in rows] if by_name else rows)
 
 
 def _with_fallback(run: Callable[[bool], bytes], mode: Mode, io: Io) -> bytes:

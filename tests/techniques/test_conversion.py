@@ -142,13 +142,33 @@ def test_an_open_dimension_is_refused_in_words() -> None:
         convert(model, "float32")
 
 
-def test_several_inputs_and_outputs_keep_their_order() -> None:
-    a, b = tf_keras.Input((4,), name="zebra"), tf_keras.Input((6,), name="ape")
-    together = tf_keras.layers.Concatenate()([a, b])
-    model = tf_keras.Model([a, b], [tf_keras.layers.Dense(2)(together), tf_keras.layers.Dense(3)(b)])
+@pytest.mark.parametrize("large", [False, True])
+def test_several_inputs_and_outputs_keep_their_order(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where weights are handed over as variables, whose converter sorts by name: 10 comes after 9."""
+    if large:
+        monkeypatch.setattr("optimizers.tf.convert._LARGE", 0)
+    inputs = [tf_keras.Input((4,), name=name) for name in ("zebra", *"abcdefghi", "ape")]
+    outputs = [tf_keras.layers.Dense(2 + number)(x) for number, x in enumerate(inputs)]
+    model = tf_keras.Model(inputs, outputs[::-1])
     assert convert(model, "float32").figures["max_abs_error"] < 1e-5
-    x = joined([np.random.default_rng(0).standard_normal((40, size), np.float32) for size in (4, 6)])
+    rng = np.random.default_rng(0)  # each input has a range of its own, so that none can be calibrated as another
+    x = joined([rng.standard_normal((40, 4), np.float32) * 3.0**n for n in range(11)])
     assert convert(model, "int8", representative=x, examples=x).figures["sqnr_db"] > 25
+
+
+def test_a_large_model_becomes_the_file_of_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [layers.Input((9, 9, 3)), layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(64, 3),
+         layers.GlobalAveragePooling2D(), layers.Dense(5)]
+    )  # fmt: skip
+    for mode in ("float32", "dynamic_range"):
+        monkeypatch.undo()
+        small = convert(model, mode)
+        monkeypatch.setattr("optimizers.tf.convert._LARGE", 0)
+        large = convert(model, mode)
+        assert large.figures == small.figures
+        assert len(small.file) < len(large.file) < len(small.file) + 400, "it names inputs and outputs, nothing more"
 
 
 def test_token_inputs_are_probed_with_tokens() -> None:
