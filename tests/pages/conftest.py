@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from optimizers.engine.queue import JobQueue
@@ -13,6 +15,16 @@ from tests.engine.fake_executor import FakeExecutor
 
 APP = Path(__file__).parents[2] / "app.py"
 MODEL = {"model": "sample:digits_cnn", "data": "sample:optdigits"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_components():
+    """Looks for components among the installed packages once; every AppTest does so anew, which takes a second."""
+    patch = pytest.MonkeyPatch()
+    found = functools.cache(manifest_scanner.scan_component_manifests)
+    patch.setattr(manifest_scanner, "scan_component_manifests", found)
+    yield
+    patch.undo()
 
 
 @pytest.fixture
