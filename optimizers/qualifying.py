@@ -12,7 +12,7 @@ What is judged are rows as `optimizers.history.frames.comparison` has them; any 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, log2
 from typing import Any, Literal
 
@@ -146,6 +146,26 @@ def judge(frame: pd.DataFrame, limits: Sequence[Limit], by: str = "") -> Judgeme
         return Judgement(files)
     nearest = min(files, key=lambda p: (*files[p].distance, _rank(records[p], goal)), default=None)
     return Judgement(files, nearest=nearest)
+
+
+def together(judgement: Judgement, groups: Mapping[Hashable, Sequence[Hashable]]) -> Judgement:
+    """A judgement of groups of files: a limit is kept as all of them keep it, else *within the uncertainty*.
+
+    Args:
+        judgement: Of the files.
+        groups: By the place that stands for them, the places of the files.
+    """
+    files = {}
+    for first, places in groups.items():
+        members = [judgement.files[place] for place in places]
+        verdicts = []
+        for own, *others in zip(*(judged.verdicts for judged in members), strict=True):
+            alike = all(other.state == own.state for other in others)
+            verdicts.append(own if alike else replace(own, state="within the uncertainty"))
+        files[first] = Judged(tuple(verdicts))
+    held = {place: first for first, places in groups.items() for place in places}
+    best, nearest = (held.get(place) if place is not None else None for place in (judgement.best, judgement.nearest))
+    return Judgement(files, best, nearest)
 
 
 def judge_row(row: Mapping[str, Any], limits: Sequence[Limit], baseline: Mapping[str, Any] | None = None) -> Judged:

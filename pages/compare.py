@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.history.frames import comparison as compared
-from pages.components import comparison, selection
+from optimizers.history.repeated import pooled
+from pages.components import comparison, seeds, selection
 from pages.components.budget import budget_strip
 from pages.components.compare_chart import chart
 from pages.components.compare_runs import compared_runs, header, not_measured, still_running
@@ -17,7 +18,6 @@ from pages.components.ledger import ledger
 from pages.components.limits_bar import limits_bar
 from pages.components.queue import job_queue
 from pages.components.remembered import once
-from pages.components.seeds import seeds
 from pages.components.shell import inside_app
 from pages.components.side_by_side import side_by_side
 from pages.components.take_table import take_table
@@ -34,20 +34,23 @@ if not runs:
 header(queue, runs)
 still_running(queue, runs)
 device, ids = device_choice(queue, runs), [run.id for run in runs]
-frame = once(queue, ("comparison", device, *ids), lambda: compared(queue.history, ids, device))
+asked = (device, *ids)
+frame = once(queue, ("comparison", *asked), lambda: compared(queue.history, ids, device))
 if frame.empty:
     not_measured(runs)
     st.page_link("pages/runs.py", label="See the runs", icon=":material/pending_actions:")
     st.stop()
 
 selection.settle(frame)
-comparison.highlights(frame)
+comparison.highlights(pooled(frame).frame)
 judgement = limits_bar(frame)
 left, right = st.columns([3, 2], gap="large")
 with right:  # first, since it starts over when a diagnosis is ready at once
     details(queue, frame, runs)
 with left:
-    chart(frame, judgement)
+    drawn, judged = seeds.drawn(frame, judgement)
+    chart(drawn, judged)
+    seeds.separated(queue, frame, asked)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("All figures", anchor=False, width="stretch")
         take_table(frame, judgement)
@@ -55,8 +58,8 @@ with left:
     not_measured(runs)
 side_by_side(queue, frame, runs, judgement)
 budget_strip(queue, frame, runs)
-seeds(queue, frame, (device, *ids))
+seeds.over_seeds(queue, frame, asked)
 ledger(queue, frame, runs)
 contributions(queue, frame, runs)
 st.subheader("Metric by metric", anchor=False)
-comparison.bar_charts(queue, frame, (device, *ids))
+comparison.bar_charts(queue, drawn, (len(drawn), *asked))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.figures.names import short_names
+from optimizers.figures.names import names
 from optimizers.figures.tradeoff import against, identity
 
 COLUMNS = ("id", "label", "family", "is_baseline", "value", "minus", "plus", "text", "change")
@@ -23,14 +23,13 @@ def bar_data(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     declared = registry.metric(metric)
     values = frame[metric].astype(float) if metric in frame else pd.Series(float("nan"), index=frame.index)
     factor = fmt.scale(declared, values).factor
-    labels = short_names(list(frame["variant"]), list(frame["seed"]))
     rows = []
-    for label, value, (_, row) in zip(labels, values, frame.iterrows(), strict=True):
+    for label, value, (_, row) in zip(names(frame), values, frame.iterrows(), strict=True):
         low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
         rows.append(
             {
                 "id": identity(row),
-                "label": "baseline" if row["is_baseline"] else label,
+                "label": label,
                 "family": row["family"],
                 "is_baseline": bool(row["is_baseline"]),
                 "value": value * factor,

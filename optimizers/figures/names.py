@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 _VALUES = re.compile(r"\(([^()]*)\)")
+_STEP = re.compile(r"([^+()]+)(?:\(([^()]*)\))?")
 _NUMBER = re.compile(r"=[-+.\deE]+$")
 _LONGEST = 40
 
@@ -18,16 +19,20 @@ def short_names(variants: Sequence[str], seeds: Sequence[int] | None = None) -> 
 
     Examples:
         ``["magnitude_pruning(target_sparsity=0.8)+int8"]`` gives ``["magnitude_pruning+int8"]``;
-        a second one with 0.5 gives ``magnitude_pruning(0.8)+int8`` and ``magnitude_pruning(0.5)+int8``.
+        a second one with 0.5 gives ``magnitude_pruning(0.8)+int8`` and ``magnitude_pruning(0.5)+int8``, without what
+        is the same in both.
     """
-    candidates = [_VALUES.sub("", v) for v in variants], [_VALUES.sub(_values, v) for v in variants], list(variants)
+    distinct = list(dict.fromkeys(variants))
+    plain = [_VALUES.sub("", v) for v in distinct]
+    candidates = plain, _telling(distinct, plain), [_VALUES.sub(_values, v) for v in distinct], distinct
     counts = [Counter(options) for options in candidates]
-    chosen = list(variants)
-    for place in range(len(variants)):
+    called = {}
+    for place, variant in enumerate(distinct):
         for options, often in zip(candidates, counts, strict=True):
-            chosen[place] = options[place]
+            called[variant] = options[place]
             if often[options[place]] == 1:
                 break
+    chosen = [called[variant] for variant in variants]
     chosen = [_shortened(name) for name in chosen]
     again = Counter(chosen)
     if seeds is not None:
@@ -43,9 +48,31 @@ def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
         chosen = [f"{r}, seed {s}" if often[r] > 1 else r for r, s in zip(recipes, seeds, strict=True)]
     else:
         chosen = short_names(recipes, seeds)
+    if "seeds" in frame:  # rows that stand for several files, see optimizers.history.repeated.pooled
+        chosen = [f"{n}, {s} seeds" if s > 1 else n for n, s in zip(chosen, frame["seeds"], strict=True)]
     models = frame["model"].nunique() > 1
     called = ["baseline" if base else name for name, base in zip(chosen, frame["is_baseline"], strict=True)]
     return [f"{name} ({model})" if models else name for name, model in zip(called, frame["model"], strict=True)]
+
+
+def _telling(variants: Sequence[str], plain: Sequence[str]) -> list[str]:
+    """Recipes with those of their values that are not the same in all recipes of the same techniques (``plain``)."""
+    steps = [[(name, _parts(values)) for name, values in _STEP.findall(v)] for v in variants]
+    common: dict[str, list[set[str]]] = {}
+    for techniques, own in zip(plain, steps, strict=True):
+        before = common.setdefault(techniques, [set(parts) for _, parts in own])
+        common[techniques] = [known & set(parts) for known, (_, parts) in zip(before, own, strict=True)]
+    return ["+".join(map(_told, own, common[techniques])) for techniques, own in zip(plain, steps, strict=True)]
+
+
+def _told(step: tuple[str, list[str]], common: set[str]) -> str:
+    name, parts = step
+    kept = ", ".join(part for part in parts if part not in common)
+    return name + _VALUES.sub(_values, f"({kept})") if kept else name
+
+
+def _parts(values: str) -> list[str]:
+    return [part.strip() for part in values.split(",") if part.strip()]
 
 
 def _values(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.figures.tradeoff import bounds, point_data
+from optimizers.figures.tradeoff import bounds, point_data, seeds_hint
 from optimizers.qualifying import Judgement
 
 MOST = 8
@@ -73,7 +73,8 @@ def parallel(
     hint = (
         "Upwards is better everywhere. Full lines: on the Pareto front of all.<br>Dotted: beaten. Bars: 95% interval."
     )
-    return theme.layout(figure, title, hint, height=480).update_layout(margin={"t": 92})
+    hint += seeds_hint(frame)
+    return theme.layout(figure, title, hint, height=480).update_layout(margin={"t": 76 + 16 * hint.count("<br>")})
 
 
 def _lines(data: pd.DataFrame, metrics: Sequence[str]) -> go.Scatter:

@@ -34,7 +34,8 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     """Text position for each row, in plotly's words; None where every place is taken.
 
     Args:
-        data: Columns ``x``, ``y``, ``label``, ``size`` (marker diameter in pixels) and ``front`` (on the drawn line).
+        data: Columns ``x``, ``y``, ``label``, ``size`` (marker diameter in pixels) and ``front`` (on the drawn line);
+            ``y_minus`` and ``y_plus`` where bars are drawn, which labels cross only if they must.
         x_range, y_range: What the axes show.
     """
     middles = [
@@ -42,19 +43,32 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     ]
     radii = [size / 2 for size in data["size"]]
     markers = [_around(middle, radius) for middle, radius in zip(middles, radii, strict=True)]
+    bars = _upright(data, middles, y_range)
     taken = _along(sorted(middle for middle, front in zip(middles, data["front"], strict=True) if front))
     places: list[str | None] = []
     for number, (label, middle, radius) in enumerate(zip(data["label"], middles, radii, strict=True)):
         others = [*taken, *markers[:number], *markers[number + 1 :]]
-        places.append(None)
-        for place in _PLACES:
-            box = _box(place, label, middle, radius)
-            inside = box.left >= -10 and box.right <= PLOT[0] + 10 and box.bottom >= -10 and box.top <= PLOT[1] + 10
-            if inside and not any(box.meets(other) for other in others):
-                places[-1] = place
-                taken.append(box)
-                break
+        found = [(place, box) for place in _PLACES if _free(box := _box(place, label, middle, radius), others)]
+        clear = [(place, box) for place, box in found if _free(box, bars)]
+        best = next(iter([*clear, *found]), None)
+        places.append(best[0] if best else None)
+        taken += [best[1]] if best else []
     return places
+
+
+def _free(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a label can be there: inside the plot and clear of everything else."""
+    inside = box.left >= -10 and box.right <= PLOT[0] + 10 and box.bottom >= -10 and box.top <= PLOT[1] + 10
+    return inside and not any(box.meets(other) for other in others)
+
+
+def _upright(data: pd.DataFrame, middles: list[tuple[float, float]], shown: Sequence[float]) -> list[Box]:
+    """The vertical bars of the points."""
+    if "y_minus" not in data:
+        return []
+    ends = zip(data["y"] - data["y_minus"], data["y"] + data["y_plus"], strict=True)
+    upright = [(_pixels(low, shown, PLOT[1]), _pixels(high, shown, PLOT[1])) for low, high in ends]
+    return [Box(x - 2, low, x + 2, high) for (x, _), (low, high) in zip(middles, upright, strict=True) if high > low]
 
 
 def _around(middle: tuple[float, float], radius: float) -> Box:

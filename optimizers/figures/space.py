@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
-from optimizers.figures.tradeoff import point_data
+from optimizers.figures.tradeoff import point_data, seeds_hint
 from optimizers.qualifying import Judgement
 
 AXES = ("x", "y", "z")
@@ -51,7 +51,7 @@ def tradeoff_3d(
     figure.add_trace(_labels(data, chosen))
     better = ", ".join(f"{fmt.inside(metric.title)} {theme.better(metric).split()[0]}" for metric in known)
     hint = f"Better: {better}.<br>Filled: on the Pareto front of all three. Hollow: beaten."
-    theme.layout(figure, title, hint, height=520)
+    theme.layout(figure, title, hint + seeds_hint(frame), height=520)
     figure.update_layout(legend={"y": 0})
     scene: dict[str, Any] = {
         "aspectmode": "cube",

@@ -94,7 +94,7 @@ def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int) ->
     figure.update_layout(
         title=text,
         height=height,
-        margin={"t": 62 if subtitle else 40, "r": 12, "b": 8, "l": 8},
+        margin={"t": 46 + 16 * max(1, subtitle.count("<br>")) if subtitle else 40, "r": 12, "b": 8, "l": 8},
         legend={"orientation": "h", "yanchor": "top", "y": -0.2, "xanchor": "left", "x": 0, "title": {"text": ""}},
         hoverlabel={"align": "left"},
         dragmode=False,

@@ -24,6 +24,8 @@ SMALLEST, LARGEST = 10.0, 28.0
 """Marker diameters in pixels. A marker's area is proportional to the third metric."""
 
 _MOST_LABELS = 14
+_RING = 11
+"""Pixels by which the ring around a chosen file is larger than its marker."""
 _MANY = 100
 """Points above which the text beside a point tells only of the axes."""
 
@@ -131,7 +133,7 @@ def tradeoff(
     for place, identity in enumerate(chosen):
         _draw_chosen(figure, data[data["id"] == identity], first=place == 0)
     hint = f"Filled: on the Pareto front. Hollow: beaten on both.{_size_hint(known[cast(str, size)]) if sized else ''}"
-    theme.layout(figure, title, hint, height=460)
+    theme.layout(figure, title, hint + seeds_hint(frame), height=460)
     _axes(figure, frame, data, known[x], known[y])
     _draw_labels(figure, data, chosen)
     if judgement is not None:
@@ -207,7 +209,7 @@ def _draw_chosen(figure: go.Figure, chosen: pd.DataFrame, *, first: bool) -> Non
     if chosen.empty:
         return
     ring = {
-        "size": (chosen["size"] + 11).to_list(),
+        "size": (chosen["size"] + _RING).to_list(),
         "symbol": "circle-open",
         "line": {"width": 2.5 if first else 1.5},
         "color": theme.CHOSEN if first else theme.NEUTRAL,
@@ -228,7 +230,9 @@ def _draw_labels(figure: go.Figure, data: pd.DataFrame, chosen: Sequence[str]) -
     named = named[said]
     if named.empty:
         return
-    named["place"] = place_labels(named, figure.layout.xaxis.range, figure.layout.yaxis.range)
+    ringed = named["id"].isin(list(chosen))
+    around = named.assign(size=named["size"] + _RING * ringed)
+    named["place"] = place_labels(around, figure.layout.xaxis.range, figure.layout.yaxis.range)
     named = named.dropna(subset=["place"])
     figure.add_trace(
         go.Scatter(
@@ -278,6 +282,8 @@ def _hovers(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 def _hover(row: Mapping[Any, Any], metrics: Sequence[Metric]) -> str:
     lines = [f"<b>{_wrapped(str(row['variant']))}</b>"]
+    if row.get("seeds", 1) > 1:
+        lines.append(f"Mean of {row['seeds']} seeds (lowest to highest)")
     for metric in metrics:
         name = metric.name
         line = f"{metric.title}: {fmt.value(metric, row[name])}"
@@ -303,6 +309,12 @@ def against(metric: Metric, row: Row) -> str:
 
 def _wrapped(recipe: str) -> str:
     return recipe.replace("+", "<br>+ ")
+
+
+def seeds_hint(frame: pd.DataFrame) -> str:
+    """What the bars of means over seeds are, as another line; empty where there are none."""
+    several = "seeds" in frame and bool((frame["seeds"] > 1).any())
+    return "<br>Of several seeds: the mean, with bars from lowest to highest." if several else ""
 
 
 def _size_hint(metric: Metric) -> str:

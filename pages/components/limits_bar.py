@@ -10,6 +10,7 @@ from optimizers.errors import InvalidParameter
 from optimizers.figures import format as fmt
 from optimizers.figures.names import names
 from optimizers.history.frames import headline, metric_columns
+from optimizers.history.repeated import repeated_metrics
 from optimizers.limits import EXAMPLE, Limit, parse, text_of
 from optimizers.qualifying import Judgement, judge
 from pages.components.text import code, escaped
@@ -88,4 +89,5 @@ def _conclusion(frame: pd.DataFrame, judgement: Judgement, limits: tuple[Limit, 
             f"No file is sure to keep all limits.{open_} The nearest is {nearest}: {escaped(lacks)}.",
             icon=":material/near_me:",
         )
-    st.caption(f"Asked: {asked}. Each file by itself, with the uncertainty of its figures.")
+    lucky = " Of several seeds the luckiest comes first." if repeated_metrics(frame) else ""
+    st.caption(f"Asked: {asked}. Each file by itself, with the uncertainty of its figures.{lucky}")

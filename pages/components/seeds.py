@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
@@ -10,14 +12,44 @@ from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
 from optimizers.figures.repeats import repeats, repeats_table
 from optimizers.history.frames import headline
-from optimizers.history.repeated import rankings, repeated_metrics
+from optimizers.history.repeated import Subject, pooled, rankings, repeated_metrics
+from optimizers.qualifying import Judgement
+from optimizers.repeats import Ranking
+from pages.components import selection
 from pages.components.remembered import once
 from pages.components.text import escaped
 
 _METRIC = "seeds_metric"
 
 
-def seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
+def drawn(frame: pd.DataFrame, judgement: Judgement | None) -> tuple[pd.DataFrame, Judgement | None]:
+    """What charts draw: variants that were run with several seeds as their means, unless every seed is asked for."""
+    taken = pooled(frame, selection.looked_at())
+    if not taken.repeated or st.toggle("Every seed by itself", key="every_seed", bind="query-params"):
+        return frame, judgement
+    return taken.frame, taken.judged(judgement)
+
+
+def separated(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
+    """What the seeds leave open about who is best, in a line; nothing where nothing was repeated."""
+    lead = headline(frame)
+    if lead is None or lead not in repeated_metrics(frame):
+        return
+    for (model, _), ranking in _ranked(queue, frame, lead, asked).items():
+        if ranking.sentence:
+            about = (
+                f"{registry.metric(lead).title} of {model}"
+                if frame["model"].nunique() > 1
+                else registry.metric(lead).title
+            )
+            st.caption(f":material/casino: {escaped(f'{about}: {ranking.sentence}')}")
+
+
+def _ranked(queue: JobQueue, frame: pd.DataFrame, name: str, asked: tuple[str, ...]) -> Mapping[Subject, Ranking]:
+    return once(queue, ("seeds", name, *asked), lambda: rankings(frame, name))
+
+
+def over_seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
     """Draws the panel where some variant of a comparison was run with several seeds, and nothing elsewhere.
 
     Args:
@@ -35,7 +67,7 @@ def seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> None:
         format_func=lambda n: known[n].title, width=320,
     )  # fmt: skip
     families = dict(zip(frame["variant"], frame["family"], strict=True)) | {"baseline": "baseline"}
-    found = once(queue, ("seeds", name, *asked), lambda: rankings(frame, name))
+    found = _ranked(queue, frame, name, asked)
     for number, ((model, data), ranking) in enumerate(found.items()):
         if len(found) > 1:
             st.markdown(f"**{escaped(model)}** on **{escaped(data)}**")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from optimizers.figures.names import names
 from optimizers.history.frames import COMPARISON_COLUMNS
-from optimizers.history.repeated import rankings, repeated_metrics
+from optimizers.history.repeated import pooled, rankings, repeated_metrics
+from optimizers.limits import parse
+from optimizers.qualifying import judge
 
 SUBJECT = ("m", "d")
 
@@ -70,3 +73,37 @@ def test_what_ran_once_holds_for_every_seed_only_if_nothing_in_it_is_random(vari
     repeated = [row("int8", seed, 0.8 + seed / 100) for seed in range(3)]
     found = ranked(frame(*repeated, row(variant, 0, 0.7)))
     assert {p.how for p in found.pairs if {p.one, p.other} == {"int8", variant}} == {how}
+
+
+def test_seeds_of_a_variant_are_one_row_with_their_mean_and_range():
+    rows = frame(
+        *(
+            row("magnitude_pruning", s, a, accuracy_change=a - 0.9, run_id=f"m{s}")
+            for s, a in enumerate((0.7, 0.8, 0.9))
+        ),
+        *(row("int8", s, 0.85, digest="same", run_id=f"i{s}") for s in range(2)),
+    )
+    taken = pooled(rows)
+    assert taken.repeated
+    assert list(taken.frame["variant"]) == ["float32", "magnitude_pruning", "int8"]
+    assert list(taken.frame["seeds"]) == [1, 3, 1]
+    mean = taken.frame.iloc[1]
+    assert (mean["accuracy"], mean["accuracy_change"]) == (pytest.approx(0.8), pytest.approx(-0.1))
+    assert taken.members == {0: (0,), 1: (1, 2, 3), 4: (4, 5)}
+    assert pooled(rows, ["m2"]).frame["run_id"].to_list() == ["", "m2", "i0"]
+    assert names(taken.frame) == ["baseline", "magnitude_pruning, 3 seeds", "int8"]
+    alone = pooled(frame(row("int8", 0, 0.8), row("float16", 1, 0.9)))
+    assert not alone.repeated
+
+
+def test_what_seeds_do_not_agree_on_is_within_the_uncertainty():
+    rows = frame(*(row("magnitude_pruning", s, a) for s, a in enumerate((0.7, 0.9))), row("int8", 0, 0.95))
+    taken = pooled(rows)
+    judged = taken.judged(judge(rows, parse("accuracy>=80%")))
+    assert {place: one.state for place, one in judged.files.items()} == {
+        0: "met",
+        1: "within the uncertainty",
+        3: "met",
+    }
+    assert judged.best == 3
+    assert taken.judged(None) is None
