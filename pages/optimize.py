@@ -21,12 +21,12 @@ if chosen is None:
     st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_back:")
     st.stop()
 
-ready = model_strip(queue, chosen)
+if not model_strip(queue, chosen):
+    st.stop()
 left, right = st.columns([3, 2], gap="large")
 with left:
     steps = cards(choices(queue, chosen))
 with right:
     variants = builder.plan(steps)
-    if ready:
-        seeds = launch(queue, chosen, variants)
-        preflight(queue, chosen, variants, seeds)
+    seeds = launch(queue, chosen, variants)
+    preflight(queue, chosen, variants, seeds)

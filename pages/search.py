@@ -19,6 +19,7 @@ if asked:
         search_board.board(queue, queue.searches.study(asked))
     except UnknownName as error:
         st.warning(error.message, icon=":material/link_off:")
+        st.page_link("pages/search.py", label="Begin a search", icon=":material/travel_explore:")
     st.stop()
 
 st.markdown(

@@ -55,7 +55,7 @@ def analyse(context: Context, params: Any) -> Report:
 
 
 def _sentences(context: Context, way: str, made: int, whole: str, packed: int) -> Iterator[Sentence]:
-    name = context.reference.name
+    name = "the baseline" if context.reference.name == "baseline" else context.reference.name
     if made < _WORTH * packed:
         yield Sentence(
             text=f"A device that has {name} needs {size(made)}: {plain(packed / made)} times less than "

@@ -66,7 +66,7 @@ def _figures(metric: Metric, rows: Sequence[Row]) -> list[str]:
         change = "" if row["is_baseline"] else against(metric, row)
         parts = [
             f"**{figure}**" if value == best and not alike else figure,
-            f"[{interval}]" if interval else "",
+            f":gray[:small[{interval}]]" if interval else "",
             change,
         ]
         cells.append(" ".join(filter(None, parts)))

@@ -16,6 +16,8 @@ NOT_MEASURED = "not measured"
 INDISTINGUISHABLE = "indistinguishable from the baseline"
 _SAME = 0.005
 """Ratios closer to 1 than this are told as equal."""
+_FINEST = 5
+"""Decimals of scores that lie between 0 and 1; no test part is large enough for more."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ def elapsed(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    large, small, units = (whole // 60, whole % 60, "min s") if whole < 3600 else (
+        whole // 3600, whole % 3600 // 60, "h min",
+    )  # fmt: skip
+    first, second = units.split()
+    return f"{large} {first} {small} {second}" if small else f"{large} {first}"
 
 
 def count(value: float) -> str:
@@ -115,10 +119,16 @@ def value(metric: Metric, number: float | None) -> str:
 
 
 def interval(metric: Metric, low: float | None, high: float | None) -> str:
-    """The 95% interval, like ``95.1% to 97.0%``; empty where the value is exact."""
+    """The 95% interval, like ``95.1% to 97.0%`` or ``21.9 to 22.1 µs``; empty where the value is exact."""
     if low is None or high is None or missing(low) or missing(high):
         return ""
-    return f"{value(metric, low)} to {value(metric, high)}"
+    return _from_to(value(metric, low), value(metric, high))
+
+
+def _from_to(low: str, high: str) -> str:
+    """Two numbers with their unit, which is written once where it is the same."""
+    unit = high.partition(" ")[2]
+    return f"{low.removesuffix(f' {unit}') if unit else low} to {high}"
 
 
 def change(metric: Metric, difference: float | None, speedup: tuple[float, float] | None = None) -> str:
@@ -133,8 +143,10 @@ def change(metric: Metric, difference: float | None, speedup: tuple[float, float
         return ""
     if metric.percent:
         return signed(difference * 100, "points", 1)
+    if metric.needs == "predictions" and metric.unit == "fraction":
+        return signed(difference, "", 3 if abs(difference) >= 0.01 else _FINEST)
     if metric.needs == "predictions":
-        return _signed_plain(difference, "" if metric.unit == "fraction" else metric.unit)
+        return _signed_plain(difference, metric.unit)
     ratio = 1 + difference
     if metric.unit == "ms" and speedup is not None and verdict(1 / ratio, *speedup) == "indistinguishable":
         return INDISTINGUISHABLE
@@ -169,7 +181,8 @@ def change_interval(metric: Metric, low: float | None, high: float | None) -> st
         return ""
     factor = 100 if metric.percent else 1
     widest = max(abs(low), abs(high))
-    digits = 1 if metric.percent else max(0, min(9, 1 - math.floor(math.log10(widest)))) if widest else 0
+    finest = _FINEST if metric.unit == "fraction" else 9
+    digits = 1 if metric.percent else max(0, min(finest, 1 - math.floor(math.log10(widest)))) if widest else 0
     return " to ".join(signed(end * factor, "", digits) for end in (low, high))
 
 
@@ -227,9 +240,7 @@ def bounds(low: float | None, high: float | None, unit: str = "") -> str:
     Example:
         ``bounds(-0.02, 0.01, "points")`` gives ``−2.0 to +1.0 points``.
     """
-    first, second = cell(low, unit), cell(high, unit)
-    words = second.partition(" ")[2]
-    return f"{first.removesuffix(f' {words}') if words else first} to {second}"
+    return _from_to(cell(low, unit), cell(high, unit))
 
 
 _WRITTEN: dict[str, Callable[[float], str]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping
 
 import pandas as pd
@@ -12,12 +14,14 @@ from optimizers.figures import theme
 from optimizers.figures.tradeoff import tradeoff
 
 MOST_SETTINGS = 10
-_BAR = 30
+_BAR = 34
+_LABEL = 28
+"""Characters in a line of a setting's name, so that bars have room beside it on a phone as well."""
 
 
 def tried(frame: pd.DataFrame, x: str, y: str, chosen: str = "") -> go.Figure:
     """All files that a search has measured on validation data, with the front; ``chosen`` is the run to ring."""
-    figure = tradeoff(frame, x, y, size=None, chosen=chosen)
+    figure = tradeoff(frame, x, y, size=None, chosen=(chosen,) if chosen else ())
     figure.update_layout(title_text=f"{figure.layout.title.text} on validation data")
     return figure
 
@@ -43,7 +47,8 @@ def importance_bars(shares: Mapping[str, float], objective: str) -> go.Figure:
         return theme.empty(title, "Too few trials so far to tell.")
     figure = go.Figure(
         go.Bar(
-            x=data["share"], y=data["label"], orientation="h", marker={"color": theme.look("quantization").colour},
+            x=data["share"], y=[_lines(label) for label in data["label"]], orientation="h",
+            marker={"color": theme.look("quantization").colour},
             text=[fmt.percent(share) for share in data["share"]], textposition="outside", cliponaxis=False,
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
@@ -51,3 +56,7 @@ def importance_bars(shares: Mapping[str, float], objective: str) -> go.Figure:
     theme.layout(figure, title, "Share of the differences between trials", height=120 + _BAR * len(data))
     figure.update_xaxes(visible=False, range=[0, 1.6 * float(data["share"].max())])
     return figure
+
+
+def _lines(label: str) -> str:
+    return "<br>".join(textwrap.wrap(re.sub(r" \(.*?\)", "", label), _LABEL))

@@ -48,6 +48,7 @@ def budget_strip(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     possible = choices({metric for _, _, found in paired for metric in found})
     if not possible:
         return
+    st.subheader("Is it good enough, for sure?", anchor=False)
     budget = _asked(possible)
     judged = []
     for name, run, found in paired:

@@ -110,13 +110,15 @@ def _list(everything: list[Variant], live: set[str], picked: set[str]) -> None:
                 st.markdown(f"`{variant.text}`{several}", width="stretch")
                 if removable and editable(variant.text):
                     st.button(
-                        "Edit", key=f"edit:{number}:{variant.text}", type="tertiary", icon=":material/edit:",
+                        f"Edit {variant.text}", key=f"icon-edit:{number}:{variant.text}", type="tertiary",
+                        icon=":material/edit:",
                         on_click=_edit, args=(variant.text,), help="Put its steps into the toggles to change them",
                     )  # fmt: skip
                 if removable:
                     st.button(
-                        "Remove", key=f"remove:{number}:{variant.text}", type="tertiary", icon=":material/close:",
-                        on_click=_remove, args=(variant.text,), help=f"Remove {variant.text} from the comparison",
+                        f"Remove {variant.text}", key=f"icon-remove:{number}:{variant.text}", type="tertiary",
+                        icon=":material/close:", on_click=_remove, args=(variant.text,),
+                        help="Remove from the comparison",
                     )  # fmt: skip
                 elif variant.text in kept:
                     st.badge("kept", color="gray")

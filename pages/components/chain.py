@@ -42,11 +42,11 @@ def chain(steps: Sequence[Written], combinations: Sequence[Variant]) -> None:
                     f'{place + 1}. <span style="color:{colour}">●</span> {technique.title}',
                     width="stretch", unsafe_allow_html=True,
                 )  # fmt: skip
-                for label, icon, other in (("Up", "arrow_upward", place - 1), ("Down", "arrow_downward", place + 1)):
+                for way, icon, other in (("up", "arrow_upward", place - 1), ("down", "arrow_downward", place + 1)):
                     st.button(
-                        label, key=f"{label}:{name}", icon=f":material/{icon}:", type="tertiary",
-                        disabled=not 0 <= other < len(names), on_click=_swap, args=(names, place, other),
-                        help=f"Move {technique.title} {label.lower()}",
+                        f"Move {technique.title} {way}", key=f"icon-{way}:{name}", icon=f":material/{icon}:",
+                        type="tertiary", disabled=not 0 <= other < len(names), on_click=_swap,
+                        args=(names, place, other), help=f"Move {way}",
                     )  # fmt: skip
         problems = list(dict.fromkeys(one.problem for one in combinations if one.problem))
         lost = list(dict.fromkeys(sentence for one in combinations for sentence in one.warnings))

@@ -13,6 +13,8 @@ from pages.components.remembered import once
 from pages.components.text import code, escaped
 
 _SECONDS = 2.0
+_UNKNOWN = "The address names no run that is known here."
+_TRIALS = "The address names trials of a search, which were measured on validation data; the page Search shows them."
 _MOST_AT_FIRST = 12
 
 
@@ -29,7 +31,7 @@ def compared_runs(queue: JobQueue) -> list[Run]:
         ]
         chosen = latest[:_MOST_AT_FIRST][::-1]
         if "runs" in st.query_params:
-            st.warning("The address names no run that is known here.", icon=":material/link_off:")
+            st.warning(_UNKNOWN if not known else _TRIALS, icon=":material/link_off:")
             return []
         if chosen:
             st.query_params["runs"] = ",".join(run.id for run in chosen)
@@ -42,15 +44,20 @@ def header(queue: JobQueue, runs: list[Run], page: str = "compare") -> None:
     pairs = list(dict.fromkeys(f"**{escaped(r.model.name)}** on **{escaped(r.dataset.name)}**" for r in runs))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(" and ".join(pairs[:3]), width="stretch")
-        menu = st.popover("Choose runs", icon=":material/checklist:", key="choose_runs", on_change="rerun")
-        if menu.open:
-            with menu:
-                _chooser(queue, runs)
-        with st.popover("Share", icon=":material/link:"):
-            st.markdown("Whoever has this link sees this comparison.")
-            st.code(links.address(page, [run.id for run in runs]), language=None, wrap_lines=True)
+        with st.container(horizontal=True, gap="small", width="content"):
+            _menus(queue, runs, page)
     if len(pairs) > 1:
         st.caption("Several models or data sets are shown; each variant is compared with its own baseline.")
+
+
+def _menus(queue: JobQueue, runs: list[Run], page: str) -> None:
+    menu = st.popover("Choose runs", icon=":material/checklist:", key="choose_runs", on_change="rerun")
+    if menu.open:
+        with menu:
+            _chooser(queue, runs)
+    with st.popover("Share", icon=":material/link:"):
+        st.markdown("Whoever has this link sees this comparison.")
+        st.code(links.address(page, [run.id for run in runs]), language=None, wrap_lines=True)
 
 
 def _chooser(queue: JobQueue, runs: list[Run]) -> None:

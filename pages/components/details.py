@@ -20,12 +20,15 @@ from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import identities, speedup_of
 from optimizers.forecast import Forecast
-from optimizers.history.frames import metric_columns
+from optimizers.history.frames import headline, metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components import selection
 from pages.components.text import code, escaped
 from pages.components.why import why
+
+_FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "speedup")
+"""Figures that are shown at once, beside what leads the comparison."""
 
 
 def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
@@ -78,7 +81,8 @@ def file_name(model: str, variant: str) -> str:
 
 def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
     known, head = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
-    lines, inside = list(head), list(head)
+    first = {headline(frame), *_FIRST}
+    lines, others, inside = list(head), list(head), list(head)
     for name in metric_columns(frame):
         metric = known[name]
         if row["is_baseline"] and metric.unit == "x":
@@ -88,13 +92,18 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         paired = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
         change += f" :gray[:small[{paired}]]" if change and paired else ""
         value = fmt.value(metric, row[name])
-        shown = lines if metric.rank < INSIDE else inside
+        shown = lines if name in first else others if metric.rank < INSIDE else inside
         shown.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
     st.markdown("\n".join(lines))
     st.caption(_counts(frame, row))
-    if len(inside) > len(head):
-        with st.expander("Weights, work and memory", key="inside", icon=":material/data_object:"):
-            st.markdown("\n".join(inside))
+    more = (
+        ("Other measurements", "others", "straighten", others),
+        ("Weights, work and memory", "inside", "data_object", inside),
+    )
+    for title, key, icon, rows in more:
+        if len(rows) > len(head):
+            with st.expander(title, key=key, icon=f":material/{icon}:"):
+                st.markdown("\n".join(rows))
 
 
 def _absent(queue: JobQueue, run: Run) -> None:

@@ -48,7 +48,9 @@ def _line(name: str, row: pd.Series, metric: Metric) -> str:
     time = "–" if missing else f"**{fmt.value(metric, row[metric.name])}** :gray[:small[{bounds}]]"
     ratio = speedup_of(row)
     change = fmt.change(registry.metric("latency_ms"), row.get("latency_ms_change"), ratio)
-    within = f" :gray[:small[{ratio[0]:.2f}–{ratio[1]:.2f}x]]" if ratio and change else ""
+    slower = change.endswith("slower")  # then the ends tell how many times slower
+    ends = [1 / end for end in ratio[::-1]] if ratio and slower else ratio
+    within = f" :gray[:small[{ends[0]:.2f}–{ends[1]:.2f}x]]" if ends and change else ""
     return _row([code(name), time, "" if row["is_baseline"] else change + within])
 
 

@@ -133,6 +133,11 @@ def address(page: str, ids: Iterable[str]) -> str:
     return f"{root}/{page}?runs={','.join(ids)}{more}"
 
 
+def inspected(ids: Iterable[str], file: str) -> str:
+    """Link from any page to the page Inspect with one file of a comparison."""
+    return f"inspect?runs={','.join(ids)}&{FILE}={quote(file, safe=':')}"
+
+
 def _data_of_sample(uri: str) -> str:
     from optimizers.models import sample
 

@@ -102,7 +102,7 @@ def _card(lane: Lane, answer: Answer, reference: str, truth: str, slowest: float
     decides = bool(answer.top) or (answer.value is None and "," not in answer.text)
     differs = decides and not answer.problem and answer.text != reference
     head = f'<article class="race-card{" differs" if differs else ""}" style="--family:{look.colour}">'
-    parts = [head, f"<h3>{_breakable(lane.label)} · {fmt.size(lane.size_bytes)}</h3>"]
+    parts = [head, f"<h3>{_breakable(lane.label)}<small>{fmt.size(lane.size_bytes)}</small></h3>"]
     if answer.problem:
         return "".join([*parts, f'<p class="race-problem">{escape(answer.problem)}</p></article>'])
     long = " long" if len(answer.text) > _LONG else ""

@@ -139,7 +139,8 @@ def _results(results: pd.DataFrame, run: Run) -> None:
     if found.empty:
         found = results[results["artifact_digest"] == run.artifact_digest] if not results.empty else results
     if found.empty:
-        st.caption("Not measured.")
+        trial = run.part != "test"
+        st.caption("A trial, measured on validation data; its search shows it." if trial else "Not measured.")
         return
     row, known, lines = found.iloc[0], registry.metrics(), []
     for name in (headline(results), "size_bytes", "latency_ms"):

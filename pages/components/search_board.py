@@ -74,7 +74,8 @@ def _head(queue: JobQueue, view: View) -> None:
     ended = [t for t in view.trials if t.state != "running"]
     rejected = sum(t.state == "rejected" for t in ended)
     told = f"{_STATES[study.state].capitalize()}: {fmt.elapsed(study.spent)} of {fmt.elapsed(study.seconds)}, "
-    told += f"{len(ended) - rejected} tried, {rejected} ruled out by their forecast"
+    told += f"{len(ended) - rejected} tried"
+    told += f", {rejected} ruled out by {'its' if rejected == 1 else 'their'} forecast" if rejected else ""
     st.progress(share, text=told)
     if study.problem:
         st.error(study.problem, icon=":material/block:")
@@ -99,8 +100,15 @@ def _commands(queue: JobQueue, study: Study) -> None:
 
 def _best(queue: JobQueue, view: View) -> None:
     best = view.best
-    if best is None:
+    if best is None and view.study.state in ("running", "paused"):
         st.info("Nothing has been measured yet; the first files take some seconds.", icon=":material/hourglass_top:")
+        return
+    if best is None:
+        st.info(
+            "No file was measured. Go on for longer, or see below why trials were ruled out."
+            if view.trials else "It ended before a first file was made. Go on for longer.",
+            icon=":material/search_off:",
+        )  # fmt: skip
         return
     outcome = best.outcome
     with st.container(border=True, key="best"):
@@ -208,11 +216,14 @@ def _trials(view: View) -> None:
         outcome = found.get(trial.number)
         figures = dict(zip(view.study.objectives, outcome.values, strict=True)) if outcome else {}
         rows.append(
-            {"Trial": trial.number, "Recipe": trial.recipe, "Training": trial.effort, "State": trial.state}
+            {"Trial": trial.number}
             | {known[n].title: fmt.value(known[n], figures.get(n)) for n in view.study.objectives}
             | {
                 "Limits": outcome.judged.state if outcome and outcome.judged.verdicts else "",
                 "Front": "yes" if trial.number in front else "",
+                "Recipe": trial.recipe,
+                "Training": trial.effort,
+                "State": trial.state,
                 "Time": fmt.elapsed(trial.seconds) if trial.seconds is not None else "",
                 "Why": trial.reason,
             }

@@ -12,7 +12,7 @@ from optimizers.figures.tradeoff import identities
 from optimizers.ledger import Stage, stages_of
 from optimizers.qualifying import Judgement
 from optimizers.records import Run
-from pages.components import selection
+from pages.components import links, selection
 
 
 def side_by_side(queue: JobQueue, frame: pd.DataFrame, runs: list[Run], judgement: Judgement | None) -> None:
@@ -25,9 +25,14 @@ def side_by_side(queue: JobQueue, frame: pd.DataFrame, runs: list[Run], judgemen
     places = [frame.index[number] for number in at]
     stages = {place: _stages(queue, own.get(str(frame.loc[place, "run_id"]))) for place in places}
     table = beside(frame, places, [called[number] for number in at], judgement=judgement, stages=stages)
+    # Something that the keyboard can reach, so that it can also move the table where it is wider than the window.
+    table.loc["Look inside"] = [f"[Inspect]({links.inspected(own, identity)})" for identity in wanted]
     st.subheader("Side by side", anchor=False)
     st.table(table, border="horizontal")
-    st.caption("In brackets: 95% interval. Bold: the best of these, which need not mean that the difference is proven.")
+    st.caption(
+        "Grey: 95% interval. In brackets: that of the difference to the baseline. Bold: the best of these, which need "
+        "not mean that the difference is proven."
+    )
 
 
 def _stages(queue: JobQueue, run: Run | None) -> tuple[Stage, ...]:

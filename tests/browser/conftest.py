@@ -17,6 +17,7 @@ import pytest
 
 from optimizers.engine.queue import JobQueue
 from optimizers.recipe import parse
+from optimizers.search.desk import Wish
 from optimizers.settings import Settings
 from tests.processes import end_with_parent
 
@@ -99,13 +100,28 @@ def server(tmp_path_factory, chromium):
 
 
 @pytest.fixture(scope="session")
-def finished(server):
-    """A comparison of the digit classifier's int8 file with its baseline, as ``runs=…``."""
+def made(server):
+    """A finished run of the digit classifier and a finished search of one trial."""
     queue = JobQueue(Settings(home=server.home, timing_seconds=1), resume=False)
     runs = queue.submit("sample:digits_cnn", "sample:optdigits", [parse("int8")])
     queue.wait([run.id for run in runs])
+    wish = Wish(limits="size<=60KB, accuracy>=-5pt", seconds=60, techniques=("int8",), most_trials=1)
+    search = queue.searches.start("sample:digits_cnn", "sample:optdigits", wish)
+    queue.searches.wait(search.id)
     queue.close()
-    return f"runs={','.join(run.id for run in runs)}"
+    return runs, search
+
+
+@pytest.fixture(scope="session")
+def finished(made):
+    """A comparison of the digit classifier's int8 file with its baseline, as ``runs=…``."""
+    return f"runs={','.join(run.id for run in made[0])}"
+
+
+@pytest.fixture(scope="session")
+def searched(made):
+    """A finished search, as ``search=…``."""
+    return f"search={made[1].id}"
 
 
 @pytest.fixture

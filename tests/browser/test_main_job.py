@@ -171,11 +171,26 @@ WINDOWS = pytest.mark.parametrize(
 )
 
 
-def pages(comparison):
-    """Addresses of all pages, filled."""
+def pages(comparison, search):
+    """Addresses of all pages, filled; Compare with limits and with files side by side."""
     query = comparison.partition("?")[2]
-    own = [f"/{page}?{query}" for page in ("runs", "compare", "inspect", "device", "deploy", "report")]
-    return ["/", f"/model{SAMPLE}", f"/optimize{SAMPLE}", *own]
+    first, second, *_ = query.removeprefix("runs=").replace("%2C", ",").split(",")
+    beside = f"&file={first}&beside={second}&limits=size<=60KB"
+    own = [f"/{page}?{query}" for page in ("runs", "inspect", "device", "deploy", "report")]
+    chosen = [f"/{page}{SAMPLE}" for page in ("model", "optimize", "search")]
+    return ["/", *chosen, f"/search?{search}", f"/compare?{query}{beside}", *own]
+
+
+def views(page, path):
+    """What a page shows one after the other, by name; drawn while this goes on."""
+    name = path.partition("?")[0]
+    yield name
+    if name == "/compare":
+        page.get_by_role("heading", name="Side by side").wait_for()
+        for view in ("3-D", "Parallel"):
+            page.get_by_text(view, exact=True).click()
+            settled(page)
+            yield f"{name} {view}"
 
 
 NOT_OURS = (".token", ".stCode pre")
@@ -193,20 +208,20 @@ def width_of(page, most):
 
 
 @WINDOWS
-def test_pages_fit_the_window_and_have_no_serious_barriers(visitor, compared, width, scheme):
+def test_pages_fit_the_window_and_have_no_serious_barriers(visitor, compared, searched, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = []
-    for path in pages(compared[0]):
-        name = path.partition("?")[0]
+    for path in pages(compared[0], searched):
         page = visitor(path, compared[1], viewport={"width": width, "height": 844}, color_scheme=scheme)
-        wide = width_of(page, width)
-        if wide > width:
-            found.append((name, f"{wide} pixels wide", []))
-        told = axe.run(page, context={"exclude": [[part] for part in NOT_OURS]}).response["violations"]
-        found += [
-            (name, barrier["id"], [node["html"][:200] for node in barrier["nodes"][:3]])
-            for barrier in told
-            if barrier["impact"] in ("serious", "critical")
-        ]
+        for name in views(page, path):
+            wide = width_of(page, width)
+            if wide > width:
+                found.append((name, f"{wide} pixels wide", []))
+            told = axe.run(page, context={"exclude": [[part] for part in NOT_OURS]}).response["violations"]
+            found += [
+                (name, barrier["id"], [node["html"][:200] for node in barrier["nodes"][:3]])
+                for barrier in told
+                if barrier["impact"] in ("serious", "critical")
+            ]
         page.context.close()
     assert found == []

@@ -63,7 +63,7 @@ def test_a_search_shows_its_best_its_front_and_its_trials_and_says_on_which_data
 def test_others_files_of_trials_are_not_compared_as_if_measured_on_test_data(visit, queue, finished):
     trial = queue.searches.view(finished.id).trials[0]
     app = healthy(visit("compare", runs=trial.run_id))
-    assert "names no run" in shown(app)
+    assert "names trials of a search" in shown(app)
     app = healthy(visit("runs"))
     assert "int8" not in shown(app)
 
