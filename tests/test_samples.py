@@ -13,7 +13,7 @@ from optimizers.params import fields
 from optimizers.recipe import parse
 
 SAMPLES = manifest()
-QUICK = ("digits_cnn",)
+QUICK = ("penguins_mlp",)
 """The others take minutes each and run with ``-m slow``; several other tests run them through single techniques."""
 
 FLOAT_SIZE = {"float32": 1.0, "float16": 0.75, "dynamic_range": 0.75, "int8": 0.75, "int16x8": 0.8}

@@ -59,6 +59,7 @@ def test_several_inputs_and_outputs_without_data(queue: JobQueue, folder: Path) 
     assert "from random inputs nothing can be learned" in pruned.failure.message
 
 
+@pytest.mark.slow  # each step by itself is tried with the techniques
 def test_several_inputs_and_outputs_are_trained_on_examples_of_ones_own(queue: JobQueue, folder: Path) -> None:
     random, file = np.random.default_rng(0), folder / "both.npz"
     np.savez(file, x_words=random.integers(0, 50, (200, 5)), x_image=random.random((200, 8, 8, 1), np.float32))

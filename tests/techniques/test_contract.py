@@ -24,6 +24,8 @@ from tests.techniques.networks import NETWORKS, held_out
 ROOT = Path(__file__).resolve().parents[2]
 TECHNIQUES = registry.techniques()
 FROM_KERAS = sorted(name for name, t in TECHNIQUES.items() if "keras" in t.accepts)
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name == "gru" else name for name in sorted(NETWORKS)]
+"""A GRU is unrolled, trained and converted as an LSTM is, and takes as long as all networks without a cell."""
 
 
 @pytest.mark.parametrize("name", sorted(TECHNIQUES))
@@ -53,7 +55,7 @@ def test_declarations_load_without_tensorflow() -> None:
 Attempt = Callable[[str, str], tuple[Applied | None, str]]
 
 
-@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("network", EACH)
 @pytest.mark.parametrize("name", FROM_KERAS)
 def test_it_does_what_it_declares_or_says_why_not(name: str, network: str, attempted: Attempt) -> None:
     technique = TECHNIQUES[name]
@@ -89,7 +91,7 @@ def rehearsed(technique: Technique, model: Any, params: Any) -> tuple[Rehearsal 
         return None, error.message
 
 
-@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("network", EACH)
 @pytest.mark.parametrize("name", FROM_KERAS)
 def test_a_rehearsal_foretells_what_happens(
     name: str, network: str, sources: Callable[[str], Path], attempted: Attempt
