@@ -44,7 +44,7 @@ def cells(
     if judgement is not None:
         shown[LIMITS] = [in_short(judgement.files[place]) for place in frame.index]
         told[LIMITS] = Column("text", "Whether the file keeps all limits; else those that it does not.")
-    shown["Variant"] = names(frame, full=True)
+    shown["Variant"] = names(frame)
     told["Variant"] = Column("text", pinned=True)
     known = registry.metrics()
     for name in metrics:

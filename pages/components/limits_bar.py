@@ -50,7 +50,7 @@ def _suggestions(frame: pd.DataFrame, limits: tuple[Limit, ...], quality: str) -
     known, offered = registry.metrics(), [("size_bytes", "size<=0.5x", "Half the size")]
     if quality and known[quality].unit == "fraction" and known[quality].direction == "higher":
         offered.append((quality, f"{quality}>=-1pt", "At most 1 point worse"))
-    elif quality:
+    elif quality and frame.loc[frame["is_baseline"].astype(bool), quality].gt(0).all():  # a share of nothing is nothing
         offered.append((quality, f"{quality}<=+5%", "At most 5% worse"))
     offered.append(("speedup", "speedup>=2", "Twice as fast"))
     limited = {limit.metric for limit in limits}
