@@ -124,11 +124,13 @@ def calibrated_stage(
         samples: Calibration examples; all there are if the train part has fewer.
         granularities: To try.
     """
-    from optimizers.tf import build, convert, qat, shapes
+    from optimizers.tf import build, convert, qat_files, shapes
 
-    trained = qat.is_qat(context.source)
+    trained = qat_files.is_qat(context.source)
+    if trained or "shared" in granularities:  # only then, since it loads the toolkit, which takes a second
+        from optimizers.tf import qat
     if trained:
-        granularities = _of_rest(granularities, qat.all_quantized(context.source))
+        granularities = _of_rest(granularities, qat_files.all_quantized(context.source))
     steps = 2 + len(granularities)
     context.progress(0, steps)
     data = context.data()

@@ -27,9 +27,9 @@ from optimizers.errors import NotApplicable
 from optimizers.tf import build, graph, kernels
 from optimizers.tf.fake_quant import KernelPlan, Scheme
 from optimizers.tf.outputs import answers
+from optimizers.tf.qat_files import MODEL, RANGES, RECORD
 from optimizers.tf.qat_plan import Plan, few, plan, prepared
 
-MODEL, RECORD, RANGES = "model.keras", "quantization.json", "ranges.npz"
 _BATCH = 128
 
 
@@ -210,16 +210,6 @@ def _ranges(model: Any) -> Iterator[tuple[str, Any]]:
             end = kernels.kernel_name(variable)
             if end.endswith(("_min", "_max")):
                 yield f"{name}/{'input' + end[-4:] if isinstance(wrapper, QuantizeLayer) else end}", variable.numpy()
-
-
-def is_qat(path: Path) -> bool:
-    """Whether a model file is that of a quantization-aware training: its ranges lie beside it."""
-    return path.is_file() and path.with_name(RECORD).is_file() and path.with_name(RANGES).is_file()
-
-
-def all_quantized(path: Path) -> bool:
-    """Whether every kernel of a stage was quantized while it trained; ``path`` is its ``model.keras``."""
-    return not json.loads(path.with_name(RECORD).read_text("utf-8"))["float"]
 
 
 def load_qat(path: Path, change: Callable[[Any], Any] = lambda model: model) -> Any:

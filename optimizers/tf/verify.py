@@ -22,6 +22,8 @@ _BYTES = {"float32": 4, "float16": 2, "low_bit": 0.25, "mixed_precision": 0.25}
 _NO_KERNELS = (tf_keras.layers.Embedding, tf_keras.Model, keras.layers.Embedding, keras.Model)
 _POOR_DB = 15.0
 _EXAMPLES = 16
+_TOGETHER = 8
+"""Examples that a model answers at once, where it can: calling it costs the same for one and for eight."""
 _VARIES = 0.05
 
 
@@ -82,12 +84,21 @@ def _references(model: Any, examples: list[list[np.ndarray]]) -> list[list[np.nd
     if isinstance(model, LiteRtFile):
         interpreter = litert.load(model.content)
         return [litert.invoke(interpreter, example) for example in examples]
-    return [_reference(model, example) for example in examples]
+    stateful = [layer for layer in model.submodules if getattr(layer, "stateful", False)]
+    found: list[list[np.ndarray]] = []
+    if not stateful and keras3_only.inside(model) is None and all(t.shape[0] is None for t in model.inputs):
+        for start in range(0, len(examples), _TOGETHER):
+            part = examples[start : start + _TOGETHER]
+            told = [np.asarray(a) for a in answers(model, [np.concatenate(x) for x in zip(*part, strict=True)])]
+            if any(answer.shape[:1] != (len(part),) for answer in told):  # its batch is not where others have it
+                break
+            found += [[answer[place : place + 1] for answer in told] for place in range(len(part))]
+    return found + [_reference(model, stateful, example) for example in examples[len(found) :]]
 
 
-def _reference(model: Any, example: list[np.ndarray]) -> list[np.ndarray]:
-    for layer in model.submodules:
-        if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
+def _reference(model: Any, stateful: list[Any], example: list[np.ndarray]) -> list[np.ndarray]:
+    for layer in stateful:
+        if hasattr(layer, "reset_states"):
             layer.reset_states()
     return [np.asarray(answer) for answer in answers(model, example)]
 

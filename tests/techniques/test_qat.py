@@ -18,7 +18,7 @@ from optimizers.errors import NotApplicable
 from optimizers.litert import interpreter
 from optimizers.litert.operators import float_operators, integer_only
 from optimizers.params import resolve
-from optimizers.tf import qat, qat_plan
+from optimizers.tf import qat, qat_files, qat_plan
 from optimizers.tf.build import load_working
 from optimizers.tf.fake_quant import KernelPlan
 from optimizers.tf.graph import rebuilt
@@ -80,7 +80,7 @@ def test_the_file_computes_what_was_trained(sources: Sources, apply: Apply) -> N
     assert integer_only(apply("int8", trained.main, io="int8").main)
     assert done.report.figures["sqnr_db"] > 35, "measured against the fake-quantized model"
     assert accuracy(done.main) > 0.85
-    with np.load(trained.folder / qat.RANGES) as ranges:
+    with np.load(trained.folder / qat_files.RANGES) as ranges:
         low, high = ranges["relu1/output_min"], ranges["relu1/output_max"]
     assert any(scale == pytest.approx((high - low) / 255, rel=1e-4) for scale in activation_scales(done.main))
 
@@ -90,10 +90,10 @@ def test_a_stage_is_rebuilt_exactly(sources: Sources, apply: Apply) -> None:
     x = held_out().x[:50]
     one, other = (np.asarray(qat.load_qat(done.main)(x, training=False)) for _ in range(2))
     np.testing.assert_array_equal(one, other)
-    assert qat.is_qat(done.main)
-    assert not qat.is_qat(sources("conv"))
-    assert {path.name for path in done.folder.iterdir()} == {qat.MODEL, qat.RECORD, qat.RANGES}
-    assert json.loads((done.folder / qat.RECORD).read_text())["scheme"] == "QAT"
+    assert qat_files.is_qat(done.main)
+    assert not qat_files.is_qat(sources("conv"))
+    assert {path.name for path in done.folder.iterdir()} == {qat_files.MODEL, qat_files.RECORD, qat_files.RANGES}
+    assert json.loads((done.folder / qat_files.RECORD).read_text())["scheme"] == "QAT"
 
 
 def test_what_is_rebuilt_is_what_was_saved(tmp_path: Path) -> None:
@@ -103,14 +103,14 @@ def test_what_is_rebuilt_is_what_was_saved(tmp_path: Path) -> None:
     model.fit(examples, digits().train.y[:100], verbose=0)
     want = np.asarray(model(examples, training=False))
     qat.save_qat(model, rebuilt(built("conv")), plan, "QAT", tmp_path)
-    np.testing.assert_array_equal(qat.load_qat(tmp_path / qat.MODEL)(examples, training=False), want)
-    plain = np.asarray(load_working(tmp_path / qat.MODEL)(examples))
+    np.testing.assert_array_equal(qat.load_qat(tmp_path / qat_files.MODEL)(examples, training=False), want)
+    plain = np.asarray(load_working(tmp_path / qat_files.MODEL)(examples))
     assert 0 < np.abs(plain - want).max() < 0.2, "the float model is near, but not the same"
 
 
 def test_equal_seeds_give_equal_files(sources: Sources, apply: Apply) -> None:
     stages = [apply("quantization_aware_training", sources("conv"), epochs=1) for _ in range(2)]
-    for name in (qat.MODEL, qat.RECORD, qat.RANGES):
+    for name in (qat_files.MODEL, qat_files.RECORD, qat_files.RANGES):
         assert (stages[0].folder / name).read_bytes() == (stages[1].folder / name).read_bytes(), name
     files = [apply("int8", stage.main).main.read_bytes() for stage in stages]
     assert files[0] == files[1]
