@@ -43,11 +43,9 @@ def short_names(variants: Sequence[str], seeds: Sequence[int] | None = None) -> 
 def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
     """What each row of a comparison is called: its recipe, in the charts' short form or in full."""
     recipes, seeds = list(frame["variant"]), list(frame["seed"])
-    if full:
-        often = Counter(recipes)
-        chosen = [f"{r}, seed {s}" if often[r] > 1 else r for r, s in zip(recipes, seeds, strict=True)]
-    else:
-        chosen = short_names(recipes, seeds)
+    subjects = list(zip(recipes, frame["model"], frame["dataset"], strict=True))
+    often, short = Counter(subjects), recipes if full else short_names(recipes)
+    chosen = [f"{n}, seed {s}" if often[own] > 1 else n for n, s, own in zip(short, seeds, subjects, strict=True)]
     if "seeds" in frame:  # rows that stand for several files, see optimizers.history.repeated.pooled
         chosen = [f"{n}, {s} seeds" if s > 1 else n for n, s in zip(chosen, frame["seeds"], strict=True)]
     models = frame["model"].nunique() > 1

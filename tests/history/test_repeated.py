@@ -92,6 +92,8 @@ def test_seeds_of_a_variant_are_one_row_with_their_mean_and_range():
     assert taken.members == {0: (0,), 1: (1, 2, 3), 4: (4, 5)}
     assert pooled(rows, ["m2"]).frame["run_id"].to_list() == ["", "m2", "i0"]
     assert names(taken.frame) == ["baseline", "magnitude_pruning, 3 seeds", "int8"]
+    elsewhere = frame(row("int8", 0, 0.8), row("int8", 0, 0.8, model="n"))
+    assert names(elsewhere)[1:] == ["int8 (m)", "int8 (n)"]
     alone = pooled(frame(row("int8", 0, 0.8), row("float16", 1, 0.9)))
     assert not alone.repeated
 
