@@ -173,7 +173,7 @@ def match_names(wanted: Sequence[str], stored: Sequence[str], where: str) -> lis
 
 
 def _parts(name: str, counters: bool) -> tuple[str, ...]:
-    parts = name.split(":")[0].split("/")
+    parts = re.sub(r":\d+$", "", name).split("/")  # Keras 3 allows colons in the names of layers
     parts[-1] = _SYNONYMS.get(parts[-1], parts[-1])
     return tuple(parts if counters else (re.sub(r"_\d+$", "", part) for part in parts))
 

@@ -122,6 +122,8 @@ def test_subclassed_models(graph: bool, tmp_path: Path) -> None:
         ("dtype", "int8_from_float32", "already-quantized"),
         ("dtype", "quaternion", "bad-value"),
         ("name", "a\nb", "bad-value"),
+        ("name", "dense\u202eesned", "bad-value"),
+        ("name", "a" * 300, "bad-value"),
     ],
 )
 def test_options_that_are_refused(option: str, value: Any, code: str, tmp_path: Path) -> None:

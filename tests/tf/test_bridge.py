@@ -130,6 +130,20 @@ def test_renamed_layers_are_noted(tmp_path: Path) -> None:
     assert all(layer.name.isidentifier() for layer in built.layers)
 
 
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_names_in_any_script_and_with_colons(ending: str, tmp_path: Path) -> None:
+    inputs = Input((3,), name="größe")
+    x = layers.Dense(4, activation="tanh", name="層 & co")(inputs)
+    x = layers.Dense(4, name="block1.conv:0")(x)
+    model = randomized(keras.Model(inputs, layers.Dense(2, name="x" * 200)(x)))
+    model.save(tmp_path / f"names.{ending}")
+    spec = read(tmp_path / f"names.{ending}")
+    assert [layer.name for layer in spec.graph.layers][:3] == ["größe", "層 & co", "block1.conv:0"]
+    assert check_bridge(spec) < CLOSE
+    given = random_inputs(spec, examples=2, seed=0, open_size=4)
+    assert agreement_of(run(model, given), run(build_tf_keras(spec), given)).relative < CLOSE
+
+
 def test_too_large_a_layer_is_refused_before_it_is_allocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.Sequential([Input((4,)), layers.Dense(8)]).save(tmp_path / "small.keras")
     spec = read(tmp_path / "small.keras")

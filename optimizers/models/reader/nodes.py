@@ -49,7 +49,7 @@ def read_references(value: Any, depth: int = 0) -> Any:
         found = [read_references(item, depth + 1) for item in value]
         return found[0] if depth == 0 and len(found) == 1 else found
     if isinstance(value, dict):
-        return {v.text(key, "input name"): read_references(item, depth + 1) for key, item in value.items()}
+        return {v.name(key, "input name"): read_references(item, depth + 1) for key, item in value.items()}
     raise bad_graph("its inputs or outputs cannot be read")
 
 
@@ -147,7 +147,7 @@ def _keras2_call(node: Any, names: Set[str]) -> Call:
         if isinstance(item, list):
             return [walk(inner, depth + 1) for inner in item]
         if isinstance(item, dict):
-            return {v.text(key, "input name"): walk(inner, depth + 1) for key, inner in item.items()}
+            return {v.name(key, "input name"): walk(inner, depth + 1) for key, inner in item.items()}
         raise bad_graph("a call that cannot be read")
 
     argument = walk(node, 0)

@@ -69,7 +69,7 @@ class _Parser:
         if not isinstance(config, dict):
             raise _malformed(f"class {v.shown(kind)!r} without options")
         name = config.get("name", description.get("name"))
-        name = v.text(kind.lower() if name is None else name, "layer name")
+        name = v.name(kind.lower() if name is None else name, "layer name")
         foreign = strangers.is_foreign(description, kind, catalogue.FROM_APPLICATIONS)
         if kind in _MODELS and not foreign:
             return self._model(description, kind, config, name, path, depth)
@@ -222,7 +222,7 @@ class _Parser:
                 self._shared.setdefault(shared_id, layer)
             outer_name = item.get("name")
             if outer_name is not None and outer_name != layer.name:
-                layer.name = v.text(outer_name, "layer name")
+                layer.name = v.name(outer_name, "layer name")
             layers.append(layer)
         return layers
 

@@ -107,9 +107,16 @@ def text(value: Any, where: str) -> str:
     wrong(where, "a short text of plain characters", value)
 
 
+def name(value: Any, where: str) -> str:
+    """Rule: up to 255 printable characters of any script; none that are invisible or turn the direction of writing."""
+    if isinstance(value, str) and len(value) <= 255 and value.isprintable():
+        return value
+    wrong(where, "a short text of printable characters", shown(value))
+
+
 def shown(value: Any) -> str:
     """Anything as text that is safe and short enough for a message."""
-    return re.sub(r"[^\x20-\x7e]", "?", str(value)[:80])
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:80])
 
 
 def window(value: Any, where: str) -> int | tuple[int, ...]:
