@@ -221,7 +221,7 @@ def test_a_table_with_words_becomes_one_hot(table):
     assert "The column to predict is 'label'." in data.summary.notes
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "   "])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_separators_endings_and_byte_order_marks(table, separator, ending):
     text = ("Class,a\n" + csv_rows("{word},{i}")).replace(",", separator).replace("\n", ending)
@@ -237,6 +237,11 @@ def test_the_last_column_is_the_target_unless_another_is_named_so(table):
     assert data.summary.classes == ("blue", "red")
 
 
+def test_years_and_numbered_pixels_are_names(table):
+    data = load_file(table("label,0,1,2\n" + csv_rows("{word},{i},{i},{part}")))
+    assert data.summary.features == ("0", "1", "2")
+
+
 def test_row_numbers_of_pandas_are_left_out(table):
     data = load_file(table(",a,y\n" + csv_rows("{i},{part},{word}")))
     assert data.summary.features == ("a",)
@@ -248,6 +253,17 @@ def test_row_numbers_of_pandas_are_left_out(table):
     [
         ("\n\n", "no-header", "data.csv has no column names in its first line; add them."),
         ("1,2,3\n" + csv_rows("{i},{i},{odd}"), "no-header", "holds numbers instead of column names"),
+        ('18.0   8   307.0   130.0\t"chevrolet malibu"\n' + csv_rows("{i}"), "no-header", "numbers instead of column"),
+        (
+            "5.1,3.5,1.4,0.2,Iris-setosa\n" + csv_rows("{i},{i},{i},{i},{word}"),
+            "no-header",
+            "numbers instead of column",
+        ),
+        (
+            'mpg  year\tname\n18.0  70\t"chevrolet malibu"\n?  71\t"buick"',
+            "not-finite",
+            "Column 'mpg' of data.csv has 1 missing value; fill",
+        ),
         ("a,b,y", "too-few", "data.csv has column names but no rows; add examples."),
         ("a,y\n1,2,3", "not-csv", "Line 2 of data.csv has 3 values, but the header has 2; correct it."),
         ("a,y\n1", "not-csv", "Line 2 of data.csv has 1 values"),

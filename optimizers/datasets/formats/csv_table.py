@@ -1,10 +1,12 @@
-"""Comma-separated values: a line of column names, then numbers or words; comma, semicolon or tab; UTF-8."""
+"""Comma-separated values: a line of column names, then numbers or words; comma, semicolon, tab or spaces; UTF-8."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from optimizers.datasets.preparation import Preparation
 
+_SPACED = re.compile(r'"[^"]*"|\S+')
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 
@@ -62,8 +65,12 @@ def _text(path: Path, name: str) -> str:
 def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
     """The column names, and the values of every further line that is not blank."""
     text = text.lstrip("\r\n")
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    separator = _separator(*text.split("\n", 2)[:2])
+    spaced = separator == " "
+    stream = (
+        (" ".join(_SPACED.findall(line)) for line in text.splitlines()) if spaced else io.StringIO(text, newline="")
+    )
+    reader = csv.reader(stream, delimiter=separator, strict=True)
     try:
         header = [title.strip() for title in next(reader, [])]
         _check_header(header, name)
@@ -87,20 +94,36 @@ def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
     return header, lines
 
 
+def _separator(first: str, second: str = "") -> str:
+    """What stands between columns, by the first lines: a space for any number of spaces and tabs."""
+    found = max(",;\t", key=first.count)
+    cells = [cell.split() for cell in (first + found + second).split(found)]
+    several = any(len(cell) > 1 and all(map(_is_number, cell)) for cell in cells)
+    return " " if found not in first or (found == "\t" and several) else found
+
+
 def _check_header(header: list[str], name: str) -> None:
     if not any(header):
         raise DataRefused(f"{name} has no column names in its first line; add them.", code="no-header")
-    if all(_is_number(title) for title in header):
+    if _are_values(header):
         raise DataRefused(
             f"The first line of {name} holds numbers instead of column names; add a line of names.", code="no-header"
         )
     if len(header) == 1:
         raise DataRefused(
-            f"{name} has one column, since its first line holds no comma, semicolon or tab; use one of these "
+            f"{name} has one column, since its first line holds no comma, semicolon, tab or space; use one of these "
             "between columns, and add a line of their names.",
             code="no-labels",
         )
     tables.check_titles(header, name)
+
+
+def _are_values(header: list[str]) -> bool:
+    """Whether a first line is an example already; years, or pixels with numbers in ascending order, are names."""
+    numbers = [title for title in header if _is_number(title)]
+    if len(numbers) == len(header) or not all(title.isdecimal() for title in numbers):
+        return bool(numbers)
+    return any(float(left) >= float(right) for left, right in pairwise(numbers))
 
 
 def _is_number(text: str) -> bool:
