@@ -58,6 +58,24 @@ def test_examples_without_labels_teach_what_the_original_answers(queue: JobQueue
     assert agreement[1] > 0.9
 
 
+def test_a_class_for_every_pixel_is_learned_from_the_original(queue: JobQueue, tmp_path: Path) -> None:
+    import keras
+    import numpy as np
+
+    x = np.random.default_rng(5).standard_normal((120, 8, 8, 1)).astype("float32")
+    given = keras.Input((8, 8, 1))
+    inside = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(given)
+    model = keras.Model(given, keras.layers.Conv2D(3, 1, activation="softmax")(inside))
+    model.save(tmp_path / "pixels.keras")
+    np.savez(tmp_path / "pictures.npz", x=x)
+    (run,) = finished(
+        queue, str(tmp_path / "pixels.keras"), str(tmp_path / "pictures.npz"),
+        "structured_pruning(amount=0.25, epochs=1, min_steps=0)+float32",
+    )  # fmt: skip
+    assert run.failure is None, run.failure
+    assert 0 < measurements_of(queue.history, run)["output_change"].value < 0.5
+
+
 def test_an_autoencoder_is_trained_and_measured_on_what_it_gives_back(queue: JobQueue, tmp_path: Path) -> None:
     import keras
     import numpy as np
