@@ -47,8 +47,8 @@ def main(count: int) -> None:
     print(f"{count:,} runs, {sum(f.stat().st_size for f in home.glob('history.db*')) / 1e6:.0f} MB of history")
     model = {"model": "sample:digits_cnn", "data": "sample:optdigits"}
     few = {"runs": ",".join(ids[:_LINKED])}
-    visits = {"start": {}, "model": model, "optimize": model, "runs": {}}
-    visits |= dict.fromkeys(("compare", "inspect", "deploy", "device", "report"), few)
+    visits = {"start": {}, "model": model, "optimize": model, "search": model, "runs": {}}
+    visits |= dict.fromkeys(("compare", "inspect", "race", "deploy", "device", "report"), few)
     print("\n| page | first visit, ms | again, ms |\n|---|--:|--:|")
     for page, params in visits.items():
         first, again = timed(page, token, params)
