@@ -90,7 +90,7 @@ def test_a_log_from_a_phone_joins_the_charts(visitor, finished):
     page.get_by_role("table").get_by_text("8.00 ms").wait_for()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_nothing_is_wider_than_the_window(visitor, finished, width, scheme):
     page = visitor(f"/device?{finished}", viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.get_by_text("This browser: WebAssembly").wait_for()

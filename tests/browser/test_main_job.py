@@ -68,13 +68,18 @@ def test_the_whole_job(visitor, compared, tmp_path):
     page = visitor(address, state)
     assert len(points(page)) == 4
     assert any("magnitude_pruning" in name and "int8" in name for name in points(page))
-    page.get_by_role("combobox", name="Variant").click()
-    page.get_by_role("option", name="int8", exact=True).click()
+    chosen, button = (
+        page.get_by_role("combobox", name="Variant"),
+        page.get_by_role("button", name=re.compile("Download .tflite")),
+    )
+    if chosen.input_value() != "int8":
+        before = re.escape(button.inner_text())
+        chosen.click()
+        page.get_by_role("option", name="int8", exact=True).click()
+        button.filter(has_not_text=re.compile(before)).wait_for()  # its size is another once it belongs to this file
     settled(page)
-    page.locator("code").get_by_text("int8", exact=True).first.wait_for()
-    page.wait_for_timeout(1000)
     with page.expect_download() as download:
-        page.get_by_role("button", name=re.compile("Download .tflite")).click()
+        button.click()
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     assert file.name == "digits_cnn-int8.tflite"

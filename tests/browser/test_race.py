@@ -59,7 +59,7 @@ def test_a_picture_is_read(visitor, finished):
     page.get_by_text("not a picture that can be read").wait_for()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_an_example_of_the_data_is_in_the_address_and_fits_the_window(visitor, finished, width, scheme):
     page = visitor(
         f"/race?{finished}&ask=test&example=3", viewport={"width": width, "height": 844}, color_scheme=scheme

@@ -13,7 +13,9 @@ from tests.browser.conftest import settled
 from tests.browser.test_main_job import POINTS, compared  # noqa: F401
 
 pytestmark = pytest.mark.browser
-WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+WINDOWS = pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+)
 
 
 def opened(visitor, path, width, scheme, state=None):

@@ -42,6 +42,7 @@ def finished(queue: JobQueue, model: str, data: str, *recipes: str) -> list[Run]
     return [queue.history.run(run.id) for run in runs]
 
 
+@pytest.mark.slow  # several outputs on examples of one's own go the same way
 def test_several_inputs_and_outputs_without_data(queue: JobQueue, folder: Path) -> None:
     model = str(folder / "both.keras")
     data = drawn.for_model(queue.driver.inspect_model(model)[1])

@@ -108,8 +108,8 @@ def text(value: Any, where: str) -> str:
 
 
 def name(value: Any, where: str) -> str:
-    """Rule: up to 255 printable characters of any script; none that are invisible or turn the direction of writing."""
-    if isinstance(value, str) and len(value) <= 255 and value.isprintable():
+    """Rule: up to 255 printable characters of any script; none of markup, invisible, or turning the way of writing."""
+    if isinstance(value, str) and len(value) <= 255 and value.isprintable() and not {"<", ">"} & set(value):
         return value
     wrong(where, "a short text of printable characters", shown(value))
 
