@@ -20,6 +20,7 @@ TITLE = "The diagnosis finds what is the case"
 PRUNE = "magnitude_pruning(target_sparsity=0.9, epochs=1)"
 CLUSTER = "weight_clustering(clusters=16, epochs=1)"
 DIGITS = "sample:optdigits"
+PROCESSOR = "processor is not faster in integers"
 
 
 @dataclass(frozen=True)
@@ -236,9 +237,14 @@ def found(report: Report) -> list[str]:
 
 
 def wrong(case: Case, report: Report) -> str:
-    """What is wrong with a diagnosis, in words; empty where nothing is."""
+    """What is wrong with a diagnosis, in words; empty where nothing is.
+
+    That this machine's processor makes int8 no faster is the case on some, and no false alarm there.
+    """
     missing = sorted(set(case.finds) - set(found(report)))
     alarms = [sentence.text for sentence in report.sentences if sentence.tone == "warning"] if case.calm else []
+    if PROCESSOR in found(report):
+        alarms = [text for text in alarms if "this processor" not in text]
     return "; ".join([*(f"missed: {name}" for name in missing), *(f"false alarm: {text}" for text in alarms)])
 
 
@@ -256,7 +262,8 @@ def lines() -> list[str]:
         report = bench.report(case)
         problem = wrong(case, report)
         right += not problem
-        places = [1 + found(report).index(name) for name in case.finds if name in found(report)] or [0]
+        told = [name for name in case.finds or (PROCESSOR,) if name in found(report)]
+        places = [1 + found(report).index(name) for name in told] or [0]
         says = " ".join(report.sentences[place].text for place in places)
         table.append(f"| {case.title} ({case.model}) | `{case.recipe}` | {says} | {problem or 'yes'} |")
     queue.close()

@@ -8,11 +8,14 @@ from optimizers.diagnosis.facts import CELLS, Facts, Op
 from optimizers.diagnosis.finding import Figure, Finding, Rule, listed
 from optimizers.figures.format import count, milliseconds, percent
 from optimizers.findings import Tone
+from optimizers.litert.processor import has_dot_products
 
 _WORK = 0.05
 """Share of the multiply-accumulates from which operators are worth a sentence."""
 _DELEGATE = "LiteRT's fast CPU delegate (XNNPACK)"
 _BROKEN = 3
+_MOST = 0.5
+"""Share of the multiply-accumulates from which the kind of their arithmetic decides how fast a file can be."""
 _CALL = 0.25
 _NOISE = 0.05
 
@@ -135,6 +138,23 @@ def tiny(facts: Facts) -> Iterable[Finding]:
     yield Finding("calls take the time", "speed", text, advice, (*shown, *_speed(facts)), _worry(facts))
 
 
+def processor(facts: Facts) -> Iterable[Finding]:
+    """The processor has no instruction that makes whole numbers faster than floating point."""
+    own, told = facts.own, facts.speedup
+    if told is None or facts.faster or facts.reference.integer or has_dot_products(told.device) is not False:
+        return
+    share = sum(op.macs for op in own.ops if op.kernel == "INT8" and not op.widened and op.delegated) / max(1, own.macs)
+    if share < _MOST:
+        return
+    text = f"{percent(share)} of the multiplications are of 8-bit numbers, for which this processor ({told.device}) has "
+    text += "no instruction that multiplies and adds them at once (VNNI, dot product)."
+    advice = "Processors that have one, as those of newer phones and servers, can be several times faster with the same "
+    advice += "file: measure it there (“This device”). To be faster here as well, let the model compute less, with "
+    advice += "structured pruning or low-rank decomposition."
+    shown = (Figure("Of the multiplications", share, "fraction"), *_speed(facts))
+    yield Finding("processor is not faster in integers", "speed", text, advice, shown, _worry(facts))
+
+
 def slower_layers(facts: Facts) -> Iterable[Finding]:
     """The delegate takes a layer in both files and needs longer in this one, as a profile tells."""
     if facts.profile is None or facts.same or facts.faster:
@@ -180,4 +200,4 @@ def _worry(facts: Facts) -> Tone:
     return "plain" if facts.same or facts.faster or facts.speedup is None else "warning"
 
 
-RULES: tuple[Rule, ...] = (outside, fallback, broken, tiny, slower_layers, borders)
+RULES: tuple[Rule, ...] = (outside, fallback, broken, tiny, processor, slower_layers, borders)

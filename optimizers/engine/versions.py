@@ -9,10 +9,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-_INTEGER_UNITS = (
-    ("avx512_vnni", "AVX-512 VNNI"), ("avx_vnni", "AVX VNNI"), ("i8mm", "int8 matrix"), ("asimddp", "dot product"),
-    ("avx512f", "AVX-512"), ("avx2", "AVX2"), ("asimd", "NEON"),
-)  # fmt: skip
+from optimizers.litert.processor import integer_unit
+
 _WORK = ("tensorflow", "tf-keras", "keras", "tensorflow-model-optimization", "ai-edge-quantizer", "numpy")
 _MEASURING = ("ai-edge-litert", "numpy", "scipy", "scikit-learn")
 
@@ -52,11 +50,6 @@ def device() -> str:
 def cores() -> int:
     """Logical cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def integer_unit(flags: Collection[str]) -> tuple[str, ...]:
-    """The best instruction set for 8-bit numbers among a processor's flags, or nothing where none is known."""
-    return next(((title,) for flag, title in _INTEGER_UNITS if flag in flags), ())
 
 
 def versions_of(names: Collection[str]) -> dict[str, str]:
