@@ -7,7 +7,7 @@ import streamlit as st
 from pages.components import builder, links
 from pages.components.cards import cards
 from pages.components.launch import launch
-from pages.components.model_strip import choices, model_strip
+from pages.components.model_strip import choices, layers_of, model_strip
 from pages.components.preflight import preflight
 from pages.components.queue import job_queue
 from pages.components.shell import inside_app
@@ -27,6 +27,6 @@ left, right = st.columns([3, 2], gap="large")
 with left:
     steps = cards(choices(queue, chosen))
 with right:
-    variants = builder.plan(steps)
+    variants = builder.plan(steps, layers_of(queue, chosen))
     seeds = launch(queue, chosen, variants)
     preflight(queue, chosen, variants, seeds)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from optimizers import registry
 from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName, UserError
 from optimizers.params import fields
-from optimizers.presets import PRESETS
+from optimizers.presets import PRESETS, suited
 from optimizers.recipe import Recipe, Step, parse, warnings
+from optimizers.records import LayerRow
 
 
 def test_the_short_form_keeps_what_was_said_and_nothing_else():
@@ -34,6 +35,16 @@ def test_a_recipe_without_a_conversion_gets_one():
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_recipes(name):
     assert parse(name) == parse(PRESETS[name].recipe)
+
+
+def test_a_preset_may_be_another_recipe_for_recurrent_models():
+    plain, recurrent = (
+        [LayerRow(name="first", kind=kind, output_shape=(4,), parameters=20)] for kind in ("Conv2D", "Bidirectional")
+    )
+    assert suited("fastest", plain) == PRESETS["fastest"].recipe
+    assert "recurrent=unrolled" in parse(suited("fastest", recurrent)).text
+    assert suited("balanced", recurrent) == PRESETS["balanced"].recipe
+    assert suited("int8", recurrent) == "int8"
 
 
 def test_json_is_read_back(tmp_path):

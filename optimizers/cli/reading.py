@@ -9,6 +9,7 @@ import typer
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
 from optimizers.grid import expected as together
 from optimizers.grid import recipes_of, trials, without_repetitions
+from optimizers.presets import suited
 
 
 @app.command()
@@ -63,9 +64,12 @@ def forecast(
     home: Home = None,
 ) -> None:
     """Tell what recipes would do, without training: layers touched and left alone, size, time."""
-    recipes = without_repetitions(one for text in recipe for one in recipes_of(text))
+    for text in recipe:
+        recipes_of(text)  # mistakes are told before anything is opened
     with Opened(home) as queue:
         uri = data_for(queue, model, data)
+        _, summary = queue.driver.inspect_model(model)
+        recipes = without_repetitions(r for text in recipe for r in recipes_of(suited(text, summary.layers)))
         found = [(r.text, queue.driver.forecast(model, uri, r)) for r in recipes]
     if as_json:
         print_json([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])

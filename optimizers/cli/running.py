@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +27,8 @@ from optimizers.history.devices import devices
 from optimizers.history.frames import differences_of, measurements_of
 from optimizers.ledger import Stage, losses, stages_of
 from optimizers.litert.ratio import verdict
-from optimizers.recipe import warnings
+from optimizers.presets import suited
+from optimizers.recipe import Recipe, warnings
 from optimizers.records import Measurement, Run, StageRecord
 
 _LAST_SEED = 2**31 - 1
@@ -60,10 +61,7 @@ def run(
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
     check_budget(budget, budget_metric)
-    recipes = without_repetitions(chain for text in recipe for chain in recipes_of(text))
-    if ablate is not None:
-        recipes = without_repetitions(part for chain in recipes for part in ablations(chain, ablate))
-    for checked in recipes:
+    for checked in _asked(recipe, ablate):  # mistakes are told before anything is opened
         for warning in warnings(checked):
             say(f"Warning: {checked.text}: {warning}")
     with Opened(home) as queue:
@@ -72,6 +70,7 @@ def run(
         reference, dataset = queue.driver.inspect_dataset(uri)
         _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
+        recipes = _asked([suited(text, summary.layers) for text in recipe], ablate)
         runs = queue.submit(model, uri, recipes, seed=[(seed + i) % (_LAST_SEED + 1) for i in range(seeds)])
         if len(runs) > len(recipe):
             say(f"{len(recipes)} recipes make {len(runs)} runs.")
@@ -89,6 +88,14 @@ def run(
         _table(results)
         tell_repeats(over_seeds)
     sys.exit(0 if all(r.state == "done" for r in finished) else 1)
+
+
+def _asked(texts: Sequence[str], ablate: Ablation | None) -> tuple[Recipe, ...]:
+    """All recipes that are written, each once, with what is left of them without a step or of single steps."""
+    recipes = without_repetitions(chain for text in texts for chain in recipes_of(text))
+    if ablate is None:
+        return recipes
+    return without_repetitions(part for chain in recipes for part in ablations(chain, ablate))
 
 
 def follow(queue: JobQueue, runs: list[Run]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from optimizers import registry
 from optimizers.grid import parse_grid
 from optimizers.params import fields, resolve
+from optimizers.presets import PRESETS
+from optimizers.records import LayerRow
 from optimizers.short_form import Written
 from pages.components import forms, several_values
 from pages.components.chain import arrange, chain, ordered
@@ -25,8 +29,8 @@ _MODES = [EACH, COMBINED, LEFT_OUT]
 _KEPT = "kept"
 
 
-def plan(toggled: list[Written]) -> list[Variant]:
-    """Draws the choices about variants and returns everything that will run."""
+def plan(toggled: list[Written], layers: Sequence[LayerRow]) -> list[Variant]:
+    """Draws the choices about variants of a model with these layers and returns everything that will run."""
     steps = ordered(toggled)
     modes = set(_MODES[:2])
     if len(steps) > 1:
@@ -35,9 +39,12 @@ def plan(toggled: list[Written]) -> list[Variant]:
         modes = set(forms.chips(label, offered, default=_MODES[:2], key="modes", persist_state="session"))
         if modes & {COMBINED, LEFT_OUT}:
             chain(steps, proposals(steps, each=False, combined=True))
-    known = presets()
-    titles = forms.chips("Quick picks", list(known), key="presets", persist_state="session")
-    picked = [known[title] for title in titles if title in known]
+    known = presets(layers)
+    titles = [t for t in forms.chips("Quick picks", list(known), key="presets", persist_state="session") if t in known]
+    picked = [known[title] for title in titles]
+    for preset in PRESETS.values():
+        if preset.title in titles:
+            st.caption(f"**{preset.title}**: {preset.summary}")
     _type_a_recipe()
     live = proposals(steps, each=EACH in modes, combined=COMBINED in modes, left_out=LEFT_OUT in modes)
     kept = [from_text(text) for text in st.session_state.get(_KEPT, [])]
@@ -71,8 +78,8 @@ def keep(variants: list[Variant]) -> None:
 def _remove(text: str) -> None:
     st.session_state[_KEPT] = [kept for kept in st.session_state.get(_KEPT, []) if kept != text]
     if "presets" in st.session_state:
-        known = presets()
-        st.session_state["presets"] = [t for t in st.session_state["presets"] or [] if known.get(t) != text]
+        gone = {preset.title for preset in PRESETS.values() if text in (preset.recipe, preset.recurrent)}
+        st.session_state["presets"] = [t for t in st.session_state["presets"] or [] if t not in gone]
 
 
 def _edit(text: str) -> None:

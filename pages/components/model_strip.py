@@ -10,6 +10,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.models import sample
+from optimizers.records import LayerRow
 from pages.components import session
 from pages.components.forms import Choices
 from pages.components.links import Choice
@@ -49,14 +50,19 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
     return True
 
 
+def layers_of(queue: JobQueue, chosen: Choice) -> tuple[LayerRow, ...]:
+    """All layers of the model; none if it is refused."""
+    try:
+        return queue.driver.inspect_model(chosen.model)[1].layers
+    except ParetoscopeError:
+        return ()
+
+
 def choices(queue: JobQueue, chosen: Choice) -> Choices:
-    """Layers of the model that have weights, and the models that a step may take besides it; none if it is refused."""
+    """Layers of the model that have weights, and the models that a step may take besides it."""
     mine = uploads.listed(session.scope(), queue.settings)
     models = {u.uri: f"{u.name} (yours)" for u in mine if u.kind == "model"}
     models |= {f"sample:{name}": f"{name} (sample)" for name in sample.manifest()}
-    try:
-        _, summary = queue.driver.inspect_model(chosen.model)
-    except ParetoscopeError:
-        return Choices(models=models)
-    layers = dict.fromkeys(row.name for row in summary.layers if row.parameters and row.kind not in _NO_KERNELS)
+    rows = layers_of(queue, chosen)
+    layers = dict.fromkeys(row.name for row in rows if row.parameters and row.kind not in _NO_KERNELS)
     return Choices(tuple(layers), models)

@@ -11,6 +11,7 @@ from optimizers.errors import ParetoscopeError
 from optimizers.grid import Grid, identity, parse_grid
 from optimizers.presets import PRESETS
 from optimizers.recipe import Recipe, check, parse, warnings
+from optimizers.records import LayerRow
 from optimizers.short_form import Written
 
 _ORDER = {"distillation": 0, "decomposition": 2, "pruning": 3, "clustering": 4, "quantization": 5}
@@ -120,9 +121,10 @@ def recipes_of(variants: Iterable[Variant]) -> tuple[Recipe, ...]:
     return grid.without_repetitions(parse(text) for one in variants for text in one.recipes)
 
 
-def presets() -> dict[str, str]:
-    """The presets that this installation can run: their titles and their recipes."""
-    return {preset.title: preset.recipe for preset in PRESETS.values() if not from_text(preset.recipe).problem}
+def presets(layers: Sequence[LayerRow]) -> dict[str, str]:
+    """The presets that this installation can run: their titles and their recipes for a model with these layers."""
+    known = {preset.title: preset.of(layers) for preset in PRESETS.values()}
+    return {title: recipe for title, recipe in known.items() if not from_text(recipe).problem}
 
 
 def editable(text: str) -> tuple[Written, ...]:

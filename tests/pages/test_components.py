@@ -11,7 +11,7 @@ from optimizers.engine.progress import Progress
 from optimizers.errors import InvalidParameter
 from optimizers.params import fields
 from optimizers.presets import PRESETS
-from optimizers.records import DatasetRef, ModelRef, Run, StageRecord, now
+from optimizers.records import DatasetRef, LayerRow, ModelRef, Run, StageRecord, now
 from optimizers.registry import technique
 from optimizers.settings import Settings
 from pages.components.details import file_name
@@ -138,9 +138,12 @@ def test_typed_nonsense_is_a_problem_in_words(text):
     assert from_text(text).problem
 
 
-def test_presets_can_all_run():
-    assert set(presets().values()) == {preset.recipe for preset in PRESETS.values()}
-    assert all(from_text(recipe).warnings == () for recipe in presets().values())
+@pytest.mark.parametrize("kind", ["Dense", "GRU"])
+def test_presets_can_all_run(kind):
+    layers = [LayerRow(name="first", kind=kind, output_shape=(4,), parameters=20)]
+    found = presets(layers)
+    assert list(found) == [preset.title for preset in PRESETS.values()]
+    assert all(from_text(recipe).warnings == () for recipe in found.values())
 
 
 def test_progress_counts_all_steps_alike():
