@@ -12,11 +12,34 @@ from optimizers.records import Run
 from optimizers.settings import Settings
 from tests.postgres import Server, postgres
 
+SHARED = {f"tests/browser/test_{name}.py": "the comparison" for name in ("main_job", "take_along", "compare")}
+"""Files of tests that one process runs because they share what takes long to make; the other browser tests likewise."""
+
 DIGITS = {
     "float32": "float32",
     "int8": "int8",
     "pruned": "magnitude_pruning(target_sparsity=0.8, epochs=1)+dynamic_range",
 }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadfile`` files that share something expensive stay together."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return SHARED.get(file, "browser" if file.startswith("tests/browser/") else file)
+
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -26,32 +49,23 @@ def postgres_server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobQueue]:
-    """A queue with real worker processes and an empty home."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PARETOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
-    patch.setenv("PARETOSCOPE_TIMING_SECONDS", "0.2")  # nothing here depends on a narrow interval
-    queue = JobQueue(Settings())
-    yield queue
-    queue.close()
-    patch.undo()
+    """One queue with real workers for all tests of a process, so that these start once and nothing is run twice.
 
-
-@pytest.fixture(scope="session")
-def digits_queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobQueue]:
-    """One queue for all tests that look at finished runs, so that runs and reports are made once."""
-    queue = JobQueue(Settings(home=tmp_path_factory.mktemp("digits"), timing_seconds=0.2))
+    Its times are measured briefly: nothing in the tests depends on a narrow interval.
+    """
+    queue = JobQueue(Settings(home=tmp_path_factory.mktemp("home"), timing_seconds=0.2))
     yield queue
     queue.close()
 
 
 @pytest.fixture(scope="session")
-def digits_runs(digits_queue: JobQueue) -> dict[str, Run]:
+def digits_runs(queue: JobQueue) -> dict[str, Run]:
     """Finished runs of digits_cnn: ``float32``, the baseline's own, ``int8``, and ``pruned``."""
-    submitted = digits_queue.submit("sample:digits_cnn", "sample:optdigits", [parse(text) for text in DIGITS.values()])
-    digits_queue.wait([run.id for run in submitted])
-    found = {run.id: run for run in digits_queue.history.runs([run.id for run in submitted])}
+    submitted = queue.submit("sample:digits_cnn", "sample:optdigits", [parse(text) for text in DIGITS.values()])
+    queue.wait([run.id for run in submitted])
+    found = {run.id: run for run in queue.history.runs([run.id for run in submitted])}
     finished = [found[run.id] for run in submitted]
     assert [run.state for run in finished] == ["done"] * len(DIGITS)
     return dict(zip(DIGITS, finished, strict=True))

@@ -146,9 +146,13 @@ def processor(facts: Facts) -> Iterable[Finding]:
     share = sum(op.macs for op in own.ops if op.kernel == "INT8" and not op.widened and op.delegated) / max(1, own.macs)
     if share < _MOST:
         return
-    text = f"{percent(share)} of the multiplications are of 8-bit numbers, for which this processor ({told.device}) has "
+    text = (
+        f"{percent(share)} of the multiplications are of 8-bit numbers, for which this processor ({told.device}) has "
+    )
     text += "no instruction that multiplies and adds them at once (VNNI, dot product)."
-    advice = "Processors that have one, as those of newer phones and servers, can be several times faster with the same "
+    advice = (
+        "Processors that have one, as those of newer phones and servers, can be several times faster with the same "
+    )
     advice += "file: measure it there (“This device”). To be faster here as well, let the model compute less, with "
     advice += "structured pruning or low-rank decomposition."
     shown = (Figure("Of the multiplications", share, "fraction"), *_speed(facts))

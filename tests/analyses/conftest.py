@@ -6,10 +6,5 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def queue(digits_queue):
-    return digits_queue
-
-
-@pytest.fixture(scope="session")
 def runs(digits_runs):
     return digits_runs

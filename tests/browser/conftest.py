@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.recipe import parse
 from optimizers.search.desk import Wish
 from optimizers.settings import Settings
+from tests.browser.actions import RUN_MS, press, settled, toggle
 from tests.processes import end_with_parent
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,30 @@ def searched(made):
     return f"search={made[1].id}"
 
 
+@pytest.fixture(scope="session")
+def compared(chromium, server):
+    """Address of a finished comparison and the browser state of whoever made it, made from the start page."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(server.url + "/model")
+    settled(page)
+    page.get_by_text("digits_cnn", exact=True).click()
+    press(page, "Optimize this model")
+    toggle(page, "Full int8 (weights and activations)")
+    toggle(page, "Magnitude pruning")
+    page.get_by_role("spinbutton", name="Epochs").fill("2")
+    page.keyboard.press("Enter")
+    settled(page)
+    press(page, "Run 3 variants")
+    page.get_by_role("button", name="Compare 3 runs").click(timeout=RUN_MS)
+    page.wait_for_url(re.compile("/compare"))
+    settled(page)
+    result = page.url.removeprefix(server.url), context.storage_state()
+    context.close()
+    return result
+
+
 @pytest.fixture
 def visitor(chromium, server):
     """Opens a page in a browser of its own (or one that has been here before) and collects what goes wrong in it."""
@@ -174,13 +200,3 @@ def complains(message) -> bool:
 def leaves(request, root: str) -> bool:
     """Whether something is asked of another server."""
     return not request.url.startswith((root, root.replace("http", "ws", 1), "data:", "blob:"))
-
-
-def settled(page) -> None:
-    """Waits until the page's script has run, and has not begun again for a while, as it does late on a busy machine."""
-    quiet = 0
-    while quiet < 6:
-        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-        page.wait_for_timeout(100)
-        ended = page.locator("[data-testid=stApp][data-test-script-state=notRunning]").count()
-        quiet = quiet + 1 if ended else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.browser.actions import settled
 
 pytestmark = pytest.mark.browser
 

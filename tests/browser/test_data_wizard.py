@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from optimizers.engine import origins
-from tests.browser.conftest import settled
+from tests.browser.actions import settled
 
 pytestmark = pytest.mark.browser
 

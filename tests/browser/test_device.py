@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.browser.conftest import ROOT, settled
+from tests.browser.actions import settled
+from tests.browser.conftest import ROOT
 
 pytestmark = pytest.mark.browser
 MEASURING_MS = 240_000

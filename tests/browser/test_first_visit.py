@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from tests.browser.conftest import settled
-from tests.browser.test_main_job import RUN_MS, points
+from tests.browser.actions import RUN_MS, points, settled
 
 pytestmark = pytest.mark.browser
 

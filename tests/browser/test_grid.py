@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import settled
-from tests.browser.test_main_job import RUN_MS, press, toggle
+from tests.browser.actions import RUN_MS, press, settled, toggle
 
 pytestmark = pytest.mark.browser
 

@@ -8,59 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.browser.conftest import ROOT, settled
+from tests.browser.actions import points, settled
+from tests.browser.conftest import ROOT
 
 pytestmark = pytest.mark.browser
-RUN_MS = 600_000
 SAMPLE = "?model=sample:digits_cnn&data=sample:optdigits"
-
-
-def toggle(page, title):
-    page.get_by_text(title, exact=True).first.click()
-    settled(page)
-
-
-def press(page, name):
-    page.get_by_role("button", name=name).first.click()
-    settled(page)
-
-
-@pytest.fixture(scope="module")
-def compared(chromium, server):
-    """Address of a finished comparison and the browser state of whoever made it, made from the start page."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(server.url + "/model")
-    settled(page)
-    page.get_by_text("digits_cnn", exact=True).click()
-    press(page, "Optimize this model")
-    toggle(page, "Full int8 (weights and activations)")
-    toggle(page, "Magnitude pruning")
-    page.get_by_role("spinbutton", name="Epochs").fill("2")
-    page.keyboard.press("Enter")
-    settled(page)
-    press(page, "Run 3 variants")
-    page.get_by_role("button", name="Compare 3 runs").click(timeout=RUN_MS)
-    page.wait_for_url(re.compile("/compare"))
-    settled(page)
-    result = page.url.removeprefix(server.url), context.storage_state()
-    context.close()
-    return result
-
-
-POINTS = """
-() => {
-    const plot = document.querySelector(".js-plotly-plot");
-    const found = (plot?.data ?? []).filter(trace => trace.customdata).flatMap(trace => [...trace.hovertext]);
-    return found.length ? found : null;
-}
-"""
-
-
-def points(page):
-    """Texts of what can be clicked in the first chart, once it is drawn."""
-    return page.wait_for_function(POINTS).json_value()
 
 
 def test_the_whole_job(visitor, compared, tmp_path):
@@ -165,15 +117,7 @@ def test_the_app_forgets_nothing_when_it_is_restarted(visitor, compared, server)
     page.get_by_text("3 of 3 finished").wait_for()
 
 
-WINDOWS = pytest.mark.parametrize(
-    ("width", "scheme"),
-    [
-        (1280, "light"),
-        (390, "dark"),
-        pytest.param(1280, "dark", marks=pytest.mark.slow),
-        pytest.param(390, "light", marks=pytest.mark.slow),
-    ],
-)
+WINDOWS = (1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")
 
 
 def pages(comparison, search):
@@ -212,21 +156,40 @@ def width_of(page, most):
     return wide
 
 
-@WINDOWS
-def test_pages_fit_the_window_and_have_no_serious_barriers(visitor, compared, searched, width, scheme):
+def barriers(page, name, width):
+    """What is wrong with a page in a window of some width."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    wide = width_of(page, width)
+    if wide > width:
+        yield name, f"{wide} pixels wide", []
+    told = axe.run(page, context={"exclude": [[part] for part in NOT_OURS]}).response["violations"]
+    for barrier in told:
+        if barrier["impact"] in ("serious", "critical"):
+            yield name, barrier["id"], [node["html"][:200] for node in barrier["nodes"][:3]]
+
+
+def test_pages_fit_any_window_and_have_no_serious_barriers(visitor, compared, searched):
+    """Wide in light, then narrow in dark, as when a phone is turned or the evening comes."""
+    found = []
+    for path in pages(compared[0], searched):
+        page = visitor(path, compared[1], viewport={"width": 1280, "height": 844}, color_scheme="light")
+        for name in views(page, path):
+            for width, scheme in WINDOWS[:2]:
+                page.set_viewport_size({"width": width, "height": 844})
+                page.emulate_media(color_scheme=scheme)
+                settled(page)
+                found += barriers(page, f"{name} {scheme}", width)
+        page.context.close()
+    assert found == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), WINDOWS)
+def test_pages_opened_in_a_window_fit_and_have_no_serious_barriers(visitor, compared, searched, width, scheme):
     found = []
     for path in pages(compared[0], searched):
         page = visitor(path, compared[1], viewport={"width": width, "height": 844}, color_scheme=scheme)
         for name in views(page, path):
-            wide = width_of(page, width)
-            if wide > width:
-                found.append((name, f"{wide} pixels wide", []))
-            told = axe.run(page, context={"exclude": [[part] for part in NOT_OURS]}).response["violations"]
-            found += [
-                (name, barrier["id"], [node["html"][:200] for node in barrier["nodes"][:3]])
-                for barrier in told
-                if barrier["impact"] in ("serious", "critical")
-            ]
+            found += barriers(page, name, width)
         page.context.close()
     assert found == []

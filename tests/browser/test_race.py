@@ -8,7 +8,7 @@ import re
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import settled
+from tests.browser.actions import settled
 from tests.live.handwriting import STROKES, ink
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from tests.browser.conftest import ROOT, Server, free_port, settled, visitors
+from tests.browser.actions import settled
+from tests.browser.conftest import ROOT, Server, free_port, visitors
 from tests.browser.provider import CLIENT, provider
 from tests.browser.proxies import proxy
 

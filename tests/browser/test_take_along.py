@@ -9,8 +9,7 @@ import zipfile
 
 import pytest
 
-from tests.browser.conftest import settled
-from tests.browser.test_main_job import POINTS, compared  # noqa: F401
+from tests.browser.actions import POINTS, settled
 
 pytestmark = pytest.mark.browser
 WINDOWS = pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_a_report_opens_without_a_network(visitor, chromium, finished, tmp_path,
 
 
 @WINDOWS
-def test_runs_are_found_and_deleted_and_come_back(visitor, compared, width, scheme):  # noqa: F811
+def test_runs_are_found_and_deleted_and_come_back(visitor, compared, width, scheme):
     page = opened(visitor, "/runs", width, scheme, compared[1])
     page.get_by_placeholder("Recipe, model, data, tag or note").fill("magnitude")
     page.keyboard.press("Enter")

@@ -35,9 +35,9 @@ NASTY = [
 
 
 @pytest.fixture(scope="module")
-def files(digits_queue, digits_runs):
-    made = [deployable(digits_queue.driver, run) for run in digits_runs.values()]
-    return [*made, deployable(digits_queue.driver, digits_runs["int8"], of_baseline=True)]
+def files(queue, digits_runs):
+    made = [deployable(queue.driver, run) for run in digits_runs.values()]
+    return [*made, deployable(queue.driver, digits_runs["int8"], of_baseline=True)]
 
 
 @pytest.fixture(scope="module")

@@ -51,12 +51,12 @@ def agrees(file, written, x):
 
 
 @pytest.mark.parametrize("name", ["int8", "pruned"])
-def test_the_python_program_answers_as_the_file_does(digits_queue, digits_runs, written, name):
-    agrees(deployable(digits_queue.driver, digits_runs[name]), written, sample.load("optdigits").test.x[:20])
+def test_the_python_program_answers_as_the_file_does(queue, digits_runs, written, name):
+    agrees(deployable(queue.driver, digits_runs[name]), written, sample.load("optdigits").test.x[:20])
 
 
-def test_the_python_program_runs_by_itself(digits_queue, digits_runs, written, tmp_path):
-    _, program = written(deployable(digits_queue.driver, digits_runs["int8"]), "tflite", "python")
+def test_the_python_program_runs_by_itself(queue, digits_runs, written, tmp_path):
+    _, program = written(deployable(queue.driver, digits_runs["int8"]), "tflite", "python")
     told = subprocess.run([os.sys.executable, program.name], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert told.stdout.split()[0] in "0123456789"
 
@@ -88,8 +88,8 @@ def test_programs_of_other_samples_answer_as_their_files_do(queue, written, mode
 
 
 @needs("gcc", "g++")
-def test_the_c_array_holds_the_bytes(digits_queue, digits_runs, written, tmp_path):
-    file = deployable(digits_queue.driver, digits_runs["int8"])
+def test_the_c_array_holds_the_bytes(queue, digits_runs, written, tmp_path):
+    file = deployable(queue.driver, digits_runs["int8"])
     (header,) = written(file, "c_array")
     main = (
         f'#include <stdio.h>\n#include "{header.name}"\n'
@@ -103,8 +103,8 @@ def test_the_c_array_holds_the_bytes(digits_queue, digits_runs, written, tmp_pat
 
 @needs("g++")
 @pytest.mark.parametrize("integer", [False, True])
-def test_the_microcontroller_program_compiles(digits_queue, digits_runs, tmp_path, integer):
-    file = deployable(digits_queue.driver, digits_runs["int8"])
+def test_the_microcontroller_program_compiles(queue, digits_runs, tmp_path, integer):
+    file = deployable(queue.driver, digits_runs["int8"])
     if integer:
         quantized = {"dtype": "int8", "scale": 0.0039, "zero": -128}
         file = replace(

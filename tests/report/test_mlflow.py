@@ -19,16 +19,16 @@ def runs(digits_runs):
 
 
 @pytest.fixture(scope="module")
-def unpacked(digits_queue, runs, tmp_path_factory):
+def unpacked(queue, runs, tmp_path_factory):
     """Where an archive with all runs was unpacked, and how many it has."""
     folder = tmp_path_factory.mktemp("mlflow")
-    count = mlflow.archive(digits_queue.history, digits_queue.store, [run.id for run in runs], folder / "mlflow.zip")
+    count = mlflow.archive(queue.history, queue.store, [run.id for run in runs], folder / "mlflow.zip")
     with zipfile.ZipFile(folder / "mlflow.zip") as packed:
         packed.extractall(folder / "elsewhere")
     return folder / "elsewhere", count
 
 
-def test_an_unpacked_archive_is_read_by_mlflow(digits_queue, runs, unpacked, monkeypatch):
+def test_an_unpacked_archive_is_read_by_mlflow(queue, runs, unpacked, monkeypatch):
     from mlflow import MlflowClient
 
     folder, count = unpacked
@@ -40,25 +40,25 @@ def test_an_unpacked_archive_is_read_by_mlflow(digits_queue, runs, unpacked, mon
     assert len(found) == count == 1 + len(variants)
     assert 0 < len(variants) < len(runs), "the baseline is there as a run as well"
     for run in variants:
-        entry, measured = found[run.id], measurements_of(digits_queue.history, run)
+        entry, measured = found[run.id], measurements_of(queue.history, run)
         assert entry.data.params["recipe"] == run.recipe
         told = {name: entry.data.metrics[name] for name in measured}
         assert told == pytest.approx({name: m.value for name, m in measured.items()})
         assert entry.data.metrics["accuracy.low"] == pytest.approx(measured["accuracy"].low)
         (file,) = client.list_artifacts(entry.info.run_id)
         content = (folder / entry.info.artifact_uri / file.path).read_bytes()
-        assert content == digits_queue.store.path(digits_queue.store.get(run.artifact_key)).read_bytes()
+        assert content == queue.store.path(queue.store.get(run.artifact_key)).read_bytes()
 
 
-def test_what_is_there_already_is_not_written_again(digits_queue, runs, tmp_path):
+def test_what_is_there_already_is_not_written_again(queue, runs, tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     ids = [run.id for run in runs]
-    first = mlflow.export(digits_queue.history, digits_queue.store, ids[:1], uri, "one")
-    assert (first, mlflow.export(digits_queue.history, digits_queue.store, ids[:1], uri, "one")) == (2, 0)
+    first = mlflow.export(queue.history, queue.store, ids[:1], uri, "one")
+    assert (first, mlflow.export(queue.history, queue.store, ids[:1], uri, "one")) == (2, 0)
 
 
-def test_what_cannot_be_exported_is_told(digits_queue, runs, tmp_path):
+def test_what_cannot_be_exported_is_told(queue, runs, tmp_path):
     with pytest.raises(NotApplicable, match="no finished file"):
-        mlflow.export(digits_queue.history, digits_queue.store, [], f"sqlite:///{tmp_path / 'mlflow.db'}")
+        mlflow.export(queue.history, queue.store, [], f"sqlite:///{tmp_path / 'mlflow.db'}")
     with pytest.raises(UserError, match="MLflow"):
-        mlflow.export(digits_queue.history, digits_queue.store, [runs[0].id], "sqlite:////proc/nowhere/mlflow.db")
+        mlflow.export(queue.history, queue.store, [runs[0].id], "sqlite:////proc/nowhere/mlflow.db")

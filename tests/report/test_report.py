@@ -29,8 +29,8 @@ def ids(digits_runs):
 
 
 @pytest.fixture(scope="module")
-def told(digits_queue, ids):
-    return content(digits_queue.history, digits_queue.store, ids)
+def told(queue, ids):
+    return content(queue.history, queue.store, ids)
 
 
 class Outside(HTMLParser):
@@ -67,22 +67,22 @@ def test_a_report_needs_nothing_from_outside(told):
     assert "default-src 'none'" in page
 
 
-def test_a_report_tells_every_file_with_its_hash_and_figures(told, digits_queue, digits_runs):
+def test_a_report_tells_every_file_with_its_hash_and_figures(told, queue, digits_runs):
     page = document(told)
     for run in digits_runs.values():
         assert run.artifact_digest in page
     assert len(told.files) == 3
     assert [file.is_baseline for file in told.files] == [True, False, False]
-    accuracy = measurements_of(digits_queue.history, digits_runs["int8"])["accuracy"].value
+    accuracy = measurements_of(queue.history, digits_runs["int8"])["accuracy"].value
     assert f"{100 * accuracy:.1f}%" in page
     embedded = json.loads(parsed(page).scripts[0])
     assert embedded["rows"][1]["accuracy"] == pytest.approx(accuracy)
     assert len(embedded["charts"]) >= 4
 
 
-def test_words_of_strangers_stay_words(digits_queue, ids):
+def test_words_of_strangers_stay_words(queue, ids):
     nasty = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-    page = document(content(digits_queue.history, digits_queue.store, ids, nasty), note=nasty)
+    page = document(content(queue.history, queue.store, ids, nasty), note=nasty)
     assert parsed(page).found == []
     assert len(parsed(page).scripts) == 3
     assert not re.search(r"<img[^>]*onerror", page)
@@ -95,14 +95,14 @@ def test_names_of_models_cannot_end_the_embedded_data(told):
     assert json.loads(parsed(page).scripts[0])["rows"][0]["model"].startswith("</script>")
 
 
-def test_without_a_file_there_is_no_report(digits_queue):
+def test_without_a_file_there_is_no_report(queue):
     with pytest.raises(NotApplicable, match="no finished file"):
-        content(digits_queue.history, digits_queue.store, ["nobody"])
+        content(queue.history, queue.store, ["nobody"])
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_tables_hold_every_measurement(digits_queue, ids, digits_runs, form):
-    raw = encoded(results(digits_queue.history, ids), form)
+def test_tables_hold_every_measurement(queue, ids, digits_runs, form):
+    raw = encoded(results(queue.history, ids), form)
     read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[form](io.BytesIO(raw))
     files = {run.artifact_digest for run in digits_runs.values()}
     assert set(read["file_sha256"]) == files
@@ -144,15 +144,15 @@ def test_repeats_over_seeds_are_told(told, tmp_path, monkeypatch):
     assert f"**{accuracy.title}.** {accuracy.sentence}" in text
 
 
-def test_trials_of_a_search_are_not_reported_as_if_measured_on_test_data(digits_queue, digits_runs, ids):
+def test_trials_of_a_search_are_not_reported_as_if_measured_on_test_data(queue, digits_runs, ids):
     trial = digits_runs["int8"].model_copy(update={"id": "trial", "part": "validation", "study": "search"})
-    digits_queue.history.add([trial])
+    queue.history.add([trial])
     try:
         with pytest.raises(NotApplicable, match="no finished file"):
-            content(digits_queue.history, digits_queue.store, ["trial"])
-        assert results(digits_queue.history, ["trial"]).empty
+            content(queue.history, queue.store, ["trial"])
+        assert results(queue.history, ["trial"]).empty
         with pytest.raises(UserError, match=r"trial of a search.*search --continue search --certify"):
-            run_named(digits_queue, "trial")
-        assert run_named(digits_queue, ids[0]).id == ids[0]
+            run_named(queue, "trial")
+        assert run_named(queue, ids[0]).id == ids[0]
     finally:
-        digits_queue.history.delete(["trial"])
+        queue.history.delete(["trial"])

@@ -50,7 +50,7 @@ def test_work_continues_without_a_visitor_and_ends_when_the_server_is_told_to(ho
     server.start()
     history = History(Settings(home=home).history_url)
     eventually(lambda: history.runs()[0].stages or metrics(port).get('paretoscope_workers{pool="tensorflow"}'))
-    eventually(lambda: metrics(port)['paretoscope_runs{state="running"}'] == 1)
+    eventually(lambda: metrics(port).get('paretoscope_runs{state="running"}') == 1)
     told = metrics(port)
     assert told['paretoscope_worker_memory_bytes{pool="tensorflow"}'] > 10_000_000
     assert told["paretoscope_disk_free_bytes"] > 0
