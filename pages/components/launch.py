@@ -20,7 +20,7 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> list[int
     recipes = recipes_of(variants)
     planned, blocked = trials(recipes, seeds), sum(bool(variant.problem) for variant in variants)
     why_not = reason_against(variants, len(planned))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="launch"):
         pressed = st.button(
             f"Run{told(len(recipes) + blocked, len(planned) + blocked)}", type="primary", icon=":material/play_arrow:",
             disabled=bool(why_not), help=why_not or None, key="run",

@@ -169,8 +169,9 @@ def _front(view: View) -> None:
     x, y = _axes(view)
     chosen = view.best.outcome.trial.run_id if view.best else ""
     known = registry.metrics()
+    kept = {outcome.trial.run_id for outcome in view.outcomes if outcome.judged.state == "met"}
     st.plotly_chart(
-        tried(view.frame, x, y, chosen), config=theme.CONFIG, key="search-front",
+        tried(view.frame, x, y, chosen, kept), config=theme.CONFIG, key="search-front",
         alt=f"{known[y].title} against {fmt.inside(known[x].title)} of all files tried, on validation data; all are in "
         "the table below",
     )  # fmt: skip
