@@ -202,6 +202,7 @@ class Rehearsal:
         bits: For steps that convert: bits of one stored weight by layer name; layers that are not named keep 32.
         rounds: How many times the step trains for its full number of epochs.
         notes: Sentences.
+        size: Bytes of the ``.tflite`` file where it had to be made to know them; else they are counted.
     """
 
     model: Any
@@ -210,6 +211,7 @@ class Rehearsal:
     bits: Mapping[str, float] = field(default_factory=dict)
     rounds: float = 0.0
     notes: tuple[str, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def tried(frame: pd.DataFrame, x: str, y: str, chosen: str = "", kept: Collectio
     """All files that a search has measured on validation data, with the front.
 
     A search tries what collapses, too, which would squeeze all else into a corner. The axes therefore show the
-    neighbourhood of the baseline and of what keeps the limits, and say how many files lie outside; a double click shows all.
+    neighbourhood of the baseline and of what keeps the limits, and say how many lie outside; a double click shows all.
 
     Args:
         frame: A comparison of the trials.

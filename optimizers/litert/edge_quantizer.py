@@ -156,7 +156,9 @@ def _written(file: bytes, recipe: list[dict[str, Any]]) -> bytes:
         return bytes(result.quantized_model)
     except (ValueError, RuntimeError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise NotApplicable(
-            "The quantizer for few bits refuses this model.", detail=f"{type(error).__name__}: {error}"[:20_000]
+            "The tool that stores few bits (ai-edge-quantizer) fails on this model's file. Dynamic range and full int8 "
+            "are made by another one, and may work.",
+            detail=f"{type(error).__name__}: {error}"[:20_000],
         ) from error
 
 

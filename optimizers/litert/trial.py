@@ -36,10 +36,11 @@ def loads(file: Path | bytes, seconds: float = _SECONDS) -> str:
         return f"one prediction takes more than {seconds:g} s"
     if done.returncode == 0:
         return ""
-    last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no message")
+    told = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("INFO:")]
+    last = told[-1] if told else "no message"
     if done.returncode < 0:
-        return f"LiteRT ends with {signal.Signals(-done.returncode).name} ({last.strip()})"
-    return re.sub(r"^[\w.]+: ", "", last.strip()).split(".Node number")[0].rstrip(".")
+        return f"LiteRT ends with {signal.Signals(-done.returncode).name}" + (f" ({last})" if told else "")
+    return re.sub(r"^[\w.]+: ", "", last).split(".Node number")[0].rstrip(".")
 
 
 def _main() -> None:

@@ -175,16 +175,17 @@ def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()
     """What a conversion stores in how many bits.
 
     Raises:
-        NotApplicable: The model's structure rules the mode out.
+        NotApplicable: The model's structure rules the mode out, or the converter or LiteRT refuse it.
     """
     if isinstance(model, LiteRtFile):
         return _brought.rehearsed(model, mode)
-    from optimizers.tf import convert, stored_bits
+    from optimizers.tf import convert, draft, stored_bits
 
     convert.check(model, mode, recurrent)
+    size = draft.size(model, mode, recurrent)
     found = stored_bits.stored(model, mode, recurrent)
     touched = {name: f"{bits:.3g} bits" for name, bits in found.bits.items()}
-    return Rehearsal(model, touched, found.skipped, found.bits, notes=notes)
+    return Rehearsal(model, touched, found.skipped, found.bits, notes=notes, size=size)
 
 
 def _kept(

@@ -129,12 +129,16 @@ def smallest(file: FloatFile, found: Choices, most: int, usual: int) -> dict[Key
 
 def _out_of_reach(file: FloatFile, found: Choices, size: int, most: int, usual: int) -> NotApplicable:
     least = ceil(100 * size / usual)
-    advice = f"set target to at least {least / 100:.2f}" if least <= 100 else "convert it to float32"
     left = [name for name in file.kernels if name not in found]
     which = f"all layers but {', '.join(left)}" if left else "all layers"
+    told = f"No file of this model can be as small as {most:,} bytes: with {which} at the fewest bits it has {size:,}, "
+    if least > 100:
+        return NotApplicable(
+            f"{told}{size / usual:.1f} times the float32 file, because the operators that it then needs take more room "
+            "than its weights. Convert it to float32, or to full int8."
+        )
     return NotApplicable(
-        f"No file of this model can be as small as {most:,} bytes: with {which} at the fewest bits it has {size:,}, "
-        f"{least}% of the float32 file; {advice}, or allow fewer bits."
+        f"{told}{least}% of the float32 file. Set target to at least {least / 100:.2f}, or allow layers fewer bits."
     )
 
 

@@ -78,12 +78,25 @@ def apply(context: StageContext, params: LowBitParams) -> StageReport:
 
 
 def rehearse(model: Any, params: LowBitParams, held: frozenset[Property]) -> Rehearsal:
-    """The same decisions on the same converted file, which is then not quantized."""
+    """The same decisions on the same converted file.
+
+    Raises:
+        NotApplicable: No layer is meant, or the quantizer fails.
+    """
+    from optimizers.litert.edge_quantizer import quantized
+
     file = _low_bit.float_file(model, params.recurrent, 0)
     plan, skipped = _plan(file, params)
     touched = _low_bit.described(file, plan)
-    model = _low_bit.after(file, plan)
-    return Rehearsal(model, touched, skipped, bits=_low_bit.bits(file, plan), notes=_low_bit.notes(file, plan))
+    size = len(quantized(file.content, file.weights, plan))
+    return Rehearsal(
+        _low_bit.after(file, plan),
+        touched,
+        skipped,
+        _low_bit.bits(file, plan),
+        notes=_low_bit.notes(file, plan),
+        size=size,
+    )
 
 
 def _plan(file: _low_bit.FloatFile, params: LowBitParams) -> Any:

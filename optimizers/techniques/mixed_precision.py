@@ -126,6 +126,7 @@ def rehearse(model: Any, params: MixedPrecisionParams, held: frozenset[Property]
         {**skipped, **left},
         bits=_low_bit.bits(file, plan),
         notes=(note, *_low_bit.notes(file, plan)),
+        size=len(quantized(file.content, file.weights, plan)),
     )
 
 

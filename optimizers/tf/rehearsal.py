@@ -43,6 +43,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
     )
     steps: list[StepForecast] = []
     bits: Mapping[str, float] = {}
+    known: int | None = None
     for step, held in zip(recipe.steps, recipe.held(), strict=True):
         technique = step.technique
         if technique.rehearse is None:
@@ -50,7 +51,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         named = any(f.kind == "model" for f in fields(technique.params))
         more = (models,) if named else ()
         found: Rehearsal = technique.rehearse(model, step.params, held, *more)
-        model, bits = found.model, {**bits, **found.bits}
+        model, bits, known = found.model, {**bits, **found.bits}, found.size
         steps.append(
             StepForecast(
                 technique=technique.name,
@@ -63,7 +64,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         )
     if brought:
         return _of_file(model, steps)
-    size, compressed = predicted_sizes(model, bits)
+    size, compressed = predicted_sizes(model, bits, known)
     return Forecast(
         steps=tuple(steps),
         size_bytes=size,
@@ -78,13 +79,13 @@ def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
     return Forecast(
         steps=tuple(steps),
         size_bytes=len(file.content),
-        compressed_bytes=len(gzip.compress(file.content, compresslevel=9, mtime=0)),
+        compressed_bytes=_packed(file.content),
         parameters=file.parameters,
         macs=file.macs,
     )
 
 
-def predicted_sizes(model: Any, bits: Mapping[str, float]) -> tuple[int, int]:
+def predicted_sizes(model: Any, bits: Mapping[str, float], size: int | None = None) -> tuple[int, int]:
     """Bytes of the deployable file, raw and after gzip, from the weights that would be in it.
 
     Batch normalization is taken to disappear into the layer before it, as the converter does it.
@@ -92,6 +93,7 @@ def predicted_sizes(model: Any, bits: Mapping[str, float]) -> tuple[int, int]:
     Args:
         model: A tf_keras model.
         bits: Bits of one kernel value by layer name; 32 where a layer is not named.
+        size: Raw bytes, where they are known.
     """
     stored = _FILE_BYTES
     packed: list[bytes] = []
@@ -111,10 +113,15 @@ def predicted_sizes(model: Any, bits: Mapping[str, float]) -> tuple[int, int]:
                 stored += 4 * values.size
                 packed.append(values.astype(np.float32).tobytes())
         stored += 0 if type(layer).__name__ in _VANISHING else _LAYER_BYTES
+    stored = stored if size is None else size
     kept = sum(len(data) for data in packed)
-    squeezed = len(gzip.compress(b"".join(packed), compresslevel=9, mtime=0))
+    squeezed = _packed(b"".join(packed))
     rest = stored - kept
     return stored, squeezed + max(0, round(rest * 0.35))
+
+
+def _packed(content: bytes) -> int:
+    return len(gzip.compress(content, compresslevel=9, mtime=0))
 
 
 def _stored(values: np.ndarray, width: float) -> bytes:

@@ -172,6 +172,7 @@ def test_a_rehearsal_tells_what_will_happen(
     assert set(told.touched) == set(told.bits)
     assert told.notes == done.report.notes
     assert told.rounds == 0
+    assert told.size == done.main.stat().st_size
 
 
 def plan_for(file: _low_bit.FloatFile, storage: Storage) -> dict[edge_quantizer.Key, Storage]:

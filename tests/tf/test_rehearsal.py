@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+import tf_keras
+
+from optimizers.declarations import Part, StageContext, TrainingData
+from optimizers.errors import NotApplicable
 from optimizers.recipe import parse
 from optimizers.tf import rehearsal
 from optimizers.tf.build import save_working
@@ -17,3 +24,45 @@ def test_models_are_handed_to_the_steps_that_name_them_only(tmp_path: Path) -> N
     found = rehearsal.rehearse(tmp_path / "conv.keras", recipe, None, {"sample:student": tmp_path / "dense.keras"})
     assert [step.technique for step in found.steps] == ["distillation", "structured_pruning", "int8"]
     assert found.parameters < built("dense").count_params()
+
+
+L = tf_keras.layers
+
+
+def source_of(folder: Path, shape: tuple[int, ...], *layers: Any) -> Path:
+    """A working file of a model that tells three classes apart."""
+    tf_keras.utils.set_random_seed(3)
+    model = tf_keras.Sequential([tf_keras.Input(shape), *layers, L.Flatten(), L.Dense(3, "softmax")])
+    save_working(model, folder / "model.keras")
+    return folder / "model.keras"
+
+
+def converted(source: Path, recipe: str, shape: tuple[int, ...]) -> Path:
+    """The file that a recipe of one conversion really makes, of random examples."""
+    rng = np.random.default_rng(0)
+    part = Part(rng.normal(size=(30, *shape)).astype(np.float32), np.arange(30) % 3)
+    data = TrainingData(part, part, "classification", ("a", "b", "c"))
+    step = parse(recipe).steps[0]
+    context = StageContext(source, source.parent, lambda: data, 0, lambda *_, **__: None, lambda _: None)
+    return source.parent / step.technique.apply(context, step.params).main
+
+
+@pytest.mark.parametrize("recipe", ["float32", "dynamic_range", "int8"])
+def test_files_whose_bytes_cannot_be_counted_are_made_in_advance(recipe: str, tmp_path: Path) -> None:
+    source = source_of(tmp_path, (8, 6), L.Bidirectional(L.LSTM(8, return_sequences=True)))
+    found = rehearsal.rehearse(source, parse(recipe), None, {})
+    assert found.size_bytes == pytest.approx(converted(source, recipe, (8, 6)).stat().st_size, rel=0.02)
+    pruned = rehearsal.rehearse(source, parse(f"magnitude_pruning+{recipe}"), None, {})
+    assert pruned.size_bytes == found.size_bytes
+    assert pruned.compressed_bytes < found.compressed_bytes
+
+
+def test_what_the_converter_refuses_is_told_in_advance(tmp_path: Path) -> None:
+    shape = (4, 6, 6, 2)
+    source = source_of(tmp_path, shape, L.ConvLSTM2D(4, 3))
+    for recipe in ("int8", "int16x8"):
+        with pytest.raises(NotApplicable) as told:
+            rehearsal.rehearse(source, parse(recipe), None, {})
+        with pytest.raises(NotApplicable) as real:
+            converted(source, recipe, shape)
+        assert told.value.message == real.value.message
