@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers.history.frames import comparison as compared
-from optimizers.history.repeated import pooled
 from pages.components import comparison, seeds, selection
 from pages.components.budget import budget_strip
 from pages.components.compare_chart import chart
@@ -42,13 +41,14 @@ if frame.empty:
     st.stop()
 
 selection.settle(frame)
-comparison.highlights(pooled(frame).frame)
+together = seeds.together(queue, frame, asked)
+comparison.highlights(together.frame)
 judgement = limits_bar(frame)
 left, right = st.columns([3, 2], gap="large")
 with right:  # first, since it starts over when a diagnosis is ready at once
     details(queue, frame, runs)
 with left:
-    drawn, judged = seeds.drawn(frame, judgement)
+    drawn, judged = seeds.drawn(frame, together, judgement)
     chart(drawn, judged)
     seeds.separated(queue, frame, asked)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -99,9 +99,7 @@ def run_stage(
         nonlocal drawn
         drawn = found.summary.drawn
         if found.summary.task == "fidelity":
-            one_choice = len(told.outputs) == 1 and len(told.outputs[0].shape) == 1  # and not one for every pixel
-            activation = told.activation if one_choice else ""
-            return unlabelled.labelled_by(original, found, activation, remember)
+            return unlabelled.labelled_by(original, found, told, remember)
         return found.for_training()
 
     def progress(step: int, of: int, **metrics: float) -> None:

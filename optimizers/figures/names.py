@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"=[-+.\deE]+$")
 _LONGEST = 40
 
 
-def short_names(variants: Sequence[str], seeds: Sequence[int] | None = None) -> list[str]:
+def short_names(variants: Sequence[str]) -> list[str]:
     """One name per variant: techniques alone where that tells them apart, else with values, else the whole recipe.
 
     Examples:
@@ -32,12 +32,7 @@ def short_names(variants: Sequence[str], seeds: Sequence[int] | None = None) -> 
             called[variant] = options[place]
             if often[options[place]] == 1:
                 break
-    chosen = [called[variant] for variant in variants]
-    chosen = [_shortened(name) for name in chosen]
-    again = Counter(chosen)
-    if seeds is not None:
-        chosen = [f"{n}, seed {s}" if again[n] > 1 else n for n, s in zip(chosen, seeds, strict=True)]
-    return chosen
+    return [_shortened(called[variant]) for variant in variants]
 
 
 def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:

@@ -25,7 +25,7 @@ def repeats_data(ranking: Ranking, metric: str, families: dict[str, str]) -> pd.
     declared, rows = registry.metric(metric), []
     factor = fmt.scale(declared, [value for place in ranking.places for value in place.repeats.values]).factor
     names = [place.repeats.name for place in ranking.places]
-    for place, label in zip(ranking.places, short_names(names, [0] * len(names)), strict=True):
+    for place, label in zip(ranking.places, short_names(names), strict=True):
         own = place.repeats
         low, high = own.interval or (own.mean, own.mean)
         rows.append(

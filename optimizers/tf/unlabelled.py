@@ -8,17 +8,17 @@ import numpy as np
 
 from optimizers.declarations import Dataset, Memory, Part, TrainingData
 from optimizers.models.answering import answering
-from optimizers.records import Task, digest_of_path
+from optimizers.records import ModelSummary, Task, digest_of_path
 
 
-def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory) -> TrainingData:
+def labelled_by(original: Path, data: Dataset, summary: ModelSummary, remember: Memory) -> TrainingData:
     """The data with the original model's answers for labels, computed once per model and data set.
 
     Args:
         original: The model file.
         data: Adapted to the model, of the task ``fidelity``.
-        activation: Of the model's output layer: softmax and a single sigmoid tell classes apart, everything else gives
-            numbers.
+        summary: Of the model. Where one choice is made for each example, softmax and a single sigmoid tell classes
+            apart; everything else, such as a class for every pixel, is taken as numbers.
         remember: Keeps the answers for other stages.
     """
     parts = {"train": data.train, "validation": data.validation}
@@ -28,7 +28,8 @@ def labelled_by(original: Path, data: Dataset, activation: str, remember: Memory
         return answering(original)(x)
 
     found = remember({"answers_of": digest_of_path(original), "parts": sorted(parts)}, answers)
-    task, y, classes = _meaning(found, activation)
+    one_choice = len(summary.outputs) == 1 and len(summary.outputs[0].shape) == 1
+    task, y, classes = _meaning(found, summary.activation if one_choice else "")
     cut = len(data.train)
     train, validation = Part(data.train.x, y[:cut]), Part(data.validation.x, y[cut:])
     return TrainingData(train, validation, task, classes)

@@ -12,7 +12,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
 from optimizers.figures.repeats import repeats, repeats_table
 from optimizers.history.frames import headline
-from optimizers.history.repeated import Subject, pooled, rankings, repeated_metrics
+from optimizers.history.repeated import Pooled, Subject, pooled, rankings, repeated_metrics
 from optimizers.qualifying import Judgement
 from optimizers.repeats import Ranking
 from pages.components import selection
@@ -22,9 +22,14 @@ from pages.components.text import escaped
 _METRIC = "seeds_metric"
 
 
-def drawn(frame: pd.DataFrame, judgement: Judgement | None) -> tuple[pd.DataFrame, Judgement | None]:
-    """What charts draw: variants that were run with several seeds as their means, unless every seed is asked for."""
-    taken = pooled(frame, selection.looked_at())
+def together(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> Pooled:
+    """The comparison made from ``asked`` with variants that were run with several seeds as their means."""
+    chosen = tuple(selection.looked_at())
+    return once(queue, ("together", chosen, *asked), lambda: pooled(frame, chosen))
+
+
+def drawn(frame: pd.DataFrame, taken: Pooled, judgement: Judgement | None) -> tuple[pd.DataFrame, Judgement | None]:
+    """What charts draw: means over seeds, unless every seed is asked for."""
     if not taken.repeated or st.toggle("Every seed by itself", key="every_seed", bind="query-params"):
         return frame, judgement
     return taken.frame, taken.judged(judgement)

@@ -106,14 +106,9 @@ def test_short_names_tell_variants_apart():
     assert short_names(["int8", "magnitude_pruning(target_sparsity=0.8)+int8"]) == ["int8", "magnitude_pruning+int8"]
     assert short_names(["p(a=0.8)+int8", "p(a=0.5)+int8"]) == ["p(0.8)+int8", "p(0.5)+int8"]
     assert short_names(["p(a=0.8, b=2)+q(a=1)", "p(a=0.5, b=2)+q(a=0.8)"]) == ["p(0.8)+q(1)", "p(0.5)+q(0.8)"]
-    assert short_names(["p(a=1, b=2)", "p(a=1, b=2)", "p(a=3, b=2)"], [0, 1, 0]) == [
-        "p(1), seed 0",
-        "p(1), seed 1",
-        "p(3)",
-    ]
+    assert short_names(["p(a=1, b=2)", "p(a=1, b=2)", "p(a=3, b=2)"]) == ["p(1)", "p(1)", "p(3)"]
     assert short_names(["p(a=1)", "p(b=1)"]) == ["p(a=1)", "p(b=1)"]
     assert short_names(["int8", "int8(io=int8)"]) == ["int8", "int8(io=int8)"]
-    assert short_names(["int8", "int8"], [0, 1]) == ["int8, seed 0", "int8, seed 1"]
     assert len(short_names(["x" * 90])[0]) == 40
     assert short_names([]) == []
 
