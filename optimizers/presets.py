@@ -33,17 +33,19 @@ PRESETS: dict[str, Preset] = {
     "no_retraining": Preset(
         "No retraining",
         "low_bit(bits=int8, mode=weight_only)",
-        "All weights in 8 bits within seconds, without any data: up to four times smaller, as accurate and as fast.",
+        "All weights in 8 bits within seconds, without any data: up to four times smaller, computed in floating point.",
     ),
     "balanced": Preset(
         "Balanced",
         "magnitude_pruning+int8",
         "Half of the weights become zero, all are stored in 8 bits: small, and hardly ever less accurate.",
     ),
+    # Unrolled for int8 recurrent layers grow: occupancy_gru has 22 KB in float32, 57 with int8 and 13 with low_bit.
     "smallest": Preset(
         "Smallest",
         "magnitude_pruning(target_sparsity=0.8)+weight_clustering+int8",
         "Four fifths of the weights become zero, the rest share sixteen values in 8 bits; compresses best.",
+        recurrent="magnitude_pruning(target_sparsity=0.8)+weight_clustering+low_bit(bits=int8)",
     ),
     # Times faster than float32 with float32, int8 and (recurrent) dynamic_range at the end: digits_resnet 1.8 and 1.6,
     # fashion_cnn 1.6 and 1.1, fashion_mobilenet 1.6 and 0.8, digits_transformer 1.4 and 0.5, penguins_mlp 1.0 and 0.9;
