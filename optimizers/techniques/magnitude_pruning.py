@@ -33,6 +33,12 @@ class MagnitudePruningParams(TrainingParams):
         label="Pattern of the zeros",
         help="Single weights cost the least accuracy; blocks and N:M (such as 2 of 4) are what some hardware can skip.",
     )
+    distribution: Literal["uniform", "sensitivity"] = param(
+        "uniform",
+        label="Distribution over layers",
+        help="Uniform takes the same share of every layer; by sensitivity, layers lose more where it raises the loss "
+        "least, as measured on validation examples. N:M sparsity is the same everywhere.",
+    )
     schedule: Literal["polynomial", "constant"] = param(
         "polynomial",
         label="Schedule",
@@ -139,6 +145,11 @@ class MagnitudePruningParams(TrainingParams):
         """Share of zeros that the pattern and the target amount to."""
         return 1 - self.kept / self.group if self.pattern == "n_of_m" else self.target_sparsity
 
+    @property
+    def measures(self) -> bool:
+        """Whether each layer's share of zeros is decided by measuring."""
+        return self.distribution == "sensitivity" and self.pattern != "n_of_m"
+
 
 def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
     """Trains with growing sparsity and writes ``model.keras``: the same architecture with zeros in its kernels.
@@ -146,7 +157,8 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
     N:M sparsity is there from the first step; what the training does is to adapt to it.
 
     Figures: ``layers`` with ``sparsity`` and ``weights`` of each pruned layer, ``sparsity`` over all of them,
-    ``model_sparsity`` over all parameters, ``schedule`` in steps, and ``history`` with one number per epoch.
+    ``model_sparsity`` over all parameters, ``schedule`` in steps, ``history`` with one number per epoch, and
+    ``sensitivity`` where it was measured.
 
     Raises:
         NotApplicable: No layer can be pruned, or training diverged.
@@ -159,13 +171,17 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
     plan, shape = _plan(params, epochs * per_epoch), _shape(params)
     model = build.load_working(context.source)
     found = pruning.targets(model, params.layers, shape, depthwise=params.depthwise)
+    shares, sensitivity = dict.fromkeys(found.kernels, params.sparsity), {}
+    if params.measures:
+        shares, measured = pruning.amounts(model, context, found, params.sparsity, shape)
+        sensitivity = {"sensitivity": measured}
     training = train.tune(
         model, context, params,
-        callbacks=[masks.Pruning(found.kernels, plan, shape)], patient_from=(plan.end - 1) // per_epoch,
+        callbacks=[masks.Pruning(found.kernels, plan, shape, shares)], patient_from=(plan.end - 1) // per_epoch,
     )  # fmt: skip
     counts = {name: kernels.sparsity(weights) for name, weights in found.kernels.items()}
     zeros, total = (sum(pair) for pair in zip(*counts.values(), strict=True))
-    notes = _checked(params, counts, zeros / total)
+    notes = _checked(params, counts, shares, zeros / total)
     build.save_working(model, context.out / MAIN)
     all_zeros, all_weights = kernels.sparsity(model.weights)
     figures: dict[str, Any] = {
@@ -173,6 +189,7 @@ def apply(context: StageContext, params: MagnitudePruningParams) -> StageReport:
         "sparsity": zeros / total,
         "model_sparsity": all_zeros / all_weights,
         "schedule": plan.steps(),
+        **sensitivity,
         **training.figures,
     }
     return StageReport(MAIN, skipped=found.skipped, notes=(*training.notes, *notes), figures=figures)
@@ -185,7 +202,11 @@ def rehearse(model: Any, params: MagnitudePruningParams, held: frozenset[Propert
     plan, shape = _plan(params, 1), _shape(params)
     found = pruning.targets(model, params.layers, shape, depthwise=params.depthwise)
     touched = dict.fromkeys(found.kernels, f"{params.sparsity:.0%} zeros")
-    return Rehearsal(pruning.one_shot(model, found, plan, shape), touched, found.skipped, rounds=1)
+    notes = ("How many zeros each layer gets is decided by measured sensitivity; here all get the same share.",)
+    return Rehearsal(
+        pruning.one_shot(model, found, plan, shape), touched, found.skipped, rounds=1,
+        notes=notes if params.measures else (),
+    )  # fmt: skip
 
 
 def _plan(params: MagnitudePruningParams, steps: int) -> Any:
@@ -208,18 +229,19 @@ def _shape(params: MagnitudePruningParams) -> Any:
     return masks.Shape(params.pattern, (params.block_inputs, params.block_outputs), params.kept, params.group)
 
 
-def _checked(params: MagnitudePruningParams, counts: dict[str, tuple[int, int]], overall: float) -> tuple[str, ...]:
+def _checked(
+    params: MagnitudePruningParams, counts: dict[str, tuple[int, int]], shares: dict[str, float], overall: float
+) -> tuple[str, ...]:
     """Notes on layers that are off their target by more than a point and more than one block, or group, of weights."""
-    target = params.sparsity
     grain = {"unstructured": 1, "block": params.block_inputs * params.block_outputs, "n_of_m": params.group}
     off = {
         name: z / n
         for name, (z, n) in counts.items()
-        if abs(z / n - target) > _TOLERANCE and abs(z - target * n) > grain[params.pattern]
+        if abs(z / n - shares[name]) > _TOLERANCE and abs(z - shares[name] * n) > grain[params.pattern]
     }
-    if params.pattern == "unstructured" and overall < target - _TOLERANCE and off:
-        raise Unexpected(f"Pruning reached {overall:.1%} zeros where {target:.1%} were asked for.")
-    return tuple(f"Layer {name} has {share:.1%} zeros instead of {target:.1%}." for name, share in off.items())
+    if params.pattern == "unstructured" and overall < params.sparsity - _TOLERANCE and off:
+        raise Unexpected(f"Pruning reached {overall:.1%} zeros where {params.sparsity:.1%} were asked for.")
+    return tuple(f"Layer {name} has {share:.1%} zeros instead of {shares[name]:.1%}." for name, share in off.items())
 
 
 TECHNIQUE = Technique(

@@ -8,7 +8,7 @@ What they do is the same, and a test holds the two against each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ import tf_keras
 from optimizers.tf import kernels
 
 Pattern = Literal["unstructured", "block", "n_of_m"]
+_NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Schedule:
             return self.target
         done = min(1.0, max(0.0, (step - self.begin) / max(1, self.end - self.begin)))
         return self.target + (self.initial - self.target) * (1 - done) ** 3
+
+    def towards(self, target: float) -> Schedule:
+        """The same schedule with another share of zeros in the end."""
+        return replace(self, target=target, initial=min(self.initial, target))
 
     def due(self, step: int) -> bool:
         """Whether the masks change after that step."""
@@ -172,11 +177,15 @@ class Pruning(tf_keras.callbacks.Callback):  # type: ignore[misc]
         targets: Kernel variables by layer name.
         plan: When and how much.
         shape: What the zeros look like.
+        amounts: Share of zeros of each layer in the end; the plan's target where it is not named.
     """
 
-    def __init__(self, targets: Mapping[str, list[Any]], plan: Schedule, shape: Shape) -> None:
+    def __init__(
+        self, targets: Mapping[str, list[Any]], plan: Schedule, shape: Shape, amounts: Mapping[str, float] = _NONE
+    ) -> None:
         super().__init__()
         self._variables = [variable for found in targets.values() for variable in found]
+        self._plans = [plan.towards(amounts.get(name, plan.target)) for name, found in targets.items() for _ in found]
         self._plan, self._shape, self._step = plan, shape, 0
         self._held = _Held(self._variables)
 
@@ -197,8 +206,8 @@ class Pruning(tf_keras.callbacks.Callback):  # type: ignore[misc]
         self._held.apply()
 
     def _refresh(self) -> None:
-        due = self._plan.sparsity(self._step)
-        self._held.set([pruned(variable, due, self._shape) for variable in self._variables])
+        due = [plan.sparsity(self._step) for plan in self._plans]
+        self._held.set([pruned(v, share, self._shape) for v, share in zip(self._variables, due, strict=True)])
 
 
 class KeepZeros(tf_keras.callbacks.Callback):  # type: ignore[misc]

@@ -44,6 +44,29 @@ def test_zeros_are_in_the_file_and_accuracy_stays(target: float, schedule: str, 
     assert accuracy(model) > accuracy(built("conv")) - 0.05
 
 
+def test_sensitive_layers_keep_more_where_that_is_measured(sources: Sources, apply: Apply) -> None:
+    done = apply("magnitude_pruning", sources("conv"), target_sparsity=0.8, distribution="sensitivity", epochs=4)
+    layers = done.report.figures["layers"]
+    zeros = sum(row["sparsity"] * row["weights"] for row in layers.values())
+    assert zeros / sum(row["weights"] for row in layers.values()) == pytest.approx(0.8, abs=0.01)
+    rises = {name: found["0.85"] for name, found in done.report.figures["sensitivity"]["rises"].items()}
+    per_weight = {name: rises[name] / row["weights"] for name, row in layers.items()}
+    most, least = max(per_weight, key=per_weight.__getitem__), min(per_weight, key=per_weight.__getitem__)
+    assert layers[most]["sparsity"] < layers[least]["sparsity"]
+    assert not [note for note in done.report.notes if "instead of" in note]
+    kernel = load_working(done.main).get_layer(most).get_weights()[0]
+    assert layers[most]["sparsity"] == pytest.approx((kernel == 0).mean())
+
+
+def test_zeros_of_blocks_are_distributed_and_n_of_m_is_the_same_everywhere(sources: Sources, apply: Apply) -> None:
+    given = {"distribution": "sensitivity", "epochs": 1}
+    blocks = apply("magnitude_pruning", sources("dense"), pattern="block", target_sparsity=0.6, **given)
+    assert len({row["sparsity"] for row in blocks.report.figures["layers"].values()}) > 1
+    assert blocks.report.figures["sparsity"] == pytest.approx(0.6, abs=0.03)
+    groups = apply("magnitude_pruning", sources("dense"), pattern="n_of_m", **given)
+    assert "sensitivity" not in groups.report.figures
+
+
 def test_the_deployed_file_compresses_better(sources: Sources, apply: Apply) -> None:
     pruned = apply("magnitude_pruning", sources("conv"), target_sparsity=0.8)
     files = [apply("float32", source).main.read_bytes() for source in (sources("conv"), pruned.main)]
