@@ -227,4 +227,4 @@ def _compared(best: str, sizes: dict[str, int]) -> tuple[str, ...]:
     if len(sizes) < 2:
         return ()
     others = ", ".join(f"{size:,} bytes with {_WORDS[name]}" for name, size in sizes.items() if name != best)
-    return (f"Kept the file with {_WORDS[best]}: {sizes[best]:,} bytes compressed, against {others}.",)
+    return (f"Took the file with {_WORDS[best]}: {sizes[best]:,} bytes compressed, against {others}.",)
