@@ -26,6 +26,8 @@ class Progress(Record):
         step, of: Position within the present step; ``of`` is 0 when that cannot be known.
         metrics: Latest figures while training, e.g. ``loss``.
         curve: Earlier (step, loss) pairs of this step, thinned.
+        validated: The same of the task's own figure on the validation part, after every epoch; of the loss where there
+            is no other. ``figure`` is its name, such as ``val_accuracy``.
         seconds_left: Estimate for the present step, from its own speed so far; None when there is nothing to go by.
         waiting: Why nothing happens at the moment, or empty.
     """
@@ -37,6 +39,8 @@ class Progress(Record):
     of: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     curve: tuple[tuple[int, float], ...] = ()
+    validated: tuple[tuple[int, float], ...] = ()
+    figure: str = ""
     seconds_left: float | None = None
     waiting: str = ""
     updated_at: datetime = Field(default_factory=now)
@@ -92,6 +96,9 @@ class ProgressWriter:
             curve = (*curve, (step, metrics["loss"]))
             curve = curve if len(curve) <= _CURVE_POINTS else curve[::2]
         changes = {"step": step, "of": of, "metrics": metrics, "seconds_left": left, "curve": curve, "waiting": ""}
+        found = sorted((name for name in metrics if name.startswith("val_")), key=lambda name: name == "val_loss")
+        if found and metrics.get("epoch") != self._now.metrics.get("epoch"):
+            changes |= {"figure": found[0], "validated": (*self._now.validated, (step, metrics[found[0]]))}
         self._now = self._now.model_copy(update=changes)
         if time.monotonic() - self._written > _SHORTEST_PAUSE:
             self._write(self._now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,24 +13,47 @@ from optimizers.figures import theme
 
 _COLOURS = ("#1F85C7", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "solid")
+Point = tuple[int, float]
 
 
-def live_loss(points: Sequence[tuple[int, float]]) -> go.Figure:
-    """A small curve without axes: loss so far, lower is better. Without points it is empty, at the same height."""
+def live_loss(points: Sequence[Point], validated: Sequence[Point] = (), figure_name: str = "") -> go.Figure:
+    """Small curves without axes: loss so far, and what the epochs validated. Without points they are empty, as high.
+
+    Args:
+        points: Training step and loss.
+        validated: Training step and figure on the validation part, drawn on a scale of its own.
+        figure_name: What that figure is called, such as ``val_accuracy``.
+    """
     figure = go.Figure()
     if points:
         steps, losses = zip(*points, strict=True)
         figure.add_trace(
             go.Scatter(
                 x=steps, y=losses, mode="lines", line={"color": _COLOURS[0], "width": 2}, fill="tozeroy",
-                fillcolor="rgba(31, 133, 199, 0.12)", hovertemplate="Step %{x}: loss %{y:.4g}<extra></extra>",
-                showlegend=False,
+                fillcolor="rgba(31, 133, 199, 0.12)", name="loss",
             )
         )  # fmt: skip
-    figure.update_layout(height=64, margin={"t": 2, "r": 2, "b": 2, "l": 2}, dragmode=False)
+    if validated:
+        steps, values = zip(*validated, strict=True)
+        figure.add_trace(
+            go.Scatter(
+                x=steps, y=values, mode="lines+markers", line={"color": _COLOURS[1], "width": 2, "dash": "dot"},
+                marker={"size": 4}, yaxis="y2", name=in_words(figure_name),
+            )
+        )  # fmt: skip
+    figure.update_layout(
+        height=76, margin={"t": 18, "r": 2, "b": 2, "l": 2}, dragmode=False, showlegend=True,
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "font": {"size": 11}},
+        yaxis2={"overlaying": "y", "visible": False, "fixedrange": True},
+    )  # fmt: skip
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True)
     return figure
+
+
+def in_words(name: str) -> str:
+    """``val_accuracy`` as ``validation accuracy``, and others without underscores."""
+    return re.sub("^val_", "validation ", name).replace("_", " ")
 
 
 def history_data(history: Mapping[str, Any]) -> pd.DataFrame:

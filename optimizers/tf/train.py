@@ -139,13 +139,14 @@ def _diverged() -> NotApplicable:
 
 
 class _Reporting(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """Passes batches and epochs on, and stops a training that has diverged."""
+    """Passes batches on, with what the epoch before them validated, and stops a training that has diverged."""
 
     def __init__(self, progress: Progress, log: Callable[[str], None], epochs: int, steps: int) -> None:
         super().__init__()
         self._progress, self._log, self._epochs, self._steps = progress, log, epochs, steps
         self._epoch = self._done = 0
         self._latest: dict[str, float] = {}
+        self._validated: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
@@ -155,12 +156,13 @@ class _Reporting(tf_keras.callbacks.Callback):  # type: ignore[misc]
         if not isfinite(loss):
             raise _diverged()
         self._done = self._epoch * self._steps + batch + 1
-        self._latest = {"loss": loss, "epoch": self._epoch + 1}
+        self._latest = {"loss": loss, "epoch": self._epoch + 1, **self._validated}
         self._progress(self._done, self._epochs * self._steps, **self._latest)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         shown = ", ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())
         self._log(f"epoch {epoch + 1} of {self._epochs}: {shown}")
+        self._validated = {name: float(value) for name, value in (logs or {}).items() if name.startswith("val_")}
 
     def finish(self) -> None:
         """Says that the work is done where it was stopped early."""

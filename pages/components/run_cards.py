@@ -12,7 +12,7 @@ from optimizers import registry
 from optimizers.engine.progress import Progress
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
-from optimizers.figures.curves import live_loss
+from optimizers.figures.curves import in_words, live_loss
 from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.database import UNFINISHED
@@ -47,8 +47,9 @@ def run_card(
             with left:
                 _state(run, progress)
             right.plotly_chart(
-                live_loss(progress.curve if progress else ()), config=CONFIG | {"staticPlot": True},
-                key=f"curve-{run.id}", alt="Training loss so far",
+                live_loss(progress.curve, progress.validated, progress.figure) if progress else live_loss(()),
+                config=CONFIG | {"staticPlot": True}, key=f"curve-{run.id}",
+                alt="Training loss so far, and what the epochs validated",
             )  # fmt: skip
         else:
             if run.state == "done":
@@ -107,9 +108,7 @@ def told(progress: Progress | None) -> str:
 def details(run: Run, progress: Progress | None) -> str:
     """Figures, time left and why it waits, in one line that is never empty."""
     parts = (
-        []
-        if progress is None or progress.waiting
-        else [f"{k.replace('_', ' ')} {v:.4g}" for k, v in progress.metrics.items()]
+        [] if progress is None or progress.waiting else [f"{in_words(k)} {v:.4g}" for k, v in progress.metrics.items()]
     )
     if progress is not None and progress.waiting:
         parts.append(progress.waiting)

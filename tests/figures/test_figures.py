@@ -130,7 +130,9 @@ def test_training_curves_and_their_absence():
     assert len(history_data(history)) == 6
     assert [trace.name for trace in training_loss(history).data] == ["training", "validation"]
     assert "did not train" in texts(training_loss({}))
-    assert live_loss(()).layout.height == live_loss([(1, 0.5), (2, 0.4)]).layout.height
+    live = live_loss([(1, 0.5), (2, 0.4)], [(2, 0.9)], "val_accuracy")
+    assert live_loss(()).layout.height == live.layout.height
+    assert [trace.name for trace in live.data] == ["loss", "validation accuracy"]
 
 
 def test_sequences_and_their_absence():

@@ -158,7 +158,7 @@ def test_progress_counts_all_steps_alike():
 def test_the_line_of_details_is_never_empty():
     assert details(run(), None) == "Starting"
     training = Progress(stage=1, stages=2, title="x", metrics={"val_loss": 0.12345}, seconds_left=12.4)
-    assert details(run(), training) == "val loss 0.1235 · about 12 s left in this step"
+    assert details(run(), training) == "validation loss 0.1235 · about 12 s left in this step"
     waiting = Progress(stage=1, stages=2, title="x", metrics={"loss": 1.0}, waiting="Waiting.")
     assert details(run(), waiting) == "Waiting."
 
