@@ -1,9 +1,8 @@
-"""Drives one search: what is tried next, what is not worth starting, and what comes of it.
+"""Drives one search: what is tried next, what is not worth starting or finishing, and what comes of it.
 
 Cheap before dear: recipes without training first, then each technique alone with a short training, then what the
-sampler proposes, with short trainings; those that come near what is wanted are trained in full. A recipe whose forecast
-breaks a limit is never started, nor is one that would not end in time. After every trial all is in the history, so that
-a search can be stopped, killed and continued at any moment.
+sampler proposes, with short trainings; those that come near what is wanted are trained in full. After every trial all
+is in the history, so that a search can be stopped, killed and continued at any moment.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from optimizers.recipe import Recipe, Step, parse
 from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify, keep_verdicts
-from optimizers.search.foresight import broken_limits, promising
+from optimizers.search.foresight import broken_limits, hopeless, promising
 from optimizers.search.goals import Outcome
 from optimizers.search.guide import Guide
 from optimizers.search.ranking import ranked_layers
@@ -153,6 +152,10 @@ class Drive:
                 self._close(trial, state="failed", reason=run.failure.message if run.failure else "")
             elif run.state == "cancelled":
                 self._close(trial, state="cut", reason="Its run was cancelled.")
+            elif reason := hopeless(study, trial, self._queue.progress(run.id), self._outcomes(study)):
+                self._queue.cancel(run.id)
+                self._hopeless(study, trial.params)
+                self._close(trial, state="failed", reason=reason)
         return any(run.state == "running" for run in runs.values())
 
     def _finished(self, study: Study, trial: Trial, run: Run) -> None:

@@ -1,12 +1,14 @@
-"""What is not worth starting, as forecasts tell, and what is worth training in full, as short trainings tell."""
+"""What is not worth starting or finishing, and what is worth training in full, as forecasts and trainings tell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from optimizers.engine.progress import Progress
 from optimizers.figures import format as fmt
 from optimizers.forecast import Forecast
+from optimizers.recipe import parse
 from optimizers.search import goals
 from optimizers.search.goals import Outcome
 from optimizers.search.records import Study, Trial
@@ -15,6 +17,10 @@ _PROMOTED = 0.5
 """Trainings in full for each short one."""
 _NEARLY = 0.2
 """Short trainings may miss a limit by so much and still be promising: two points, or a fifth of the bound."""
+_LATE, _FAR = 0.7, 0.1
+"""Part of a recipe's last training after which accuracy so far below its limit will not come back."""
+_FIRST_STEP = 2
+"""Number of a recipe's first step in the progress of its run, which converts the original first."""
 _SIZE_ERROR, _COMPRESSED_ERROR = 0.1, 0.3
 """By how much forecasts of sizes are expected to be wrong, until finished trials have shown it."""
 _FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
@@ -51,6 +57,40 @@ def broken_limits(study: Study, expected: Forecast, outcomes: Sequence[Outcome])
             told = f"{limit.declared.title} would be about {about}, which is too much"
             found[limit.text] = (told, likely / bound - 1)
     return found
+
+
+def hopeless(study: Study, trial: Trial, progress: Progress | None, outcomes: Sequence[Outcome]) -> str:
+    """Why a trial under way is not worth finishing, as a sentence; empty where it may be.
+
+    That is when most of its last training is over and the best accuracy on the validation part is ten points below
+    what a limit asks for.
+
+    Args:
+        study: With the limits.
+        trial: Under way.
+        progress: Of its run.
+        outcomes: Of trials that ended, which tell the baseline.
+    """
+    if progress is None or progress.figure != "val_accuracy" or progress.step < _LATE * progress.of:
+        return ""
+    trained = [n for n, step in enumerate(parse(trial.recipe).steps) if "train" in step.technique.needs]
+    if not trained or progress.stage != trained[-1] + _FIRST_STEP:
+        return ""
+    best = max(value for _, value in progress.validated)
+    row = next((o.row for o in outcomes), {})
+    for limit in goals.limits_of(study):
+        if limit.metric != "accuracy" or limit.side != "least" or limit.kind == "ratio":
+            continue
+        change = row.get("accuracy_change")
+        if limit.kind == "difference" and change is None:
+            continue
+        bound = limit.bound + (float(row["accuracy"]) - float(change) if limit.kind == "difference" else 0.0)
+        if best < bound - _FAR:
+            return (
+                f"Stopped late in its training: the best accuracy was {fmt.percent(best)}, far below the "
+                f"{fmt.percent(bound)} that are wanted."
+            )
+    return ""
 
 
 def _error(outcomes: Sequence[Outcome], metric: str) -> float:

@@ -98,6 +98,25 @@ def test_where_nothing_keeps_the_limits_the_nearest_miss_is_named_with_what_is_m
     assert view.certified == {}
 
 
+class Collapsing(Counting):
+    """Trains what never gets any better than chance."""
+
+    def run_stage(self, on_event, cancelled, **params):
+        def worse(event):
+            on_event(event | {"step": 8, "metrics": {"loss": 1.0, "epoch": 9, "val_accuracy": 0.1}})
+
+        training = params["technique"] == "magnitude_pruning"
+        return super().run_stage(worse if training else on_event, cancelled, **params)
+
+
+def test_a_training_far_from_its_limit_is_stopped(opened):
+    view = searched(opened(pause=3.0, executor=Collapsing), most_trials=4, limits="accuracy>=-1pt", seconds=20)
+    stopped = [trial for trial in view.trials if "Stopped late in its training" in trial.reason]
+    assert stopped
+    assert {trial.state for trial in stopped} == {"failed"}
+    assert all("magnitude_pruning" in trial.recipe for trial in stopped)
+
+
 class Unprunable(Counting):
     """Has a model that cannot be pruned."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from optimizers.engine.progress import Progress
 from optimizers.errors import UnknownName
 from optimizers.limits import parse
 from optimizers.metrics._paired import tango
 from optimizers.qualifying import judge_row
 from optimizers.search import goals
+from optimizers.search.foresight import hopeless
 from optimizers.search.goals import Outcome, best, budgets, excess, front, limits_of
 from optimizers.search.importance import importance
 from optimizers.search.records import Study, Trial
@@ -120,3 +122,28 @@ def test_importance_finds_the_setting_that_decides():
     assert sum(shares.values()) == pytest.approx(1)
     assert importance(settings[:5], values[:5]) == {}
     assert importance(settings, [1.0] * 60) == {}
+
+
+def under_way(done, *validated, stage=2, figure="val_accuracy"):
+    return Progress(stage=stage, stages=4, title="Pruning", step=done, of=100, figure=figure,
+                    validated=tuple(enumerate(validated)))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("progress", "stopped"),
+    [
+        (under_way(75, 0.2, 0.5, 0.4), True),
+        (under_way(60, 0.2, 0.5, 0.4), False),  # it may still rise
+        (under_way(75, 0.2, 0.9, 0.4), False),  # it was near before
+        (under_way(75, 0.2, 0.5, stage=1), False),  # of another step
+        (under_way(75, 2.0, figure="val_loss"), False),
+        (None, False),
+    ],
+)
+def test_a_training_that_ends_far_from_its_limit_is_not_finished(study, progress, stopped):
+    known = [outcome(study, 0, 500.0, lost=6, n=2000)]
+    trial = Trial(study="s", number=1, params={}, recipe="magnitude_pruning+int8", effort="short")
+    assert bool(hopeless(study, trial, progress, known)) is stopped
+    assert not hopeless(study, trial, progress, [])  # nothing is known of the baseline
+    chained = trial.model_copy(update={"recipe": "magnitude_pruning+weight_clustering+int8"})
+    assert not hopeless(study, chained, progress, known)  # a later training may win it back
