@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from optimizers import registry
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
+from optimizers.figures.placement import PLOT, place_labels
 from optimizers.figures.tradeoff import point_data, seeds_hint
 from optimizers.qualifying import Judgement
 
@@ -18,6 +20,9 @@ AXES = ("x", "y", "z")
 _SYMBOLS = {"triangle-up": "diamond", "star": "circle", "hexagon": "circle", "pentagon": "diamond", "cross": "square"}
 """Only three symbols can be hollow in space; colours tell the others apart, as do names beside marks."""
 _MOST_LABELS = 14
+_CAMERA = {"eye": {"x": 1.7, "y": 1.7, "z": 0.8}, "center": {"x": 0.0, "y": 0.0, "z": -0.15}}
+_HALF_VIEW = 0.41
+"""Tangent of half of the angle that the camera sees."""
 
 
 def tradeoff_3d(
@@ -55,7 +60,7 @@ def tradeoff_3d(
     figure.update_layout(legend={"y": 0})
     scene: dict[str, Any] = {
         "aspectmode": "cube",
-        "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 0.8}, "center": {"x": 0, "y": 0, "z": -0.15}},
+        "camera": _CAMERA,
         "dragmode": "turntable",
     }
     for axis, metric in zip(AXES, known, strict=True):
@@ -106,9 +111,31 @@ def _rings(data: pd.DataFrame, chosen: Sequence[str]) -> go.Scatter3d:
 
 
 def _labels(data: pd.DataFrame, chosen: Sequence[str]) -> go.Scatter3d:
+    """Names where there is room for them as the chart is first seen."""
     said = data[data["best"] | data["id"].isin(list(chosen)) | (len(data) <= _MOST_LABELS) & (data["state"] == "met")]
+    across, up = _seen(data)
+    flat = pd.DataFrame({"x": across, "y": up, "label": data["label"], "size": 12.0, "front": False}, index=data.index)
+    ordered = [*said.index, *data.index.difference(said.index)]  # those without a name are only in the way
+    view = _HALF_VIEW * PLOT[0] / PLOT[1]
+    named = flat.loc[ordered].assign(label=[*said["label"], *[""] * (len(data) - len(said))])
+    places = place_labels(named, (-view, view), (-_HALF_VIEW, _HALF_VIEW))[: len(said)]
+    said = said.assign(place=places).dropna(subset=["place"])
     texts = [f"<b>{n}</b>" if best else n for n, best in zip(said["label"], said["best"], strict=True)]
     return go.Scatter3d(
-        **{axis: said[axis].to_list() for axis in AXES}, mode="text", text=texts, textposition="top center",
+        **{axis: said[axis].to_list() for axis in AXES}, mode="text", text=texts, textposition=said["place"].to_list(),
         hoverinfo="skip", showlegend=False, textfont={"size": 11, "color": theme.NEUTRAL},
     )  # fmt: skip
+
+
+def _seen(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Where the points are in the first view, to the right and up, as tangents of the angle to its middle."""
+    points = data[list(AXES)].to_numpy(float)
+    low, high = points.min(axis=0), points.max(axis=0)
+    points = (points - low) / np.where(high > low, high - low, 1.0) - 0.5
+    eye, centre = (np.array(list(_CAMERA[which].values())) for which in ("eye", "center"))
+    ahead = (centre - eye) / np.linalg.norm(centre - eye)
+    right = np.cross(ahead, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    away = points - eye
+    depth = away @ ahead
+    return away @ right / depth, away @ np.cross(right, ahead) / depth
