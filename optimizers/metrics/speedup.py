@@ -41,7 +41,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="speedup",
-    version="4",
+    version="5",
     title="Speed-up",
     unit="x",
     direction="higher",

@@ -12,12 +12,18 @@ from optimizers.litert.ratio import PRECISION, paired_ratio, trimmed_interval
 
 
 class Machine:
-    """A simulated machine: each process is off by a factor, and time passes by itself."""
+    """A simulated machine: each process is off by a factor, runs are now and then longer, and time passes by itself.
 
-    def __init__(self, seed: int, ratio: float, spread: float, *, disturbed: float = 0.0, drift: float = 0.0) -> None:
+    It changes between two speeds, as a machine does that others share; slow, the two files take 23% and 36% longer.
+    """
+
+    def __init__(
+        self, seed: int, ratio: float, spread: float, *, disturbed: float = 0.0, drift: float = 0.0, slow: float = 0.5
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.ratio, self.spread, self.disturbed, self.drift = ratio, spread, disturbed, drift
         self.now, self.last, self.turns = 0.0, self.rng.normal(0, spread), list[bool]()
+        self.share, self.slow = slow, self.rng.random() < slow
 
     def clock(self) -> float:
         return self.now
@@ -27,10 +33,14 @@ class Machine:
         self.turns.append(backwards)
         fresh = self.rng.normal(0, self.spread * np.sqrt(1 - self.drift**2))
         self.last = self.drift * self.last + fresh
-        off = self.last + (self.rng.random() < self.disturbed) * self.rng.normal(0, 8 * self.spread)
-        speed = self.rng.uniform(1, 2)  # of the whole machine, which both feel
-        one, other = speed * self.rng.gamma(400, 1 / 400, (2, 40))
-        return [one, other * self.ratio * np.exp(off)]
+        off = self.last + (self.rng.random() < self.disturbed) * abs(self.rng.normal(0, 8 * self.spread))
+        slow = []
+        for _ in range(100):
+            if self.rng.random() < 0.02:
+                self.slow = self.rng.random() < self.share
+            slow.append(self.slow)
+        one, other = 1 + self.rng.exponential(0.03, (2, 100))
+        return [one * np.where(slow, 1.23, 1), other * np.where(slow, 1.36, 1) * self.ratio * np.exp(off)]
 
 
 def times_covered(measurements: int, spread: float, **more: float) -> tuple[float, float]:
@@ -44,16 +54,23 @@ def times_covered(measurements: int, spread: float, **more: float) -> tuple[floa
     return float(covered), float(precise)
 
 
-@pytest.mark.parametrize("spread", [0.003, 0.02])
-def test_stopping_early_leaves_the_interval_honest(spread: float) -> None:
-    covered, precise = times_covered(250, spread)
+@pytest.mark.parametrize(("spread", "often"), [(0.003, 0.9), (0.01, 0.9), (0.02, 0.2)])
+def test_stopping_early_leaves_the_interval_honest(spread: float, often: float) -> None:
+    covered, precise = times_covered(150, spread)
     assert covered >= 0.94
-    assert precise >= 0.9
+    assert precise >= often
 
 
 def test_disturbed_processes_and_a_drifting_machine_leave_the_interval_honest() -> None:
-    assert times_covered(250, 0.01, disturbed=0.1)[0] >= 0.93
-    assert times_covered(250, 0.01, drift=0.3)[0] >= 0.92
+    assert times_covered(150, 0.01, disturbed=0.1)[0] >= 0.93
+    assert times_covered(150, 0.01, drift=0.3)[0] >= 0.92
+
+
+@pytest.mark.parametrize("slow", [0.0, 0.3, 0.7])
+def test_a_machine_that_changes_its_speed_does_not_change_the_ratio(slow: float) -> None:
+    covered, precise = times_covered(150, 0.005, slow=slow)
+    assert covered >= 0.94
+    assert precise >= 0.8
 
 
 def test_timing_ends_when_the_ratio_is_known_and_not_before_ten_processes() -> None:
