@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from optimizers.recipe import parse
 from optimizers.records import Run
 from optimizers.settings import Settings
 from tests.postgres import Server, postgres
+
+os.environ.setdefault("PARETOSCOPE_TIMING_SECONDS", "0.2")  # no test depends on a narrow interval of times
 
 SHARED = {f"tests/browser/test_{name}.py": "the comparison" for name in ("main_job", "take_along", "compare")}
 """Files of tests that one process runs because they share what takes long to make; the other browser tests likewise."""
@@ -51,11 +54,8 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobQueue]:
-    """One queue with real workers for all tests of a process, so that these start once and nothing is run twice.
-
-    Its times are measured briefly: nothing in the tests depends on a narrow interval.
-    """
-    queue = JobQueue(Settings(home=tmp_path_factory.mktemp("home"), timing_seconds=0.2))
+    """One queue with real workers for all tests of a process, so that these start once and nothing is run twice."""
+    queue = JobQueue(Settings(home=tmp_path_factory.mktemp("home")))
     yield queue
     queue.close()
 

@@ -104,7 +104,7 @@ def server(tmp_path_factory, chromium):
 @pytest.fixture(scope="session")
 def made(server):
     """A finished run of the digit classifier and a finished search of one trial."""
-    queue = JobQueue(Settings(home=server.home, timing_seconds=1), resume=False)
+    queue = JobQueue(Settings(home=server.home), resume=False)
     runs = queue.submit("sample:digits_cnn", "sample:optdigits", [parse("int8")])
     queue.wait([run.id for run in runs])
     wish = Wish(limits="size<=60KB, accuracy>=-5pt", seconds=60, techniques=("int8",), most_trials=1)

@@ -24,8 +24,9 @@ from tests.techniques.networks import NETWORKS, held_out
 ROOT = Path(__file__).resolve().parents[2]
 TECHNIQUES = registry.techniques()
 FROM_KERAS = sorted(name for name, t in TECHNIQUES.items() if "keras" in t.accepts)
-EACH = [pytest.param(name, marks=pytest.mark.slow) if name == "gru" else name for name in sorted(NETWORKS)]
-"""A GRU is unrolled, trained and converted as an LSTM is, and takes as long as all networks without a cell."""
+CELLS = ("gru", "lstm")
+"""These take as long as all networks without a cell; tests of single techniques have them, too."""
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in CELLS else name for name in sorted(NETWORKS)]
 
 
 @pytest.mark.parametrize("name", sorted(TECHNIQUES))
