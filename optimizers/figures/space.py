@@ -119,7 +119,7 @@ def _labels(data: pd.DataFrame, chosen: Sequence[str]) -> go.Scatter3d:
     view = _HALF_VIEW * PLOT[0] / PLOT[1]
     named = flat.loc[ordered].assign(label=[*said["label"], *[""] * (len(data) - len(said))])
     places = place_labels(named, (-view, view), (-_HALF_VIEW, _HALF_VIEW))[: len(said)]
-    said = said.assign(place=places).dropna(subset=["place"])
+    said = said.assign(place=pd.Series(places, said.index, object)).dropna(subset=["place"])
     texts = [f"<b>{n}</b>" if best else n for n, best in zip(said["label"], said["best"], strict=True)]
     return go.Scatter3d(
         **{axis: said[axis].to_list() for axis in AXES}, mode="text", text=texts, textposition=said["place"].to_list(),

@@ -81,10 +81,12 @@ def hopeless(study: Study, trial: Trial, progress: Progress | None, outcomes: Se
     for limit in goals.limits_of(study):
         if limit.metric != "accuracy" or limit.side != "least" or limit.kind == "ratio":
             continue
-        change = row.get("accuracy_change")
-        if limit.kind == "difference" and change is None:
-            continue
-        bound = limit.bound + (float(row["accuracy"]) - float(change) if limit.kind == "difference" else 0.0)
+        bound = limit.bound
+        if limit.kind == "difference":
+            change = row.get("accuracy_change")
+            if change is None:
+                continue
+            bound += float(row["accuracy"]) - float(change)
         if best < bound - _FAR:
             return (
                 f"Stopped late in its training: the best accuracy was {fmt.percent(best)}, far below the "
