@@ -15,8 +15,17 @@ from tests.postgres import Server, postgres
 
 os.environ.setdefault("PARETOSCOPE_TIMING_SECONDS", "0.2")  # no test depends on a narrow interval of times
 
-SHARED = {f"tests/browser/test_{name}.py": "the comparison" for name in ("main_job", "take_along", "compare")}
-"""Files of tests that one process runs because they share what takes long to make; the other browser tests likewise."""
+COMPARED = tuple(f"tests/browser/test_{name}.py" for name in ("main_job", "take_along", "compare"))
+RUNS = (
+    "tests/analyses/",
+    "tests/report/",
+    "tests/exports/",
+    "tests/test_samples.py",
+    "tests/hostile/test_front_door.py",
+    *(f"tests/engine/test_{name}.py" for name in ("brought_files", "lattice", "several_tensors", "without_labels")),
+)
+TOGETHER = {"the comparison": COMPARED, "browser": ("tests/browser/",), "runs": RUNS}
+"""Files of tests that one process runs because they share what takes long to make; these begin first."""
 
 DIGITS = {
     "float32": "float32",
@@ -34,15 +43,19 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Together(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = super()._split_scope(nodeid)
-            return SHARED.get(file, "browser" if file.startswith("tests/browser/") else file)
+            return _together(nodeid) or super()._split_scope(nodeid)
 
     return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that no process is left alone with it at the end."""
-    items.sort(key=lambda item: "tests/browser/" not in item.nodeid)
+    order = [*TOGETHER, ""]
+    items.sort(key=lambda item: order.index(_together(item.nodeid)))
+
+
+def _together(nodeid: str) -> str:
+    return next((name for name, files in TOGETHER.items() if nodeid.startswith(files)), "")
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,7 @@ def test_a_float32_variant_costs_no_layer_anything(queue, runs):
         report(queue, runs["pruned"], "sensitivity", against=runs["int8"])
 
 
+@pytest.mark.slow
 def test_clean_inputs_are_answered_as_ever(queue, runs):
     told = report(queue, runs["int8"], "corruptions", given={"examples": 60})
     data = origins.load_dataset("sample:optdigits")

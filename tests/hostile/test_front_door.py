@@ -29,6 +29,15 @@ REPRESENTATIVES = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def home(queue: JobQueue) -> Iterator[None]:
+    """Files are left in the home of the queue, where worker processes look for them."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PARETOSCOPE_HOME", str(queue.settings.home))
+    yield
+    patch.undo()
+
+
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
     return tmp_path / "marker"

@@ -108,6 +108,7 @@ def test_what_is_rebuilt_is_what_was_saved(tmp_path: Path) -> None:
     assert 0 < np.abs(plain - want).max() < 0.2, "the float model is near, but not the same"
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_files(sources: Sources, apply: Apply) -> None:
     stages = [apply("quantization_aware_training", sources("conv"), epochs=1) for _ in range(2)]
     for name in (qat_files.MODEL, qat_files.RECORD, qat_files.RANGES):
@@ -283,6 +284,7 @@ def test_clusters_of_channels_stay_clusters_of_channels(sources: Sources, apply:
     assert len(np.unique(kernel)) > 20
 
 
+@pytest.mark.slow
 def test_clustered_layers_that_stay_float_are_not_trained(sources: Sources, apply: Apply) -> None:
     clustered = apply("weight_clustering", sources("lstm"), epochs=1)
     done = apply("quantization_aware_training", clustered.main, held=frozenset({"clusters"}), epochs=1)

@@ -149,6 +149,7 @@ def test_the_dynamic_range_file_is_the_smaller_of_two(sources: Sources, apply: A
     assert "compressed_bytes" not in apply("dynamic_range", clustered.main).report.figures
 
 
+@pytest.mark.slow
 def test_pruned_and_clustered_files_compress_far_better(pruned: Path, sources: Sources, apply: Apply) -> None:
     clustered = apply("weight_clustering", pruned, held=SPARSE, epochs=2)
     small = apply("int8", clustered.main, held=SPARSE | CLUSTERED)
