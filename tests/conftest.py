@@ -14,6 +14,7 @@ from optimizers.settings import Settings
 from tests.postgres import Server, postgres
 
 os.environ.setdefault("PARETOSCOPE_TIMING_SECONDS", "0.2")  # no test depends on a narrow interval of times
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # several tests run side by side, on small networks
 
 COMPARED = tuple(f"tests/browser/test_{name}.py" for name in ("main_job", "take_along", "compare"))
 RUNS = (

@@ -13,7 +13,7 @@ from optimizers.recipe import parse
 from tests.analyses.test_contract import check
 
 SAMPLES = {name: sample for name, sample in manifest().items() if sample.is_variant_of is None}
-QUICK = ("penguins_mlp", "mpg_mlp")
+QUICK = ("penguins_mlp",)
 INSIDE = ("flips", "corruptions", "weights", "activations", "sensitivity")
 """What each sample's int8 file has a report of; confusions only where there are classes."""
 BY_ITSELF = [name for name, declared in registry.analyses().items() if not declared.alone]

@@ -47,6 +47,7 @@ def runs_in_litert(file) -> np.ndarray:
     return interpreter.get_tensor(told["index"])
 
 
+@pytest.mark.slow  # the story of Compare clicks on points as well
 def test_a_click_on_a_point_shows_its_file(visitor, compared):
     page = visitor(compared[0], viewport={"width": 1280, "height": 900})
     points(page)

@@ -82,7 +82,7 @@ def test_an_lstm_is_fused_or_unrolled_as_asked(sources: Sources, apply: Apply) -
     np.testing.assert_allclose(predict(plain.main, x), predict(fused.main, x), atol=1e-5)
 
 
-@pytest.mark.parametrize("network", ["lstm", "gru"])
+@pytest.mark.parametrize("network", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
 def test_unrolled_cells_are_quantized_the_same_every_time(network: str) -> None:
     examples = digits().train.x[:20]
     files = {convert(built(network), "int8", representative=examples, recurrent="unrolled").file for _ in range(4)}

@@ -236,7 +236,11 @@ def test_separable_convolutions_and_nested_models_are_taken_apart() -> None:
 
 @pytest.mark.parametrize(
     ("held", "scheme"),
-    [({"sparsity"}, "PQAT"), ({"clusters"}, "CQAT"), ({"sparsity", "clusters"}, "PCQAT")],
+    [
+        pytest.param({"sparsity"}, "PQAT", marks=pytest.mark.slow),
+        pytest.param({"clusters"}, "CQAT", marks=pytest.mark.slow),
+        ({"sparsity", "clusters"}, "PCQAT"),
+    ],
 )
 def test_the_scheme_follows_from_what_is_held(held: set[str], scheme: str, small: Path, apply: Apply) -> None:
     before = load_working(small)

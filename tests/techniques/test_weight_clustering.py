@@ -205,6 +205,7 @@ def every_kind() -> Any:
     return tf_keras.Model(inputs, L.Dense(10, name="digit")(x))
 
 
+@pytest.mark.slow
 def test_wrapping_and_stripping_change_nothing_but_to_cluster(tmp_path: Path) -> None:
     model = every_kind()
     wanted = Clusters(8, "kmeans_plus_plus")

@@ -129,7 +129,9 @@ def assert_equal_to_masked(model: Model, seed: int = 1) -> tuple[Trace, Model]:
     return found, pruned
 
 
-@pytest.mark.parametrize("name", TOPOLOGIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "recurrent" else n for n in TOPOLOGIES]
+)
 def test_without_channels_equals_channels_at_zero(name: str, tmp_path: Any) -> None:
     model = randomized(TOPOLOGIES[name]())
     x, before = examples(model), answers(model, examples(model))

@@ -48,7 +48,16 @@ def rows(*shape: int, seed: int = 0) -> np.ndarray:
 NESTED = ("nested_models", "nested_as_output", "one_layer_in_two_models")
 
 
-@pytest.mark.parametrize(("name", "flatten"), [*((name, True) for name in ZOO), *((name, False) for name in NESTED)])
+UNHURRIED = {"masked_recurrent": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    ("name", "flatten"),
+    [
+        *(pytest.param(name, True, marks=UNHURRIED.get(name, ())) for name in ZOO),
+        *((name, False) for name in NESTED),
+    ],
+)
 def test_every_model_computes_the_same_also_after_saving(
     name: str, flatten: bool, specimen: Make, tmp_path: Path
 ) -> None:
