@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -78,8 +79,9 @@ def over_seeds(queue: JobQueue, frame: pd.DataFrame, asked: tuple[str, ...]) -> 
             st.markdown(f"**{escaped(model)}** on **{escaped(data)}**")
         if ranking.sentence:
             st.markdown(escaped(ranking.sentence))
+        figure = once(queue, ("repeats", name, number, *asked), partial(repeats, ranking, name, families))
         st.plotly_chart(
-            repeats(ranking, name, families), config=theme.CONFIG, key=f"seeds:{number}",
+            figure, config=theme.CONFIG, key=f"seeds:{number}",
             alt=f"{known[name].title} of every variant and seed, also in the table",
         )  # fmt: skip
         st.dataframe(
