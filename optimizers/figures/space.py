@@ -21,6 +21,7 @@ _SYMBOLS = {"triangle-up": "diamond", "star": "circle", "hexagon": "circle", "pe
 """Only three symbols can be hollow in space; colours tell the others apart, as do names beside marks."""
 _MOST_LABELS = 14
 _CAMERA = {"eye": {"x": 1.7, "y": 1.7, "z": 0.8}, "center": {"x": 0.0, "y": 0.0, "z": -0.15}}
+_ROOM = "\N{NO-BREAK SPACE}" * 4
 _HALF_VIEW = 0.41
 """Tangent of half of the angle that the camera sees."""
 
@@ -121,10 +122,18 @@ def _labels(data: pd.DataFrame, chosen: Sequence[str]) -> go.Scatter3d:
     places = place_labels(named, (-view, view), (-_HALF_VIEW, _HALF_VIEW))[: len(said)]
     said = said.assign(place=pd.Series(places, said.index, object)).dropna(subset=["place"])
     texts = [f"<b>{n}</b>" if best else n for n, best in zip(said["label"], said["best"], strict=True)]
+    texts = [_aside(text, place) for text, place in zip(texts, said["place"], strict=True)]
     return go.Scatter3d(
         **{axis: said[axis].to_list() for axis in AXES}, mode="text", text=texts, textposition=said["place"].to_list(),
         hoverinfo="skip", showlegend=False, textfont={"size": 11, "color": theme.NEUTRAL},
     )  # fmt: skip
+
+
+def _aside(text: str, place: str) -> str:
+    """With room for the mark, which in space a text does not keep clear of by itself."""
+    if place.endswith("center"):
+        return text
+    return f"{_ROOM}{text}" if place.endswith("right") else f"{text}{_ROOM}"
 
 
 def _seen(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
