@@ -237,15 +237,15 @@ class Drive:
                 continue
             if handle is not None:
                 self._guide.drop(handle)
-            if verdict != _NO_TIME:
-                self._ruled_out += 1
-                if self._ruled_out >= _RULED_OUT:
-                    return bool(self._open)
             if verdict == _NO_TIME:
                 self._tried.discard(trial.recipe)
                 dear += 1
-                if dear >= _TOO_DEAR:
-                    return bool(self._open)
+                over = dear >= _TOO_DEAR
+            else:
+                self._ruled_out += 1
+                over = self._ruled_out >= _RULED_OUT
+            if over:
+                return bool(self._open)
         return True
 
     def _submit(self, study: Study, trial: Trial) -> None:
@@ -290,9 +290,8 @@ class Drive:
             else:
                 params = self._guide.draw()
             wanted = self._space.recipe(params, "full")
-            if any(
-                self._cannot(study, step.technique.name) for step in wanted.steps if "train" in step.technique.needs
-            ):
+            trained = [step.technique.name for step in wanted.steps if "train" in step.technique.needs]
+            if any(self._cannot(study, name) for name in trained):
                 self._guide.drop(handle)
                 self._hopeless(study, params)
                 repeated += 1

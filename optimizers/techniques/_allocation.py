@@ -27,14 +27,14 @@ def allocate(options: Mapping[str, Sequence[Option]], budget: float) -> dict[str
 
     Source: Shoham and Gersho (1988), "Efficient bit allocation for an arbitrary set of quantizers", section III.
     """
-    hulls = {name: _hull(choices) for name, choices in options.items()}
+    hulls = {name: hull(choices) for name, choices in options.items()}
     place = dict.fromkeys(hulls, 0)
-    total = sum(options[name][hull[0]].cost for name, hull in hulls.items())
+    total = sum(options[name][found[0]].cost for name, found in hulls.items())
     while total > budget:
         steps = [
-            (_slope(options[name], hull[place[name]], hull[place[name] + 1]), name)
-            for name, hull in hulls.items()
-            if place[name] + 1 < len(hull)
+            (_slope(options[name], found[place[name]], found[place[name] + 1]), name)
+            for name, found in hulls.items()
+            if place[name] + 1 < len(found)
         ]
         if not steps:
             break
@@ -42,7 +42,7 @@ def allocate(options: Mapping[str, Sequence[Option]], budget: float) -> dict[str
         before = options[name][hulls[name][place[name]]].cost
         place[name] += 1
         total -= before - options[name][hulls[name][place[name]]].cost
-    return {name: hull[place[name]] for name, hull in hulls.items()}
+    return {name: found[place[name]] for name, found in hulls.items()}
 
 
 def _slope(choices: Sequence[Option], one: int, other: int) -> float:
@@ -50,7 +50,7 @@ def _slope(choices: Sequence[Option], one: int, other: int) -> float:
     return (choices[other].damage - choices[one].damage) / (choices[one].cost - choices[other].cost)
 
 
-def _hull(choices: Sequence[Option]) -> list[int]:
+def hull(choices: Sequence[Option]) -> list[int]:
     """Numbers of the options on the lower left convex hull, from the least damaging to the cheapest."""
     order = sorted(range(len(choices)), key=lambda i: (choices[i].damage, choices[i].cost, i))
     found: list[int] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -13,7 +13,7 @@ import tf_keras
 from optimizers import selection
 from optimizers.declarations import StageContext
 from optimizers.errors import NotApplicable
-from optimizers.techniques._allocation import Option, allocate
+from optimizers.techniques._allocation import Option, allocate, hull
 from optimizers.tf import kernels
 from optimizers.tf.masks import Schedule, Shape, fits, pruned
 from optimizers.tf.sensitivity import Change, rises
@@ -120,7 +120,10 @@ def amounts(
     options = {}
     for name, size in sizes.items():
         damage = [min(max(0.0, measured.rises[name, share]), _HOPELESS) for share in _MEASURED]
-        between = np.interp(_SHARES, *_convex((0.0, *_MEASURED), [0.0, *damage])) + _STEEPER * _SHARES**2
+        points = [Option(1 - share, rise) for share, rise in zip((0.0, *_MEASURED), (0.0, *damage), strict=True)]
+        corners = [points[place] for place in hull(points)]
+        between = np.interp(_SHARES, [1 - c.cost for c in corners], [c.damage for c in corners])
+        between += _STEEPER * _SHARES**2
         options[name] = [Option(size * (1 - s), float(d)) for s, d in zip(_SHARES, between, strict=True)]
     taken = allocate(options, (1 - target) * sum(sizes.values()))
     told = {
@@ -133,20 +136,6 @@ def amounts(
         },
     }
     return {name: float(_SHARES[place]) for name, place in taken.items()}, told
-
-
-def _convex(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The corners of the largest convex function below points that are sorted by ``x``."""
-    corners: list[tuple[float, float]] = []
-    for point in zip(x, y, strict=True):
-        while len(corners) > 1 and _slope(*corners[-2:]) >= _slope(corners[-1], point):
-            corners.pop()
-        corners.append(point)
-    return [x for x, _ in corners], [y for _, y in corners]
-
-
-def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
-    return (other[1] - one[1]) / (other[0] - one[0])
 
 
 def one_shot(model: Any, found: Targets, plan: Schedule, shape: Shape) -> Any:
