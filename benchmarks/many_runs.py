@@ -39,8 +39,10 @@ def main(count: int) -> None:
     from optimizers.engine.queue import JobQueue
     from optimizers.settings import Settings
     from pages.components import queue as shared
+    from serving.warming import warm
     from tests.engine.fake_executor import FakeExecutor
 
+    warm()  # as the server does when it starts
     queue = JobQueue(Settings(), FakeExecutor(Settings()))
     shared.job_queue = lambda: queue  # type: ignore[assignment]
     token, ids, real = fill(queue, count)

@@ -17,6 +17,7 @@ from streamlit import net_util
 from optimizers.operation import logs, metrics
 from optimizers.settings import Settings
 from pages.components.queue import job_queue, opened_queue
+from serving.warming import warm
 
 _log = logging.getLogger("paretoscope.server")
 _PATIENCE = 8.0
@@ -48,6 +49,7 @@ def _open() -> None:
         job_queue()
     except Exception:
         _log.exception("The engine could not be started; the next visit tries again")
+    warm()
 
 
 def _close() -> None:

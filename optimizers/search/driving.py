@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from optimizers.errors import NotApplicable, ParetoscopeError, UserError
+from optimizers.errors import ParetoscopeError, UserError
 from optimizers.history.database import UNFINISHED
 from optimizers.history.searches import Searches
-from optimizers.recipe import Recipe, Step, parse
+from optimizers.recipe import Recipe, parse
 from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify, keep_verdicts
-from optimizers.search.foresight import broken_limits, hopeless, promising
+from optimizers.search.foresight import Abilities, broken_limits, hopeless, promising
 from optimizers.search.goals import Outcome
 from optimizers.search.guide import Guide
 from optimizers.search.ranking import ranked_layers
@@ -50,7 +50,6 @@ class Drive:
         self._open: dict[int, Trial] = {}
         self._handles: dict[int, int] = {}
         self._ruled_out = 0
-        self._able: dict[str, bool] = {}
         self._seen: tuple[int, list[Outcome]] | None = None
 
     def run(self) -> bool:
@@ -114,6 +113,7 @@ class Drive:
         self._tried = {trial.recipe for trial in self._trials.values()}
         self._space = Space(summary, data, study.techniques, study.layers or ())
         self._guide = Guide(study, self._space, len(self._trials))
+        self._able = Abilities(self._queue.driver, study, self._closing)
         self._plans = self._planned(study)
         found = {o.trial.number: o for o in self._outcomes(study)}
         for trial in self._trials.values():
@@ -291,7 +291,7 @@ class Drive:
                 params = self._guide.draw()
             wanted = self._space.recipe(params, "full")
             trained = [step.technique.name for step in wanted.steps if "train" in step.technique.needs]
-            if any(self._cannot(study, name) for name in trained):
+            if any(self._able.cannot(name) for name in trained):
                 self._guide.drop(handle)
                 self._hopeless(study, params)
                 repeated += 1
@@ -368,19 +368,6 @@ class Drive:
         if seen is not None:
             values = [float(v) for v in seen.values if v is not None]
             self._guide.tell(params, values, limits or {"cannot be made": 1.0})
-
-    def _cannot(self, study: Study, name: str) -> bool:
-        """Whether a technique cannot work on this model, with its defaults and nothing else; found out once."""
-        if name not in self._able:
-            recipe = Recipe((Step.of(name),))
-            try:
-                self._queue.driver.forecast(study.model.uri, study.dataset.uri, recipe, self._closing)
-                self._able[name] = True
-            except NotApplicable:
-                self._able[name] = False
-            except ParetoscopeError:
-                return False
-        return not self._able[name]
 
     # keeping ------------------------------------------------------------------------------------------------------
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizers.engine.progress import Progress
+from optimizers.errors import NotApplicable, ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.forecast import Forecast
-from optimizers.recipe import parse
+from optimizers.recipe import Recipe, Step, parse
 from optimizers.search import goals
 from optimizers.search.goals import Outcome
 from optimizers.search.records import Study, Trial
+
+if TYPE_CHECKING:
+    from optimizers.engine.driver import Driver
 
 _PROMOTED = 0.5
 """Trainings in full for each short one."""
@@ -29,6 +33,33 @@ _FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
     "parameters": lambda forecast: forecast.parameters,
     "macs": lambda forecast: forecast.macs or None,
 }
+
+
+class Abilities:
+    """Which techniques cannot work on a model with their defaults and nothing else; each is found out once.
+
+    Args:
+        driver: That makes forecasts.
+        study: Which model and data.
+        closing: Whether to give up.
+    """
+
+    def __init__(self, driver: Driver, study: Study, closing: Callable[[], bool]) -> None:
+        self._driver, self._study, self._closing = driver, study, closing
+        self._able: dict[str, bool] = {}
+
+    def cannot(self, name: str) -> bool:
+        """False where it is not known, since the forecast failed for another reason."""
+        if name not in self._able:
+            recipe = Recipe((Step.of(name),))
+            try:
+                self._driver.forecast(self._study.model.uri, self._study.dataset.uri, recipe, self._closing)
+                self._able[name] = True
+            except NotApplicable:
+                self._able[name] = False
+            except ParetoscopeError:
+                return False
+        return not self._able[name]
 
 
 def broken_limits(study: Study, expected: Forecast, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, float]]:

@@ -49,6 +49,10 @@ def stored_kernels(file: Path) -> list[np.ndarray]:
     return found
 
 
+def kernel_values(file: Path, layer: str) -> int:
+    return len(np.unique(load_working(file).get_layer(layer).get_weights()[0]))
+
+
 @pytest.fixture(scope="module")
 def pruned(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Path:
     """The convolutional network with 80% zeros, retrained."""
@@ -72,6 +76,19 @@ def test_every_kernel_has_as_many_values_as_asked_for(sources: Sources, apply: A
         }
         assert 4 < row["unique"] <= 12
     assert accuracy(model) > accuracy(built("conv")) - 0.05
+
+
+def test_sensitive_layers_get_more_values_where_that_is_measured(sources: Sources, apply: Apply) -> None:
+    done = apply("weight_clustering", sources("conv"), clusters=8, distribution="sensitivity", epochs=2)
+    layers, rises = done.report.figures["layers"], done.report.figures["sensitivity"]["rises"]
+    unique = {name: kernel_values(done.main, name) for name in layers}
+    assert all(2 <= number <= 32 for number in unique.values())
+    assert len(set(unique.values())) > 1
+    bits = sum(row["weights"] * np.log2(unique[name]) for name, row in layers.items())
+    assert bits <= 3 * sum(row["weights"] for row in layers.values())
+    harm = {name: max(abs(rise) for rise in rises[name].values()) / row["weights"] for name, row in layers.items()}
+    assert unique[max(harm, key=harm.__getitem__)] > unique[min(harm, key=harm.__getitem__)]
+    assert accuracy(load_working(done.main)) > accuracy(built("conv")) - 0.05
 
 
 @pytest.mark.parametrize(("start", "per_channel"), [("linear", True), ("density_based", False), ("random", False)])
