@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
 from optimizers.records import Direction, Task
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray
 
     Args:
         scores: As the file gives them.
-        task: What the model does; anything but classification is left as it is.
+        task: What the model does; what does not tell classes apart is left as it is.
         activation: Of the model's output layer. ``linear`` means logits; where it is not known, scores outside of
             [0, 1] do.
 
@@ -77,17 +78,20 @@ def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray
     import numpy as np
     from scipy.special import expit, softmax
 
-    if task not in ("binary", "classification") or scores.size == 0:
+    if not KINDS[task].decides or scores.size == 0:
         return scores
     inside = bool(scores.min() >= 0.0 and scores.max() <= 1.0)
-    if task == "binary":
+    wide = scores.shape[-1]
+    alone = task == "multilabel" or (task == "segmentation" and wide == 1)  # one score for two classes
+    if task == "binary" or alone:
         if activation == "sigmoid" or (activation != "linear" and inside):
             return scores
-        wide = scores.astype(np.float64)
-        return np.asarray(softmax(wide, axis=1) if scores.ndim == 2 and scores.shape[1] == 2 else expit(wide))
-    if scores.ndim != 2 or not (activation == "linear" or (not activation and not inside)):
+        logits = scores.astype(np.float64)
+        return np.asarray(softmax(logits, axis=1) if scores.ndim == 2 and wide == 2 and not alone else expit(logits))
+    suited = scores.ndim == 2 or task == "segmentation"
+    if not suited or not (activation == "linear" or (not activation and not inside)):
         return scores
-    return np.asarray(softmax(scores.astype(np.float64), axis=1))
+    return np.asarray(softmax(scores.astype(np.float64), axis=-1))
 
 
 def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) -> Worth:
@@ -100,28 +104,36 @@ def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) 
         several: It has several outputs, flattened and put side by side.
 
     Returns:
-        Classification and binary: 1 where the answer is right, else 0. Regression: 1 minus the squared error over the
-        variance of the targets, whose mean is R². Reconstruction: mean squared error. Fidelity: 1 where the decision is
-        the original's, else 0; where outputs are no scores of classes, mean absolute difference over the outputs'
-        standard deviation.
+        Classification and binary: 1 where the answer is right, else 0. Several labels, and classes of positions: the
+        headline metric and how it hangs on each example (the delta method), whose mean it is. Regression: 1 minus the
+        squared error over the variance of the targets, whose mean is R². Reconstruction: mean squared error. Fidelity:
+        1 where the decision is the original's, else 0; where outputs are no scores of classes, mean absolute difference
+        over the outputs' standard deviation.
 
     Raises:
         NotApplicable: Shapes do not fit.
     """
     import numpy as np
 
-    from optimizers.metrics._evidence import decisions
+    from optimizers.metrics import f1_micro, mean_iou
+    from optimizers.metrics._evidence import decisions, estimates
 
     given = np.asarray(scores, np.float64)
-    if task in ("classification", "binary"):
-        decided, truth, _ = decisions(Evidence(Path(), task, given, y))
+    evidence = Evidence(Path(), task, given, y)
+    if KINDS[task].one_class:
+        decided, truth, _ = decisions(evidence)
         return Worth("Accuracy", "fraction", "higher", (decided == truth).astype(np.float64))
+    if KINDS[task].decides:
+        headline = f1_micro if task == "multilabel" else mean_iou
+        found = headline.estimate(evidence)
+        return Worth(headline.METRIC.title, "fraction", "higher", found.value + found.influence)
     if task == "regression":
-        errors = (given.reshape(len(given), -1)[:, 0] - y) ** 2
-        variance = float(np.var(np.asarray(y, np.float64)))
-        if variance == 0:
+        predicted, target = estimates(evidence)
+        varied = np.ptp(target, axis=0) > 0
+        if not varied.any():
             raise NotApplicable("All targets are the same, so no share of their variance can be explained.")
-        return Worth("R²", "", "higher", 1 - errors / variance)
+        errors = (predicted - target)[:, varied] ** 2 / target[:, varied].var(axis=0)
+        return Worth("R²", "", "higher", 1 - errors.mean(axis=1))
     if given.shape != y.shape:
         raise NotApplicable(f"The outputs have shape {given.shape[1:]}, what they are held against {y.shape[1:]}.")
     if task == "reconstruction":

@@ -13,6 +13,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
+from optimizers.datasets import fit
 from optimizers.records import DatasetSummary, Measurement, Record, Run, Task
 
 Kind = Literal["file", "program"]
@@ -89,7 +90,7 @@ class Deployable:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of what the outputs stand for; empty where they are no classes."""
-        return self.data.classes if self.data is not None and self.task in ("classification", "binary") else ()
+        return fit.classes_of(self.data, self.task) if self.data is not None and self.task else ()
 
     @property
     def features(self) -> list[dict[str, Any]]:

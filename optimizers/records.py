@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Task = Literal["classification", "binary", "regression", "reconstruction", "fidelity"]
-"""What a model does with data. Without labels: ``reconstruction`` where its output is to be like its input, else
-``fidelity``, which is how close a variant's answers are to the original's."""
+Task = Literal["classification", "binary", "multilabel", "segmentation", "regression", "reconstruction", "fidelity"]
+"""What a model does with data; `optimizers.kinds` tells what each of them is. Without labels: ``reconstruction`` where
+its output is to be like its input, else ``fidelity``, which is how close a variant's answers are to the original's."""
 
 Kind = Literal["keras", "keras3", "keras_qat", "tflite"]
 """What a file holds: a model for either Keras, one that only Keras 3 can hold, one prepared for quantization, or what
@@ -146,6 +146,9 @@ class DatasetSummary(Record):
     ``values`` is the range of the training examples' numbers and ``n_labels`` how many classes do occur, where known.
     Data without labels have the task ``fidelity``; ``drawn`` ones are random numbers and nobody's examples. Where there
     are several inputs ``inputs`` tells all of them, and ``input_shape`` and ``input_dtype`` the first.
+
+    Where a label is more than one number ``label_shape`` is that of one example's, ``label_values`` the range of its
+    numbers, and ``alternatives`` tells what else the labels may be: the model's outputs decide.
     """
 
     task: Task
@@ -161,6 +164,9 @@ class DatasetSummary(Record):
     features: tuple[str, ...] = ()
     values: InputRange | None = None
     n_labels: int = 0
+    label_shape: tuple[int, ...] = ()
+    label_values: InputRange | None = None
+    alternatives: tuple[Task, ...] = ()
     licence: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()

@@ -23,7 +23,10 @@ RUNS = (
     "tests/exports/",
     "tests/test_samples.py",
     "tests/hostile/test_front_door.py",
-    *(f"tests/engine/test_{name}.py" for name in ("brought_files", "lattice", "several_tensors", "without_labels")),
+    *(
+        f"tests/engine/test_{name}.py"
+        for name in ("any_labels", "brought_files", "lattice", "several_tensors", "without_labels")
+    ),
 )
 TOGETHER = {"the comparison": COMPARED, "browser": ("tests/browser/",), "runs": RUNS}
 """Files of tests that one process runs because they share what takes long to make; these begin first."""

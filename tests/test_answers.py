@@ -17,7 +17,9 @@ N = 200
 CASES = {
     "classification": ("accuracy", RNG.random((N, 4)), RNG.integers(0, 4, N)),
     "binary": ("accuracy", RNG.random(N), RNG.integers(0, 2, N)),
-    "regression": ("r2", RNG.normal(size=N), RNG.normal(size=N)),
+    "multilabel": ("f1_micro", RNG.random((N, 4)), RNG.integers(0, 2, (N, 4))),
+    "segmentation": ("mean_iou", RNG.random((N, 5, 4, 3)), RNG.integers(0, 3, (N, 5, 4))),
+    "regression": ("r2", RNG.normal(size=(N, 3)), RNG.normal(size=(N, 3))),
     "reconstruction": ("reconstruction_error", RNG.random((N, 3, 2)), RNG.random((N, 3, 2))),
     "fidelity": ("agreement", RNG.random((N, 3)), RNG.random((N, 3))),
 }

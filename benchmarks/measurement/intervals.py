@@ -20,7 +20,7 @@ from optimizers.records import Task
 
 TITLE = "Intervals hold the truth as often as they say"
 REPETITIONS = 1000
-_POPULATION = 200_000
+_POPULATION, _OF_SEVERAL = 200_000, 40_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,38 @@ def regression(title: str, n: int, spread: float, tail: float, noise: float, see
     return Population(title, "regression", n, y, base, 0.97 * base + 0.3 + noise * rng.standard_normal(_POPULATION))
 
 
+def several_labels(title: str, n: int, labels: int, signal: float, noise: float, seed: int = 0) -> Population:
+    """Labels of one example are likelier together, and so are the mistakes in them."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((_OF_SEVERAL, 1))
+    y = (rng.standard_normal((_OF_SEVERAL, labels)) + shared > np.linspace(0.5, 2, labels)).astype(np.uint8)
+    hard = np.exp(0.8 * rng.standard_normal((_OF_SEVERAL, 1)))
+    logits = signal * (y - 0.5) + hard * rng.standard_normal(y.shape)
+    first, second = (1 / (1 + np.exp(-z)) for z in (logits, logits + noise * rng.standard_normal(y.shape)))
+    return Population(title, "multilabel", n, y, first, second)
+
+
+def masks(title: str, n: int, side: int, signal: float, noise: float, seed: int = 0) -> Population:
+    """A square in each image; how blurred it is differs from image to image."""
+    rng = np.random.default_rng(seed)
+    places = np.arange(side)
+    corner, size = rng.integers(0, side - 2, (2, _OF_SEVERAL, 1)), rng.integers(2, side, (_OF_SEVERAL, 1))
+    rows, columns = ((places >= c) & (places < c + size) for c in corner)
+    y = (rows[:, :, None] & columns[:, None]).astype(np.uint8)
+    hard = np.exp(0.7 * rng.standard_normal((_OF_SEVERAL, 1, 1)))
+    logits = signal * (y - 0.5) + hard * rng.standard_normal(y.shape)
+    first, second = (1 / (1 + np.exp(-z)) for z in (logits, logits + noise * rng.standard_normal(y.shape)))
+    return Population(title, "segmentation", n, y, first[..., None], second[..., None])
+
+
+def several_numbers(title: str, n: int, numbers: int, spread: float, noise: float, seed: int = 0) -> Population:
+    """Errors of one example have a part in common."""
+    rng = np.random.default_rng(seed)
+    y = rng.gamma(4.0, 2.5, (_OF_SEVERAL, numbers)) * np.linspace(1, 5, numbers)
+    base = y + spread * (rng.standard_t(6, (_OF_SEVERAL, 1)) + rng.standard_t(6, y.shape))
+    return Population(title, "regression", n, y, base, 0.98 * base + 0.2 + noise * rng.standard_normal(y.shape))
+
+
 def populations() -> list[Population]:
     ten = [0.1] * 10
     return [
@@ -96,6 +128,12 @@ def populations() -> list[Population]:
         regression("errors with light tails", 60, 2.0, 30.0, 0.5),
         regression("errors with heavy tails", 79, 1.5, 5.0, 0.5),
         regression("errors with heavy tails", 1000, 1.5, 5.0, 0.2),
+        several_labels("5 labels", 60, 5, 4.0, 0.6),
+        several_labels("5 labels", 500, 5, 4.0, 0.6),
+        masks("masks of 6 x 6", 60, 6, 5.0, 0.6),
+        masks("masks of 6 x 6", 400, 6, 5.0, 0.6),
+        several_numbers("3 numbers", 60, 3, 1.5, 0.5),
+        several_numbers("3 numbers", 500, 3, 1.5, 0.5),
     ]
 
 
@@ -103,7 +141,7 @@ def coverage(population: Population, repetitions: int, seed: int = 1, names: Seq
     """For each metric of the task, how often its interval and that of its difference hold the truth."""
     rng = np.random.default_rng(seed)
     fitting = [m for m in registry.metrics().values() if m.change is not None and population.task in m.tasks]
-    drawn = [rng.integers(0, _POPULATION, population.n) for _ in range(repetitions)]
+    drawn = [rng.integers(0, len(population.y), population.n) for _ in range(repetitions)]
     found = []
     for metric in fitting:
         if names and metric.name not in names:

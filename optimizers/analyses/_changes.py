@@ -1,11 +1,17 @@
-"""Where answers are numbers: the examples on which errors, or outputs where nobody knows the truth, changed most."""
+"""Where an answer is not one class: the examples on which errors changed most, or outputs where nobody knows the truth.
+
+An error is the mean absolute one of numbers, or the share of labels or positions that are wrong.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers.analyses._examples import example_table
-from optimizers.findings import TEST_PART, Chart, Column, Context, Fact, Predictions, Report, Sentence, Table
+from optimizers.declarations import Evidence
+from optimizers.findings import TEST_PART, Chart, Column, Context, Fact, Predictions, Report, Sentence, Table, Unit
+from optimizers.kinds import KINDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,34 +26,49 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
     import numpy as np
 
     from optimizers.answers import paired
+    from optimizers.metrics._ratios import right_things
 
     task = album.data.summary.task
     now, before = (np.asarray(p.scores, np.float64).reshape(len(p.scores), -1) for p in (own, reference))
     if task == "fidelity":
         return _fidelity(context, album, now, before, shown)
     y = np.asarray(own.y, np.float64).reshape(len(now), -1)
-    error, was = (np.abs(p - y).mean(axis=1) for p in (now, before))
+    decides = KINDS[task].decides
+    if decides:
+        evidence = (Evidence(Path(), task, p.scores, own.y) for p in (own, reference))
+        error, was = (1.0 - right_things(told).mean(axis=1) for told in evidence)
+    else:
+        error, was = (np.abs(p - y).mean(axis=1) for p in (now, before))
     change = paired(error, was)
     unit = album.data.summary.target_unit
+    share: Unit = "fraction" if decides else ""
+    points: Unit = "points" if decides else ""
     told = f" {unit}" if unit else ""
     order = np.argsort(was - error, kind="stable")
     worse, better = [int(i) for i in order if error[i] > was[i]], [int(i) for i in order[::-1] if error[i] < was[i]]
     facts = (
         Fact(name="worse", title="Larger error", value=float(len(worse)), unit="count", n=len(now)),
         Fact(name="better", title="Smaller error", value=float(len(better)), unit="count", n=len(now)),
-        Fact(name="before", title="Mean error before", value=float(was.mean()), n=len(now), help=f"Absolute{told}."),
-        Fact(name="change", title="Mean error, change", value=change.value, low=change.low, high=change.high,
-             n=len(now)),
+        Fact(name="before", title="Mean error before", value=float(was.mean()), unit=share, n=len(now),
+             help=f"Share of wrong {decides}s." if decides else f"Absolute{told}."),
+        Fact(name="change", title="Mean error, change", value=change.value, unit=points,
+             low=change.low, high=change.high, n=len(now)),
     )  # fmt: skip
     proven = "" if change.proven else " That is within chance."
+    means = (
+        f"Of all {decides}s {error.mean():.2%} are wrong instead of {was.mean():.2%}"
+        if decides
+        else f"The mean absolute error is {error.mean():.4g}{told} instead of {was.mean():.4g}{told}"
+    )
     sentence = Sentence(
-        text=f"The mean absolute error is {error.mean():.4g}{told} instead of {was.mean():.4g}{told}; of {len(now):,} "
-        f"test examples {len(worse):,} have a larger and {len(better):,} a smaller one.{proven}",
+        text=f"{means}; of {len(now):,} test examples {len(worse):,} have a larger and {len(better):,} a smaller "
+        f"{'share of wrong ones' if decides else 'one'}.{proven}",
         tone="warning" if change.proven and change.value > 0 else "plain",
     )
 
+    single = now.shape[1] == 1 and not decides
+
     def rows(chosen: list[int]) -> list[tuple[int, dict[str, Any]]]:
-        single = now.shape[1] == 1
         return [
             (
                 i,
@@ -64,12 +85,12 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
                 Column(name="before", title="Before"),
                 Column(name="now", title="Now"),
             )
-            if now.shape[1] == 1
+            if single
             else ()
         ),
-        Column(name="was", title="Error before"),
-        Column(name="error", title="Error now", better="lower"),
-        Column(name="change", title="Change", better="lower"),
+        Column(name="was", title="Error before", unit=share),
+        Column(name="error", title="Error now", unit=share, better="lower"),
+        Column(name="change", title="Change", unit=points, better="lower"),
     )
     note = "Those first whose error changed most."
     tables = (

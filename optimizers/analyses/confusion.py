@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
 from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Report, Sentence, Table
+from optimizers.kinds import KINDS, ONE_CLASS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,36 +28,38 @@ def analyse(context: Context, params: Any) -> Report:
         raise NotApplicable("Both files answer in different shapes, so answers cannot be compared.")
     decided, truth, count = decisions(Evidence(Path(), task, own.scores, own.y))
     was, _, _ = decisions(Evidence(Path(), task, reference.scores, reference.y))
+    count = max(count, int(truth.max()) + 1)
     known = data.summary.classes
     names = [known[i] if i < len(known) else str(i) for i in range(count)]
     now, before = matrix(truth, decided, count), matrix(truth, was, count)
-    tables = [_pairs(now, before, names, context)]
+    things = f"{KINDS[task].decides}s"
+    tables = [_pairs(now, before, names, context, things)]
     if count <= _MOST_CLASSES:
-        tables = [_drawn("now", "This file", now, names), *tables]
+        tables = [_drawn("now", "This file", now, names, things), *tables]
         if not context.same:
             other = context.reference.name[:40]
             tables[1:1] = [
-                _drawn("difference", f"Difference to {other}", now - before, names, _ABOUT_DIFFERENCES),
-                _drawn("before", other[0].upper() + other[1:], before, names),
+                _drawn("difference", f"Difference to {other}", now - before, names, things, _ABOUT_DIFFERENCES),
+                _drawn("before", other[0].upper() + other[1:], before, names, things),
             ]
-    return Report(sentences=(*_sentences(now, before, names, context.same), TEST_PART), tables=tuple(tables))
+    return Report(sentences=(*_sentences(now, before, names, context.same, things), TEST_PART), tables=tuple(tables))
 
 
 def matrix(truth: np.ndarray, decided: np.ndarray, count: int) -> np.ndarray:
     """How often each class (row) is taken for each (column): int64, shape (count, count)."""
     import numpy as np
 
-    return np.bincount(truth * count + decided, minlength=count * count).reshape(count, count)
+    return np.bincount((truth * count + decided).reshape(-1), minlength=count * count).reshape(count, count)
 
 
-def _drawn(name: str, title: str, values: np.ndarray, names: list[str], note: str = "") -> Table:
+def _drawn(name: str, title: str, values: np.ndarray, names: list[str], things: str, note: str = "") -> Table:
     return Table(
         name=name,
         title=title,
         columns=(
             Column(name="truth", title="True class"),
             Column(name="decided", title="Taken for"),
-            Column(name="count", title="Examples", unit="count"),
+            Column(name="count", title=things.capitalize(), unit="count"),
         ),
         rows=tuple(
             {"truth": names[i], "decided": names[j], "count": int(values[i, j])}
@@ -71,7 +74,7 @@ def _drawn(name: str, title: str, values: np.ndarray, names: list[str], note: st
 _ABOUT_DIFFERENCES = "Each row adds up to 0: what left the diagonal has become a mistake, what came to it was one."
 
 
-def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Context) -> Table:
+def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Context, things: str) -> Table:
     rows: list[dict[str, Any]] = [
         {
             "pair": f"{names[i]} → {names[j]}",
@@ -95,23 +98,24 @@ def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Conte
         ),
         rows=tuple(rows[:_MOST_PAIRS]),
         chart=Chart(kind="bars", x="pair", y=("now", "reference")) if rows else None,
-        note=f"{int(now.sum()):,} test examples."
+        note=f"{int(now.sum()):,} {'test examples' if things == 'examples' else f'{things} of test examples'}."
         + (f" The first {_MOST_PAIRS} of {len(rows)} pairs." if len(rows) > _MOST_PAIRS else "")
         + ("" if rows else " None is taken for another class."),
     )
 
 
-def _sentences(now: np.ndarray, before: np.ndarray, names: list[str], same: bool) -> list[Sentence]:
+def _sentences(now: np.ndarray, before: np.ndarray, names: list[str], same: bool, things: str) -> list[Sentence]:
     import numpy as np
 
     wrong = now - np.diag(np.diag(now))
     if not wrong.any():
-        return [Sentence(text="Every test example is given its true class.", tone="good")]
+        each = "test example" if things == "examples" else things.removesuffix("s")
+        return [Sentence(text=f"Every {each} is given its true class.", tone="good")]
     i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
     found = [
         Sentence(
             text=f"The most common mistake is to take {names[i]} for {names[j]}: {wrong[i, j]:,} of {now[i].sum():,} "
-            f"examples ({wrong[i, j] / now[i].sum():.1%})."
+            f"{things} ({wrong[i, j] / now[i].sum():.1%})."
         )
     ]
     change = wrong - (before - np.diag(np.diag(before)))
@@ -141,7 +145,7 @@ ANALYSIS = Analysis(
     summary="Which classes are taken for which, and did that change?",
     analyse=analyse,
     uses=frozenset({"reference", "predictions", "data"}),
-    tasks=frozenset({"classification", "binary"}),
+    tasks=frozenset({*ONE_CLASS, "segmentation"}),
     quick=True,
     rank=12,
 )

@@ -11,6 +11,7 @@ from optimizers.analyses._examples import example_table
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
 from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
+from optimizers.kinds import KINDS
 from optimizers.params import ParamSet, param
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def analyse(context: Context, params: FlipParams) -> Report:
         raise NotApplicable("Both files answer in different shapes, so answers cannot be compared.")
     data = context.data()
     album, task = Album(data), data.summary.task
-    if task not in ("classification", "binary"):
+    if not KINDS[task].one_class:
         return changes(context, album, own, reference, params.shown)
     return _flips(context, album, _Answers(own.scores, reference.scores, own.y, task), params.shown)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MIN_EXAMPLES = 10
+_BY_RAREST = ("multilabel", "segmentation")
 
 
 def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Dataset:
@@ -44,7 +45,9 @@ def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Da
             f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
         )
     ranked = preparation.labels == "ranked"
-    targets = read_targets(np.concatenate(labels), raw.labels_title, preparation.known_task, ranked=ranked)
+    targets = read_targets(
+        np.concatenate(labels), raw.labels_title, preparation.known_task, ranked=ranked, columns=raw.targets
+    )
     return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
 
 
@@ -83,6 +86,8 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         pieces = zip(("train", "validation", "test"), split, strict=True)
         parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
         how = "every class in proportion" if targets.classes else "small and large targets in proportion"
+        if targets.task in _BY_RAREST:
+            how = f"rare {'labels' if targets.task == 'multilabel' else 'classes'} in proportion"
         told = " and ".join(f"{len(parts[part])} for {'the test' if part == 'test' else part}" for part in missing)
         notes = (
             *notes,
@@ -92,10 +97,11 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
     if repeated:
         share = f"{repeated} of {len(parts['test'])} test examples"
         notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
-    train, values = parts["train"], None
+    notes = (*notes, *_constant(parts["test"].y, raw.targets))
+    train, values, several_numbers = parts["train"], None, targets.y.ndim > 1 and targets.task != "fidelity"
     inputs = several.inputs_of(train.x)
     if not inputs:
-        values = InputRange(low=float(train.x.min()), high=float(train.x.max()), whole=train.x.dtype.kind in "biu")
+        values = _range(train.x)
         notes = (*notes, f"The values in the file go from {values.low:g} to {values.high:g}.")
     summary = DatasetSummary(
         task=targets.task,
@@ -109,11 +115,31 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         features=raw.features,
         values=values,
         n_labels=len(np.unique(targets.y)) if targets.classes else 0,
+        label_shape=targets.y.shape[1:] if several_numbers else (),
+        label_values=_range(targets.y) if several_numbers else None,
+        alternatives=targets.alternatives,
         source=name,
         notes=notes,
         preview=dict(raw.preview) or previews.of_part(train, targets.classes),
     )
     return Dataset(train, parts["validation"], parts["test"], summary)
+
+
+def _range(x: np.ndarray) -> InputRange:
+    return InputRange(low=float(x.min()), high=float(x.max()), whole=x.dtype.kind in "biu")
+
+
+def _constant(y: np.ndarray, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """What figures leave out: numbers to estimate that are the same in every test example."""
+    import numpy as np
+
+    if y.ndim != 2 or y.dtype.kind != "f" or y.shape[1] < 2:
+        return ()
+    alike = np.flatnonzero(np.ptp(y, axis=0) == 0)
+    if not len(alike):
+        return ()
+    named = ", ".join(columns[i] if columns else str(i + 1) for i in alike[:12]) + (" …" if len(alike) > 12 else "")
+    return (f"The same in every test example, and left out of R²: number {named} of {y.shape[1]}.",)
 
 
 def _shapes(x: np.ndarray) -> object:
@@ -122,11 +148,19 @@ def _shapes(x: np.ndarray) -> object:
 
 
 def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:
-    """What a division keeps in proportion: classes, bands of numbers, or nothing where there are no labels."""
+    """What a division keeps in proportion: classes, bands of numbers, or nothing where there are no labels.
+
+    Of several labels or positions an example counts for its rarest one, and of several numbers for their mean.
+    """
     import numpy as np
 
     if targets.task == "fidelity":
         return np.zeros(len(y))
+    if targets.task in _BY_RAREST:
+        return splits.rarest(y if targets.task == "multilabel" else splits.present(y, len(targets.classes)))
+    if y.ndim > 1:
+        flat = y.reshape(len(y), -1).astype(np.float64)
+        y = (flat / np.maximum(flat.std(axis=0), 1e-12)).mean(axis=1)
     return y if targets.classes else splits.target_bands(y)
 
 
@@ -135,7 +169,7 @@ def _check_enough(targets: Targets, name: str) -> None:
 
     if len(targets.y) < MIN_EXAMPLES:
         raise DataRefused(f"{name} has {len(targets.y)} examples; at least {MIN_EXAMPLES} are needed.", code="too-few")
-    if targets.classes:
+    if targets.classes and targets.y.ndim == 1:
         counts = np.bincount(targets.y)
         alone = np.flatnonzero(counts == 1)
         if len(alone):

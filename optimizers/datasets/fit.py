@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizers.datasets.several import arrays_of, joined
+from optimizers.datasets.target_arrays import numbered
 from optimizers.declarations import Dataset, InputShape, Part
 from optimizers.errors import DataRefused
+from optimizers.kinds import KINDS
 from optimizers.records import DatasetSummary, Task, TensorSpec
 
 
@@ -24,8 +26,9 @@ def check_fit(
 
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
     Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
-    one linear output unit. Without labels it is ``reconstruction`` where the output has the input's shape, else
-    ``fidelity`` to the original. That is also the task of a model with several outputs, whatever the labels are.
+    one linear output unit. Labels of several numbers are what the outputs can tell (`_task_of_arrays`). Without labels
+    it is ``reconstruction`` where the output has the input's shape, else ``fidelity`` to the original. That is also the
+    task of a model with several outputs, whatever the labels are.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
@@ -166,18 +169,25 @@ def adapt_dataset(
     """
     task = check_fit(inputs, outputs, data.summary, name, activation)
     parts = [adapt(part, *inputs) for part in (data.train, data.validation, data.test)]
-    summary = data.summary.model_copy(update={"task": task})
-    if task == "regression" and data.summary.task != "regression":
-        values = np.asarray(_numbers(data.summary.classes), np.float32)
-        parts = [Part(part.x, values[part.y]) for part in parts]
-        summary = summary.model_copy(update={"classes": ()})
-    if task == "reconstruction":
-        parts = [Part(part.x, part.x.astype(np.float32)) for part in parts]
     if task == "fidelity" and data.summary.task != "fidelity":
         parts = [Part(part.x, np.zeros((len(part), 0), np.float32)) for part in parts]
-        summary = summary.model_copy(update={"classes": ()})
+    elif task == "reconstruction":
+        parts = [Part(part.x, part.x.astype(np.float32)) for part in parts]
+    elif data.summary.label_shape:
+        parts = [Part(part.x, _typed(part.y, task)) for part in parts]
+    elif task == "regression" and data.summary.task != "regression":
+        values = np.asarray(_numbers(data.summary.classes), np.float32)
+        parts = [Part(part.x, values[part.y]) for part in parts]
     train, validation, test = parts
-    return Dataset(train, validation, test, summary)
+    changed = {"task": task, "classes": classes_of(data.summary, task)}
+    return Dataset(train, validation, test, data.summary.model_copy(update=changed))
+
+
+def classes_of(data: DatasetSummary, task: Task) -> tuple[str, ...]:
+    """Names of the classes, or labels, that a model of this task tells apart on this data; none for numbers."""
+    if not KINDS[task].decides:
+        return ()
+    return numbered(_classes(data)) if task == "segmentation" and data.task != task else data.classes
 
 
 def _numbers(classes: Sequence[str]) -> list[float] | None:
@@ -188,12 +198,59 @@ def _numbers(classes: Sequence[str]) -> list[float] | None:
         return None
 
 
+def _typed(y: np.ndarray, task: Task) -> np.ndarray:
+    """Labels of several numbers as parts have them: numbers as one row per example, classes in their shape."""
+    return y.reshape(len(y), -1).astype(np.float32) if task == "regression" else y
+
+
+def _classes(data: DatasetSummary) -> int:
+    """Into how many classes labels of several numbers fall."""
+    named = len(data.classes) if data.task == "segmentation" else 0
+    return named or (int(data.label_values.high) + 1 if data.label_values is not None else 0)
+
+
+def _task_of_arrays(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:
+    """What labels of several numbers are for an output: the first of their readings that it suits.
+
+    An output of the labels' shape gives a number for each of theirs: estimates, or whether a label of a row is true.
+    One with a further, last dimension tells as many classes apart at every position; of length 1 it is the score of the
+    second of two classes.
+    """
+    shape, units = output.shape, output.shape[-1] if output.shape else 1
+    like = fitted_shape(output, data.label_shape) is not None
+    around = fitted_shape(output.model_copy(update={"shape": shape[:-1]}), data.label_shape) is not None
+    classes = _classes(data)
+    suits = {
+        "multilabel": like and not (len(shape) > 1 and units == 1),
+        "segmentation": (around and units is not None and units >= (classes if units > 1 else classes - 1))
+        or (like and classes == 2 and activation == "sigmoid"),
+        "regression": like,
+    }
+    for task in (data.task, *data.alternatives):
+        if suits.get(task):
+            return task
+    there = f"The model's output has shape {_shape(shape)}, but an example of {called} has labels of shape "
+    wanted = f"{there}{_shape(data.label_shape)}"
+    if around and units is not None and "segmentation" in (data.task, *data.alternatives):
+        raise DataRefused(
+            f"{wanted} with {classes} classes, and it tells only {max(2, units)} apart at each position; choose data "
+            "with the classes that the model was made for, or number those that occur with labels=ranked.",
+            code="units-differ",
+        )
+    raise DataRefused(
+        f"{wanted}; save one label for each of its numbers, or one class for each of its positions.",
+        code="units-differ",
+    )
+
+
 def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:
+    if data.label_shape:
+        return _task_of_arrays(output, data, called, activation)
     lengths = [length for length in output.shape if length != 1]
     if len(lengths) > 1 or None in lengths:
         raise DataRefused(
-            f"The model's output has shape {_shape(output.shape)}; only models that give one label or one number per "
-            "example can be measured.",
+            f"The model's output has shape {_shape(output.shape)}, but {called} has one label per example; save a "
+            "label for each of its numbers, or for each position.",
             code="output-shape",
         )
     units = lengths[0] if lengths else 1
@@ -202,7 +259,7 @@ def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str
             return "regression"
         raise DataRefused(
             f"The model has {units} output units, but {called} has one number per example to estimate; choose "
-            "data with classes, saved as whole numbers.",
+            "data with as many numbers, or with classes, saved as whole numbers.",
             code="units-differ",
         )
     classes = len(data.classes)

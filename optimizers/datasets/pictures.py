@@ -138,6 +138,20 @@ def _image(example: np.ndarray, low: float, high: float) -> str:
     return _address(image.resize((size[0], size[1]), way))
 
 
+def mask_picture(classes: np.ndarray, count: int) -> str:
+    """The address of a picture of class numbers, shape (h, w): a shade of grey for two classes, else a colour each."""
+    import numpy as np
+    from PIL import Image
+
+    if count <= 2:
+        return _image(classes, 0.0, 1.0)
+    colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in ("#000000", *_LINES.values())], np.uint8)
+    image = Image.fromarray(colours[np.minimum(classes, count) % len(colours)])
+    longest = max(image.size)
+    size = [max(1, round(side * _SIDE / longest)) for side in image.size]
+    return _address(image.resize((size[0], size[1]), Image.Resampling.NEAREST))
+
+
 def _chart(example: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
     """One line per column, each over its own range in the train part, the first few columns only."""
     import numpy as np

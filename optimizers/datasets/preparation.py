@@ -15,7 +15,7 @@ from pydantic import model_validator
 
 from optimizers.errors import DataRefused, InvalidParameter
 from optimizers.params import ParamSet, fields, param, resolve
-from optimizers.records import DatasetRef, Task, digest_of
+from optimizers.records import DatasetRef, DatasetSummary, Task, digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,11 +45,15 @@ class Preparation(ParamSet):
     target: str = param(
         "",
         label="Column to predict",
-        help="Name of the column of a table that is to be predicted; empty finds it by its name, else takes the last.",
+        help="Name of the column of a table that is to be predicted, several with commas between them; empty finds it "
+        "by its name, else takes the last.",
         text="column",
     )
-    task: Literal["auto", "classification", "binary", "regression"] = param(
-        "auto", label="Task", help="What the labels are: classes, two classes, or numbers to estimate; auto finds out."
+    task: Literal["auto", "classification", "binary", "multilabel", "segmentation", "regression"] = param(
+        "auto",
+        label="Task",
+        help="What the labels are: a class, one of two, several truth values, a class at every position, or numbers to "
+        "estimate; auto finds out.",
     )
     labels: Literal["as_is", "ranked"] = param(
         "as_is",
@@ -217,7 +221,8 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
             code="bad-preparation",
         )
     notes: list[str] = []
-    xs = [part.x for part in parts]
+    xs, ys = [part.x for part in parts], [part.y for part in parts]
+    masked = _masked(data.summary, shaping.channels_last(xs[0][:1]) if p.layout == "channels_last" else xs[0])
     if p.layout == "channels_last":
         xs = [shaping.channels_last(x) for x in xs]
     if p.channels != "as_is":
@@ -228,12 +233,27 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
         _check_size(sum(map(len, xs)), (p.height, p.width, *xs[0].shape[3:]))
         xs = [shaping.resized(x, p.height, p.width) for x in xs]
         notes.append(f"Images were resized to {p.height} x {p.width} pixels.")
+        if masked:
+            ys = [shaping.resized_labels(y, p.height, p.width) for y in ys]
+            notes.append("So were their labels.")
+    if p.length and data.summary.label_shape == data.summary.input_shape:
+        raise DataRefused(
+            "Labels of every step would have to be cut or filled as the sequences are; save both in the length that "
+            "the model takes.",
+            code="bad-preparation",
+        )
     if p.words or p.length:
         xs = [shaping.sequences(x, p.length, p.words, _UNKNOWN) for x in xs]
-    train, validation, test = (Part(x, part.y) for x, part in zip(xs, parts, strict=True))
-    prepared = Dataset(train, validation, test, data.summary)
+    train, validation, test = (Part(x, y) for x, y in zip(xs, ys, strict=True))
+    shape = ys[0].shape[1:] if data.summary.label_shape else ()
+    prepared = Dataset(train, validation, test, data.summary.model_copy(update={"label_shape": shape}))
     scaled, more = _scaled(prepared, p)
     return _described(scaled, (*data.summary.notes, *notes, *more))
+
+
+def _masked(summary: DatasetSummary, x: np.ndarray) -> bool:
+    """Whether every pixel of images (channels last) has a label of its own."""
+    return x.ndim > 2 and len(summary.label_shape) >= 2 and summary.label_shape[:2] == x.shape[1:3]
 
 
 def _check_size(n: int, shape: tuple[int, ...]) -> None:

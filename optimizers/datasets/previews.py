@@ -2,7 +2,8 @@
 
 The dictionary has a ``kind``:
 
-- ``images``: ``images`` (each h x w or h x w x channels, as nested lists), ``labels``.
+- ``images``: ``images`` (each h x w or h x w x channels, as nested lists), ``labels``, and ``masks`` (addresses of
+  pictures) where every pixel has a class.
 - ``sequences``: ``columns``, ``windows`` (each steps x columns), ``labels``.
 - ``table``: ``columns``, ``rows``; the target is the last column.
 - ``none``: examples of another shape.
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
     from optimizers.declarations import Part
 
 EXAMPLES = 10
+_FEW = 3
 
 
 def images(x: np.ndarray, y: np.ndarray, classes: Sequence[str], examples: int = EXAMPLES) -> dict[str, Any]:
     """Up to ``examples`` images of different classes. ``x`` has shape (n, h, w) or (n, h, w, channels)."""
     rows = varied(y, examples, classes)
     plain = x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x
-    return {"kind": "images", "images": [listed(plain[row]) for row in rows], "labels": _labels(y, rows, classes)}
+    shown = {"kind": "images", "images": [listed(plain[row]) for row in rows]}
+    if classes and y.ndim == 3:
+        from optimizers.datasets.pictures import mask_picture
+
+        masks = [mask_picture(y[row], len(classes)) for row in rows]
+        return {**shown, "labels": [""] * len(rows), "masks": masks}
+    return {**shown, "labels": _labels(y, rows, classes)}
 
 
 def sequences(
@@ -62,10 +70,6 @@ def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
     shape = train.x.shape[1:]
     if max(shape, default=0) > 1024:
         return {"kind": "none"}
-    if train.y.ndim == 2:  # no labels to show
-        unlabelled = of_part(replace(train, y=train.y.sum(axis=1)), classes)
-        labels = unlabelled.get("labels")
-        return {**unlabelled, "labels": [""] * len(labels)} if isinstance(labels, list) else unlabelled
     if (len(shape) == 3 and shape[-1] in COLOURS) or is_plain_image(shape):
         return images(train.x, train.y, classes)
     if len(shape) == 2:
@@ -87,9 +91,14 @@ def _of_one_input(train: Part, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def varied(y: np.ndarray, examples: int, classes: Sequence[str]) -> list[int]:
-    """Row numbers of the first examples, class by class; without classes, rows spread from low to high targets."""
+    """Row numbers of the first examples, class by class; without classes, rows spread from low to high targets.
+
+    Where a label is several numbers, rows are spread from those of low to those of high ones.
+    """
     import numpy as np
 
+    if y.ndim > 1:
+        y, classes = y.reshape(len(y), -1).sum(axis=1, dtype=np.float64), ()
     if not classes:
         order = np.argsort(y, kind="stable")
         return [int(order[i]) for i in np.linspace(0, len(y) - 1, min(examples, len(y))).astype(int)]
@@ -110,4 +119,23 @@ def listed(values: np.ndarray) -> Any:
 
 
 def _labels(y: np.ndarray, rows: list[int], classes: Sequence[str]) -> list[Any]:
+    if y.ndim > 1:
+        return [told(y[row], classes) for row in rows]
     return [classes[int(y[row])] if classes else float(y[row]) for row in rows]
+
+
+def told(label: np.ndarray, classes: Sequence[str]) -> str:
+    """A label of several numbers in a few words: what is true, the classes that positions have, or the numbers."""
+    import numpy as np
+
+    flat = label.reshape(-1)
+    if not flat.size:
+        return ""
+    if not classes:
+        return ", ".join(f"{v:.3g}" for v in flat[:_FEW]) + (" …" if flat.size > _FEW else "")
+    if label.ndim == 1 and len(classes) == len(label) and flat.max() <= 1:
+        return ", ".join(name for name, true in zip(classes, flat, strict=True) if true) or "none"
+    shares = np.bincount(flat.astype(np.int64), minlength=len(classes)) / flat.size
+    order = [int(i) for i in np.argsort(-shares, kind="stable") if shares[i]]
+    more = " …" if len(order) > _FEW else ""
+    return ", ".join(f"{classes[i]}: {shares[i]:.0%}" for i in order[:_FEW]) + more

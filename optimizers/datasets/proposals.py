@@ -13,6 +13,7 @@ from optimizers.datasets import fit, shaping
 from optimizers.datasets.preparation import Values, join, of, prepare
 from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
+from optimizers.kinds import KINDS
 from optimizers.records import DatasetSummary, ModelSummary, Record, Task
 
 if TYPE_CHECKING:
@@ -24,19 +25,13 @@ EXAMPLES = 1000
 _LEARNT_ON = 5000
 _SEED = 20
 _ALPHA = 0.05
-_TITLES: dict[Task, str] = {
-    "classification": "accuracy",
-    "binary": "accuracy",
-    "regression": "squared error",
-    "reconstruction": "squared error, as a share of the input's variance",
-}
 
 
 class Trial(Record):
     """One scaling and how the model does under it. ``error`` is the mean loss: log loss, or squared error.
 
-    ``score`` is the share of right answers for classes, else the error again. ``worse`` is the p-value of a paired test
-    that the best of all is no better than this one.
+    ``score`` is the share of right answers (labels, positions) for classes, else the error again. ``worse`` is the
+    p-value of a paired test that the best of all is no better than this one.
     """
 
     scaling: str
@@ -110,7 +105,8 @@ def size_wanted(model: ModelSummary) -> dict[str, Any]:
 
 def labels_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
     """``labels=ranked`` where there are as many different labels as outputs, but not numbered from zero."""
-    units = max((length or 0 for length in model.outputs[0].shape), default=1) if len(model.outputs) == 1 else 0
+    shape = model.outputs[0].shape if len(model.outputs) == 1 else (0,)
+    units = (shape[-1] if data.label_shape else max((length or 0 for length in shape), default=1)) or 0
     numbered = data.classes and all(name.isdigit() for name in data.classes)
     if numbered and data.n_labels and data.n_labels < len(data.classes) and max(units, 2) == data.n_labels:
         return {"labels": "ranked"}
@@ -161,7 +157,7 @@ def propose(
         given=kept.given,
         task=task,
         n=len(base.validation),
-        metric=_TITLES[task],
+        metric=KINDS[task].quality,
         trials=tuple(trials),
         notes=tuple(_remarks(even, chosen, base.validation, task)),
     )
@@ -253,22 +249,19 @@ def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _An
     import numpy as np
 
     from optimizers.answers import probabilities
-    from optimizers.metrics._evidence import binary_scores
+    from optimizers.metrics._evidence import chances, grouped
 
     found = np.nan_to_num(outputs.astype(np.float64).reshape(len(part), -1), nan=0.0, posinf=1e30, neginf=-1e30)
-    if task in ("regression", "reconstruction"):
+    if not KINDS[task].decides:
         y = part.y.astype(np.float64).reshape(len(part), -1)
         errors = np.minimum(np.square(found - y).mean(axis=1), 1e30)
         if task == "reconstruction":
             errors = errors / max(float(y.var()), 1e-12)
         return _Answers(-errors, errors)
-    found = probabilities(found, task, activation)
-    if task == "binary":
-        one = binary_scores(found[:, 0] if found.shape[1] == 1 else found)
-        found = np.stack([1 - one, one], axis=1)
-    y = part.y.astype(int)
-    right = (found.argmax(axis=1) == y).astype(np.float64)
-    return _Answers(right, -np.log(np.maximum(found[np.arange(len(y)), y], 1e-7)))
+    each, truth = chances(probabilities(grouped(found, part.y, task), task, activation), part.y, task)
+    right = (each.argmax(axis=2) == truth).mean(axis=1)
+    own = np.take_along_axis(each, truth[..., None], axis=2)[..., 0]
+    return _Answers(right, -np.log(np.maximum(own, 1e-7)).mean(axis=1))
 
 
 def _ranked(answers: dict[tuple[str, Values], _Answers], task: Task) -> list[Trial]:
@@ -278,7 +271,7 @@ def _ranked(answers: dict[tuple[str, Values], _Answers], task: Task) -> list[Tri
     found = []
     for key in order:
         a, error = answers[key], float(answers[key].loss.mean())
-        score = error if task in ("regression", "reconstruction") else float(a.points.mean())
+        score = float(a.points.mean()) if KINDS[task].decides else error
         found.append(Trial(scaling=key[0], values=key[1], score=score, error=error, worse=_p_value(best, a)))
     return found
 
@@ -298,9 +291,12 @@ def _p_value(best: _Answers, other: _Answers) -> float:
 
 
 def _even(trials: list[Trial], task: Task) -> list[Trial]:
-    """Those that are neither proven worse than the best nor have a clearly larger loss."""
-    even = [trial for trial in trials if trial.worse >= _ALPHA]
-    slack = 0.005 if task in ("classification", "binary") else 0.0
+    """Those that are neither proven worse than the best nor have a clearly larger loss.
+
+    Of many labels or positions a thousandth is soon proven and means nothing: there the loss alone decides.
+    """
+    even = [trial for trial in trials if trial.worse >= _ALPHA or KINDS[task].decides in ("label", "position")]
+    slack = 0.005 if KINDS[task].decides else 0.0
     most = 1.1 * min(trial.error for trial in even) + slack
     return [trial for trial in even if trial.error <= most]
 
@@ -314,17 +310,27 @@ def _chosen(even: list[Trial]) -> Trial:
 def _remarks(even: list[Trial], chosen: Trial, part: Part, task: Task) -> Iterator[str]:
     import numpy as np
 
-    if task in ("classification", "binary"):
-        commonest = float(np.bincount(part.y.astype(int)).max() / len(part))
+    if KINDS[task].decides:
+        commonest = _commonest(part.y, task)
         if chosen.score <= commonest + 1e-9:
             yield (
                 f"Under no scaling does the model do better than always naming the commonest class ({commonest:.0%}): "
                 "are these the right data, with classes in the order that the model was trained with?"
             )
-    elif task == "regression" and chosen.score >= float(np.var(part.y)):
+    elif task == "regression" and chosen.score >= float(np.var(part.y, axis=0).mean()):
         yield (
             "Under no scaling does the model do better than always answering the mean: are these the right data, in "
             "the unit that the model was trained with?"
         )
     if chosen.scaling == "as_is" and len(even) > 1:
         yield "Other scalings do no worse, so the values are left as they are."
+
+
+def _commonest(y: np.ndarray, task: Task) -> float:
+    """Share of right answers of whoever always names the commonest class, for each label the commoner truth value."""
+    import numpy as np
+
+    if task == "multilabel":
+        true = y.mean(axis=0)
+        return float(np.maximum(true, 1 - true).mean())
+    return float(np.bincount(y.reshape(-1).astype(int)).max() / y.size)

@@ -75,19 +75,37 @@ def resized(x: np.ndarray, height: int, width: int) -> np.ndarray:
     Raises:
         DataRefused: No images.
     """
+    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in COLOURS):
+        raise _no_images(x, "resized")
+    made = _bilinear(x[..., None] if x.ndim == 3 else x, height, width)
+    return made if x.ndim == 4 else made[..., 0]
+
+
+def _bilinear(planes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Any number of channels, shape (n, h, w, channels)."""
     import numpy as np
     from PIL import Image
 
-    if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in COLOURS):
-        raise _no_images(x, "resized")
-    planes = x[..., np.newaxis] if x.ndim == 3 else x
-    dtype = np.uint8 if x.dtype == np.uint8 else np.float32
-    made = np.empty((len(x), height, width, planes.shape[-1]), dtype)
-    for number in range(len(x)):
+    dtype = np.uint8 if planes.dtype == np.uint8 else np.float32
+    made = np.empty((len(planes), height, width, planes.shape[-1]), dtype)
+    for number in range(len(planes)):
         for channel in range(planes.shape[-1]):
             plane = Image.fromarray(np.ascontiguousarray(planes[number, ..., channel], dtype))
             made[number, ..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
-    return made if x.ndim == 4 else made[..., 0]
+    return made
+
+
+def resized_labels(y: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Labels of every pixel, shape (n, h, w, ...), in another size: classes of the nearest pixel, numbers bilinear."""
+    import numpy as np
+
+    if y.dtype.kind == "f":
+        return _bilinear(y.reshape(*y.shape[:3], -1), height, width).reshape(len(y), height, width, *y.shape[3:])
+    rows, columns = (
+        np.minimum(((np.arange(size) + 0.5) * old / size).astype(int), old - 1)
+        for size, old in ((height, y.shape[1]), (width, y.shape[2]))
+    )
+    return y[:, rows[:, None], columns]
 
 
 def sequences(x: np.ndarray, length: int, words: int, unknown: int) -> np.ndarray:

@@ -74,6 +74,30 @@ def target_bands(y: np.ndarray, bands: int = 10) -> np.ndarray:
     return rank * bands // max(1, len(y))
 
 
+def present(y: np.ndarray, classes: int) -> np.ndarray:
+    """Which classes occur in each example: bool, shape (n, classes), from class numbers of shape (n, ...)."""
+    import numpy as np
+
+    flat = y.reshape(len(y), -1)
+    return np.stack([(flat == number).any(axis=1) for number in range(classes)], axis=1)
+
+
+def rarest(there: np.ndarray) -> np.ndarray:
+    """Of what an example has the rarest, numbered by column, int64, shape (n,); the number of columns if it has none.
+
+    To be given to `stratified`, so that rare labels occur in all parts. What a single example has counts for nothing.
+
+    Args:
+        there: What each example has, 0 or 1, shape (n, columns).
+    """
+    import numpy as np
+
+    counts = there.sum(axis=0, dtype=np.int64)
+    known = np.where((there != 0) & (counts > 1), counts, len(there) + 1)
+    none = known.min(axis=1) > len(there)
+    return np.asarray(np.where(none, there.shape[1], known.argmin(axis=1)), np.int64)
+
+
 def windows(x: np.ndarray, y: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """All runs of ``length`` consecutive rows, each with the label of its last row.
 

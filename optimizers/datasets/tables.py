@@ -85,8 +85,8 @@ def raw_data(columns: Mapping[str, np.ndarray], target: str, name: str) -> RawDa
 
     Args:
         columns: Numbers without NaN, truth values, or words (dtype kind U), each of shape (n,).
-        target: The column to predict; if empty, the column named target, label, class or y (in this order, in upper or
-            lower case), else the last one.
+        target: The column to predict, or several of numbers with commas between them; if empty, the column named
+            target, label, class or y (in this order, in upper or lower case), else the last one.
         name: What people call the file, for messages.
 
     Raises:
@@ -94,11 +94,17 @@ def raw_data(columns: Mapping[str, np.ndarray], target: str, name: str) -> RawDa
     """
     import numpy as np
 
-    target = _target(tuple(columns), target, name)
-    if len(columns) < 2:
-        raise DataRefused(f"{name} has one column; it needs features and a column to predict.", code="no-labels")
-    inputs = {title: values for title, values in columns.items() if title != target}
+    targets = _targets(tuple(columns), target, name)
+    if len(columns) < 1 + len(targets):
+        few = "one column" if len(columns) == 1 else f"{len(columns)} columns"
+        raise DataRefused(f"{name} has {few}; it needs features and a column to predict.", code="no-labels")
+    inputs = {title: values for title, values in columns.items() if title not in targets}
     words = tuple(title for title, values in inputs.items() if values.dtype.kind == "U")
+    if len(targets) > 1 and (text := [title for title in targets if columns[title].dtype.kind == "U"]):
+        raise DataRefused(
+            f"Column {text[0]!r} of {name} holds words; several columns to predict must be numbers or 0 and 1.",
+            code="bad-labels",
+        )
     for title in words:
         different = len(set(inputs[title].tolist()))
         if different > MAX_WORDS:
@@ -115,13 +121,20 @@ def raw_data(columns: Mapping[str, np.ndarray], target: str, name: str) -> RawDa
             f"Column {features[too_large[0]].column!r} of {name} has numbers beyond the range of float32; scale them.",
             code="not-finite",
         )
-    rows = [[columns[title][row].item() for title in (*inputs, target)] for row in range(min(_PREVIEW_ROWS, len(x)))]
-    preview = previews.table([*inputs, target], rows) | {"encoding": [feature.to_dict() for feature in features]}
-    notes: tuple[str, ...] = (f"The column to predict is {target!r}.",)
+    shown = (*inputs, *targets)
+    rows = [[columns[title][row].item() for title in shown] for row in range(min(_PREVIEW_ROWS, len(x)))]
+    preview = previews.table(shown, rows) | {"encoding": [feature.to_dict() for feature in features]}
+    named = ", ".join(map(repr, targets))
+    several = len(targets) > 1
+    notes: tuple[str, ...] = (f"The column{'s' if several else ''} to predict {'are' if several else 'is'} {named}.",)
     if words:
         notes = (*notes, f"Turned into one-hot columns: {', '.join(words)}.")
-    part = RawPart(x, columns[target])
-    return RawData({"train": part}, f"column {target!r} of {name}", notes, tuple(f.name for f in features), preview)
+    labels = np.stack([columns[title] for title in targets], axis=1) if several else columns[targets[0]]
+    title = f"column{'s' if several else ''} {named} of {name}"
+    return RawData(
+        {"train": RawPart(x, labels)}, title, notes, tuple(f.name for f in features), preview,
+        targets if several else (),
+    )  # fmt: skip
 
 
 def check_titles(titles: Sequence[str], name: str) -> None:
@@ -176,11 +189,13 @@ def numbers(values: np.ndarray, title: str, name: str) -> np.ndarray:
     return values
 
 
-def _target(titles: tuple[str, ...], wanted: str, name: str) -> str:
-    if wanted and wanted not in titles:
+def _targets(titles: tuple[str, ...], wanted: str, name: str) -> tuple[str, ...]:
+    if not wanted:
+        lower = {title.lower(): title for title in reversed(titles)}
+        return (next((lower[name] for name in TARGET_NAMES if name in lower), titles[-1]),)
+    asked = (wanted,) if wanted in titles else tuple(dict.fromkeys(part.strip() for part in wanted.split(",")))
+    missing = [title for title in asked if title not in titles]
+    if missing:
         some = ", ".join(titles[:12]) + (" …" if len(titles) > 12 else "")
-        raise DataRefused(f"{name} has no column {wanted!r} to predict; it has: {some}.", code="no-column")
-    if wanted:
-        return wanted
-    lower = {title.lower(): title for title in reversed(titles)}
-    return next((lower[name] for name in TARGET_NAMES if name in lower), titles[-1])
+        raise DataRefused(f"{name} has no column {missing[0]!r} to predict; it has: {some}.", code="no-column")
+    return asked

@@ -1,6 +1,6 @@
 """Finds out what is to be predicted from the labels alone.
 
-| labels | task |
+| one label per example | task |
 |---|---|
 | words or true/false | classes in alphabetical order |
 | one-hot rows | classes, numbered by column |
@@ -9,7 +9,8 @@
 | 0.0 and 1.0 only | two classes |
 | other decimal numbers | regression |
 
-Two classes make a ``binary`` task, more a ``classification``. Whoever knows better names the task.
+Two classes make a ``binary`` task, more a ``classification``. Several numbers per example are read by
+`optimizers.datasets.target_arrays`. Whoever knows better names the task.
 """
 
 from __future__ import annotations
@@ -30,54 +31,60 @@ MAX_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels in the form that parts have: ``y`` is int64 class numbers or float32, shape (n,)."""
+    """Labels in the form that parts have: ``y`` is int64 class numbers or float32, shape (n,).
+
+    Where a label is several numbers ``y`` has shape (n, ...), uint8, int32 or float32, and ``alternatives`` tells what
+    else than ``task`` they may be: the model's outputs decide.
+    """
 
     y: np.ndarray
     task: Task
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    alternatives: tuple[Task, ...] = ()
 
 
-def read_targets(labels: np.ndarray, name: str, task: Task | None = None, *, ranked: bool = False) -> Targets:
+def read_targets(
+    labels: np.ndarray, name: str, task: Task | None = None, *, ranked: bool = False, columns: tuple[str, ...] = ()
+) -> Targets:
     """The labels, understood.
 
     Args:
-        labels: Shape (n,), (n, 1) or one-hot (n, classes); numbers without NaN, or words.
+        labels: Shape (n,), or (n, ...) where a label is several numbers; numbers without NaN, or words.
         name: Of the array or column, for messages.
-        task: What the labels are, if known: ``classification`` and ``binary`` ask for classes, ``regression`` for
+        task: What the labels are, if known: ``classification`` and ``binary`` ask for a class of each example,
+            ``multilabel`` for several truth values, ``segmentation`` for classes of positions, ``regression`` for
             numbers.
         ranked: Whole numbers that occur are classes 0, 1, 2 and so on in ascending order, whatever they are.
+        columns: What the numbers of a label are called, where that is known.
 
     Raises:
         DataRefused: Labels that are neither classes nor numbers, negative class numbers, or a single class.
     """
-    labels, notes = _one_column(labels, name)
+    from optimizers.datasets.target_arrays import is_one_hot, read_arrays
+
+    notes: tuple[str, ...] = ()
+    if labels.ndim > 1:
+        labels = labels.reshape(len(labels), *(length for length in labels.shape[1:] if length != 1))
+    one_class = task in (None, "classification", "binary")
+    if labels.ndim == 2 and one_class and is_one_hot(labels):
+        labels, notes = labels.argmax(axis=1), ("One-hot labels were turned into class numbers.",)
+    elif labels.ndim == 1 and task in ("multilabel", "segmentation"):
+        raise DataRefused(
+            f"{name} has one label per example, not several; leave task out, or save an array of all labels.",
+            code="bad-labels",
+        )
+    if labels.ndim > 1:
+        return read_arrays(labels, name, task, ranked=ranked, columns=columns)
     if labels.dtype.kind in "SU" or labels.dtype.kind == "b":
         if task == "regression":
             raise DataRefused(f"{name} holds words, not numbers to estimate; save numbers.", code="bad-labels")
-        return _named_classes(labels, name, notes)
+        return named_classes(labels, name, notes)
     if ranked:
         return _ranked_classes(labels, name, notes)
     if task == "regression" or (task is None and not _are_classes(labels)):
-        return _numbers(labels, name, notes)
+        return numbers(labels, name, notes)
     return _numbered_classes(labels, name, notes)
-
-
-def _one_column(labels: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    import numpy as np
-
-    if labels.ndim == 1:
-        return labels, ()
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        return labels[:, 0], ()
-    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "biuf":
-        if np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1):
-            return labels.argmax(axis=1).astype(np.int64), ("One-hot labels were turned into class numbers.",)
-        raise DataRefused(
-            f"{name} has {labels.shape[1]} numbers per example that are not one-hot; save one label per example.",
-            code="bad-labels",
-        )
-    raise DataRefused(f"{name} has shape {labels.shape}; save one label per example.", code="bad-labels")
 
 
 def _are_classes(labels: np.ndarray) -> bool:
@@ -90,7 +97,8 @@ def _are_classes(labels: np.ndarray) -> bool:
     return len(different) <= FEW or bool(without_gap and len(different) <= MAX_CLASSES)
 
 
-def _named_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+def named_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    """Words or truth values of any shape as classes in alphabetical order; ``y`` has shape (n,). Raises as above."""
     import numpy as np
 
     if labels.dtype.kind == "S":
@@ -104,9 +112,9 @@ def _named_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Tar
         )
     different, y = np.unique(labels, return_inverse=True)
     classes = tuple(str(word) for word in different)
-    _check_count(len(classes), name)
+    check_count(len(classes), name)
     if labels.dtype.kind != "b":
-        notes = (*notes, f"Classes are numbered in alphabetical order: {_first(classes)}.")
+        notes = (*notes, f"Classes are numbered in alphabetical order: {first(classes)}.")
     return Targets(y.reshape(-1).astype(np.int64), _task_of(classes), classes, notes)
 
 
@@ -129,11 +137,11 @@ def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> 
         )
     y = labels.astype(np.int64)
     present = np.unique(y)
-    _check_count(len(present), name)
+    check_count(len(present), name)
     classes = tuple(str(number) for number in range(int(high) + 1))
     absent = tuple(str(number) for number in sorted(set(range(int(high))) - set(present.tolist())))
     if absent:
-        notes = (*notes, f"No example has the label {_first(absent)}.")
+        notes = (*notes, f"No example has the label {first(absent)}.")
     return Targets(y, _task_of(classes), classes, notes)
 
 
@@ -143,13 +151,14 @@ def _ranked_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Ta
     if labels.dtype.kind == "f" and np.any(labels != np.floor(labels)):
         raise DataRefused(f"{name} holds numbers that are not whole, so they are no class numbers.", code="bad-labels")
     different, y = np.unique(labels, return_inverse=True)
-    _check_count(len(different), name)
+    check_count(len(different), name)
     classes = tuple(str(int(number)) for number in different)
-    notes = (*notes, f"Labels in ascending order are the classes 0, 1, 2 and so on: {_first(classes)}.")
+    notes = (*notes, f"Labels in ascending order are the classes 0, 1, 2 and so on: {first(classes)}.")
     return Targets(y.reshape(-1).astype(np.int64), _task_of(classes), classes, notes)
 
 
-def _numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+def numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
+    """Numbers to estimate, float32 in their shape. Raises as above."""
     import numpy as np
 
     with np.errstate(over="ignore"):
@@ -161,7 +170,8 @@ def _numbers(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> Targets:
     return Targets(y, "regression", (), notes)
 
 
-def _check_count(classes: int, name: str) -> None:
+def check_count(classes: int, name: str) -> None:
+    """Raises `DataRefused` unless there are at least two classes, and not very many."""
     if classes < 2:
         raise DataRefused(f"All labels in {name} are equal; data of at least two classes is needed.", code="bad-labels")
     if classes > MAX_CLASSES:
@@ -175,5 +185,6 @@ def _task_of(classes: tuple[str, ...]) -> Task:
     return "binary" if len(classes) == 2 else "classification"
 
 
-def _first(words: tuple[str, ...], most: int = 12) -> str:
+def first(words: tuple[str, ...], most: int = 12) -> str:
+    """The first of some words, and how many more there are."""
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

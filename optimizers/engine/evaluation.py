@@ -10,10 +10,7 @@ from optimizers.engine.plan import evaluation_key, predictions_key, scope_of, ti
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
-from optimizers.records import Difference, Measurement, Run, Task
-
-LABELLED: frozenset[Task] = frozenset({"classification", "binary", "regression", "reconstruction"})
-"""Tasks in which it is known what is right, so that files can be held against each other example by example."""
+from optimizers.records import Difference, Measurement, Run
 
 
 @dataclass

@@ -82,12 +82,12 @@ def disagreements(driver: Driver, racers: Sequence[Racer]) -> list[int]:
     decided = [found for racer in racers if (found := _decided(driver, racer)) is not None]
     if len(decided) < 2 or len({len(one) for one in decided}) > 1:
         return []
-    differ = np.any([one != decided[0] for one in decided[1:]], axis=0)
+    differ = np.any([(one != decided[0]).reshape(len(one), -1).any(axis=1) for one in decided[1:]], axis=0)
     return [int(place) for place in np.flatnonzero(differ)]
 
 
 def _decided(driver: Driver, racer: Racer) -> np.ndarray | None:
-    """Class numbers on the test part, shape (n,), as they were when the file was measured."""
+    """Class numbers on the test part, shape (n,) or (n, labels), as they were when the file was measured."""
     run = racer.run
     digest = run.baseline_digest if racer.is_baseline else run.artifact_digest
     kept = driver.store.get(predictions_key(digest, run.dataset, scope_of(run.model, run.dataset), run.part))
@@ -101,11 +101,10 @@ def _decisions(file: Path) -> np.ndarray | None:
     """The same from a file in the store, which never changes."""
     with np.load(file, allow_pickle=False) as arrays:
         scores, y = np.asarray(arrays["scores"]), np.asarray(arrays["y"])
-    if y.dtype.kind not in "iu" or y.ndim != 1:
+    if y.dtype.kind not in "iu" or y.ndim > 2:  # of pixels some almost always differ
         return None
-    if scores.ndim == 2 and scores.shape[1] > 1:
-        return np.asarray(scores.argmax(axis=1))
-    return np.asarray(scores.reshape(len(scores)) > 0.5, np.int64)
+    each = scores.reshape(*y.shape, -1)
+    return np.asarray(each.argmax(axis=-1) if each.shape[-1] > 1 else each[..., 0] > 0.5, np.int64)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from optimizers.engine.plan import memory_key
 from optimizers.engine.store import Store, open_store
 from optimizers.engine.versions import cores, device, measuring_versions
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
 from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
 from optimizers.records import Artifact, Measurement, ModelSummary, PartName, examples_digest
@@ -205,7 +206,7 @@ def evaluate(
     import numpy as np
 
     from optimizers.answers import probabilities
-    from optimizers.engine.evaluation import LABELLED, evaluated
+    from optimizers.engine.evaluation import evaluated
     from optimizers.litert import interpreter
 
     store = open_store(Settings())
@@ -230,7 +231,8 @@ def evaluate(
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
     outputs = interpreter.output_shapes(file) if len(model.outputs) > 1 else ()
-    first = store.get(of_baseline) if data.summary.task in LABELLED and predictions != of_baseline else None
+    labelled = KINDS[data.summary.task].labelled
+    first = store.get(of_baseline) if labelled and predictions != of_baseline else None
     evidence = Evidence(
         file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs,
         baseline_scores=array(store, first, "scores") if first is not None else None,

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from optimizers.datasets import previews
+from optimizers.datasets.pictures import mask_picture
 from optimizers.declarations import Dataset, Evidence, Part
 from optimizers.engine.store import open_store
 from optimizers.errors import NotApplicable, ParetoscopeError
+from optimizers.kinds import KINDS
 from optimizers.live import examples
 from optimizers.live.given import checked
 from optimizers.records import ModelSummary, Task
@@ -39,12 +42,17 @@ class Share(_Told):
 class Answer(_Told):
     """What one file answers, or why it does not (``problem``).
 
-    ``text`` is the decision in words. ``top`` has the most probable classes where the file gives probabilities, and
-    ``value`` the number that a regression estimates. ``ms`` is the median of ``n`` runs of this very example.
+    ``text`` is the answer in words, and ``decides`` whether it is a decision that is right or wrong as a whole. ``top``
+    has the most probable classes (or labels, or the commonest classes of positions) with their ``share``, ``sure`` how
+    probable the decision is, and ``value`` the number that a regression estimates. ``picture`` is the address of a
+    picture of the classes of all pixels. ``ms`` is the median of ``n`` runs of this very example.
     """
 
     artifact: str
     text: str = ""
+    decides: bool = True
+    sure: float | None = None
+    picture: str = ""
     top: tuple[Share, ...] = ()
     value: float | None = None
     ms: float | None = None
@@ -58,6 +66,7 @@ class Outcome(_Told):
     picture: str = ""
     cells: dict[str, Any] = {}
     truth: str = ""
+    truth_picture: str = ""
     answers: tuple[Answer, ...] = ()
 
 
@@ -75,7 +84,7 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
     store = open_store(Settings())
     asked: list[tuple[str, Path, np.ndarray]] = []
     answers: dict[str, Answer] = {}
-    truth = ""
+    truth = truth_picture = ""
     for racer in racers:
         key, model = racer["artifact"], ModelSummary.model_validate(racer["summary"])
         try:
@@ -86,13 +95,17 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
             file = store.path(record)
             answers[key] = _answer(key, file, x, data, model)
             truth = truth or _truth(y, data)
+            if y is not None and data.summary.task == "segmentation":
+                truth_picture = truth_picture or _mask(y, data)
             asked.append((key, file, x))
         except ParetoscopeError as error:
             answers[key] = Answer(artifact=key, problem=error.message)
     for key, times in _timed(asked).items():
         answers[key] = answers[key].model_copy(update=times)
     told = tuple(answers[racer["artifact"]] for racer in racers)
-    return Outcome(picture=picture, cells=cells, truth=truth, answers=told).model_dump(mode="json")
+    return Outcome(picture=picture, cells=cells, truth=truth, truth_picture=truth_picture, answers=told).model_dump(
+        mode="json"
+    )
 
 
 def decode(report: Any, *, content: str, name: str) -> dict[str, Any]:
@@ -125,29 +138,46 @@ def _answer(key: str, file: Path, x: np.ndarray, data: Dataset, model: ModelSumm
     scores = answers(file, x, task, model.activation)
     if not np.isfinite(scores).all():
         raise NotApplicable("The file answers with something that is no number.")
-    if task == "regression":
-        value = float(scores.reshape(-1)[0])
-        return Answer(artifact=key, value=value, text=_number(value, data))
-    if task not in ("classification", "binary"):
-        shown = ", ".join(f"{v:.3g}" for v in scores.reshape(-1)[:_TOP])
-        return Answer(artifact=key, text=shown + (" …" if scores.size > _TOP else ""))
-    evidence = Evidence(Path(), task, scores, np.zeros(1))
+    if not KINDS[task].decides:
+        if scores.size == 1 and task == "regression":
+            value = float(scores.reshape(-1)[0])
+            return Answer(artifact=key, value=value, text=_number(value, data), decides=False)
+        return Answer(artifact=key, text=previews.told(scores.reshape(-1), ()), decides=False)
+    evidence = Evidence(Path(), task, scores, np.zeros_like(data.test.y[:1]))
     decided, _, _ = decisions(evidence)
+    if task == "segmentation":
+        return Answer(artifact=key, decides=False, text=previews.told(decided[0], _names(data)),
+                      picture=_mask(decided.reshape(data.test.y[:1].shape), data))  # fmt: skip
+    if task == "multilabel":
+        order = np.argsort(-scores.reshape(-1), kind="stable")[:_TOP]
+        top = tuple(Share(name=_name(int(i), data), probability=float(scores.reshape(-1)[i])) for i in order)
+        return Answer(artifact=key, text=previews.told(decided[0], _names(data)), top=top)
     try:
         shares = class_probabilities(evidence)[0][0]
     except NotApplicable:
         return Answer(artifact=key, text=_name(int(decided[0]), data))
     order = np.argsort(-shares, kind="stable")[:_TOP]
     top = tuple(Share(name=_name(int(i), data), probability=float(shares[i])) for i in order)
-    return Answer(artifact=key, text=_name(int(decided[0]), data), top=top)
+    return Answer(artifact=key, text=_name(int(decided[0]), data), top=top, sure=top[0].probability)
 
 
 def _truth(y: np.ndarray | None, data: Dataset) -> str:
     if y is None or data.summary.task in ("reconstruction", "fidelity"):
         return ""
-    if data.summary.task == "regression":
-        return _number(float(y[0]), data)
-    return _name(int(y[0]), data)
+    if KINDS[data.summary.task].one_class:
+        return _name(int(y[0]), data)
+    if data.summary.task == "regression" and y[0].size == 1:
+        return _number(float(y[0].reshape(-1)[0]), data)
+    return previews.told(y[0], _names(data))
+
+
+def _mask(classes: np.ndarray, data: Dataset) -> str:
+    """The address of a picture of classes of pixels, shape (1, h, w); empty where positions are no pixels."""
+    return mask_picture(classes[0], len(data.summary.classes)) if classes.ndim == 3 else ""
+
+
+def _names(data: Dataset) -> tuple[str, ...]:
+    return data.summary.classes
 
 
 def _name(number: int, data: Dataset) -> str:

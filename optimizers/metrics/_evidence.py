@@ -8,13 +8,15 @@ import numpy as np
 
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
+from optimizers.records import Task
 
 
 def predictions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     """Scores and targets.
 
     Returns:
-        ``scores`` with shape (n, classes) or (n,), float64, and ``y`` with shape (n,).
+        ``scores``, float64, and ``y``, in the shapes of `Evidence`.
 
     Raises:
         NotApplicable: There are none, the lengths differ, or a score is not finite.
@@ -58,58 +60,118 @@ def binary_scores(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
+def grouped(scores: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
+    """Flat outputs, shape (n, outputs), in the shape that `Evidence` has for the task."""
+    if task == "segmentation":
+        return scores.reshape(*y.shape, -1)
+    return scores[:, 0] if task in ("binary", "regression") and scores.shape[1] == 1 else scores
+
+
+def chances(scores: np.ndarray, y: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of every class for each thing that a class is told of, and which class is true.
+
+    Args:
+        scores, y: As `Evidence` has them for the task, one that decides.
+
+    Returns:
+        Float64 of shape (n, things, classes) and int64 of shape (n, things): an example has one thing, or as many as it
+        has labels or positions. One score for two classes becomes one for each.
+
+    Raises:
+        NotApplicable: The outputs are not as many as the task needs.
+    """
+    truth = np.asarray(y).reshape(len(y), -1)
+    if task == "classification":
+        if scores.ndim != 2:
+            raise NotApplicable(f"Classification needs one score per class, got an output of shape {scores.shape}.")
+        return scores[:, None], truth.astype(np.int64)
+    if task == "binary":
+        each = binary_scores(scores)[:, None, None]
+    elif scores.size % truth.size or (task == "multilabel" and scores.size != truth.size):
+        raise NotApplicable(f"The labels have shape {y.shape[1:]}, the outputs {scores.shape[1:]}, which is no fit.")
+    else:
+        each = scores.reshape(*truth.shape, -1)
+    if each.shape[2] == 1:
+        each = np.concatenate([1 - each, each], axis=2)
+    return each, (truth > 0.5 if task == "binary" else truth).astype(np.int64)
+
+
 def decisions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, int]:
     """What a classifier decides.
 
-    Classification: the highest score wins, the first one in a tie. Binary: class 1 above a probability of 0.5.
+    The highest score wins, the first one in a tie; where there is one score for two classes, class 1 wins above a
+    probability of 0.5.
 
     Returns:
-        Predicted and true class numbers, both of shape (n,), and the number of classes.
+        Predicted and true class numbers, both of shape (n,), or (n, things) where an example has several labels or
+        positions, and the number of classes.
 
     Raises:
-        NotApplicable: There are no predictions, or binary scores are not probabilities.
+        NotApplicable: There are no predictions, or scores of two classes are not probabilities.
     """
     scores, y = predictions(evidence)
-    if evidence.task == "binary":
-        probability = binary_scores(scores)
-        if probability.min() < -0.01 or probability.max() > 1.01:
-            raise NotApplicable(
-                f"A binary score must be a probability in [0, 1], got values from {probability.min():g} "
-                f"to {probability.max():g}: end the model in a sigmoid."
-            )
-        return (probability > 0.5).astype(np.int64), (y > 0.5).astype(np.int64), 2
-    if scores.ndim != 2:
-        raise NotApplicable(f"Classification needs one score per class, got an output of shape {scores.shape}.")
-    return scores.argmax(axis=1), y.astype(np.int64), scores.shape[1]
+    task = _deciding(evidence)
+    each, truth = chances(scores, y, task)
+    if task == "binary" or (task != "classification" and scores.size == truth.size):
+        _check_probabilities(each)
+    predicted = each.argmax(axis=2)
+    if KINDS[task].one_class:
+        predicted, truth = predicted[:, 0], truth[:, 0]
+    return predicted, truth, each.shape[2]
 
 
-def class_probabilities(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of each class, shape (n, classes), rows adding up to 1, and the true class numbers, shape (n,).
+def _deciding(evidence: Evidence) -> Task:
+    if evidence.task is None or not KINDS[evidence.task].decides:
+        raise NotApplicable("This metric needs a model that tells classes apart.")
+    return evidence.task
 
-    Rounded outputs of 8-bit files add up to a little more or less than 1; each row is divided by its sum.
+
+def _check_probabilities(each: np.ndarray) -> None:
+    low, high = float(each[..., 1].min()), float(each[..., 1].max())
+    if low < -0.01 or high > 1.01:
+        raise NotApplicable(
+            f"A binary score must be a probability in [0, 1], got values from {low:g} to {high:g}: end the model in a "
+            "sigmoid."
+        )
+
+
+def all_probabilities(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of each class, shape (n, things, classes), adding up to 1, and the true classes, (n, things).
+
+    Rounded outputs of 8-bit files add up to a little more or less than 1; they are divided by their sum.
 
     Raises:
         NotApplicable: There are no predictions, or the scores are not probabilities.
     """
     scores, y = predictions(evidence)
-    if evidence.task == "binary":
-        one = binary_scores(scores)
-        scores = np.stack([1 - one, one], axis=1)
-    low, high = float(scores.min()), float(scores.max())
-    if scores.ndim != 2 or low < -0.01 or high > 1.01:
+    each, truth = chances(scores, y, _deciding(evidence))
+    low, high = float(each.min()), float(each.max())
+    if low < -0.01 or high > 1.01:
         raise NotApplicable(f"This metric needs probabilities between 0 and 1, got scores from {low:g} to {high:g}.")
-    scores = np.clip(scores, 0, 1)
-    total = scores.sum(axis=1, keepdims=True)
+    each = np.clip(each, 0, 1)
+    total = each.sum(axis=2, keepdims=True)
     if (total <= 0).any():
         raise NotApplicable("The file gives some examples a probability of 0 for every class.")
-    return np.asarray(scores / total), (y > 0.5).astype(np.int64) if evidence.task == "binary" else y.astype(np.int64)
+    return np.asarray(each / total), truth
 
 
-def flat_scores(scores: np.ndarray) -> np.ndarray:
-    """Predicted values of a regression with shape (n,)."""
-    if scores.ndim != 1:
-        raise NotApplicable(f"A regression needs one value per example, got an output of shape {scores.shape}.")
-    return scores
+def class_probabilities(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """The same where every example has one class: shapes (n, classes) and (n,)."""
+    each, truth = all_probabilities(evidence)
+    return each[:, 0], truth[:, 0]
+
+
+def estimates(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true values of a regression, both of shape (n, numbers), float64.
+
+    Raises:
+        NotApplicable: There are no predictions, or not as many as there are numbers to estimate.
+    """
+    scores, y = predictions(evidence)
+    scores, y = scores.reshape(len(scores), -1), y.reshape(len(y), -1).astype(np.float64)
+    if scores.shape != y.shape:
+        raise NotApplicable(f"An example has {y.shape[1]} numbers to estimate, the file gives {scores.shape[1]}.")
+    return scores, y
 
 
 def times(evidence: Evidence) -> np.ndarray:

@@ -114,6 +114,30 @@ def share(hits: int, n: int) -> Value:
     return Value(value=hits / n, n=n, low=low, high=high)
 
 
+def clustered_share(shares: np.ndarray, each: int) -> Value:
+    """Mean of shares, one per example, whose parts resemble each other; n is the number of examples.
+
+    Wilson's interval for as many examples as would tell a plain share as precisely, with Student's quantile; a single
+    example has none.
+
+    Args:
+        shares: Shape (n,), each of ``each`` things that are right or wrong.
+
+    Source: Korn and Graubard (1998), "Confidence intervals for proportions with small expected number of positive
+        counts estimated from survey data".
+    """
+    from scipy.stats import t
+
+    value, n = float(shares.mean()), len(shares)
+    if n < 2:
+        return Value(value=value, n=n)
+    variance = float(shares.var(ddof=1)) / n
+    most = float(n * each) if 0 < value < 1 else float(n)
+    effective = min(most, value * (1 - value) / variance) if variance else most
+    low, high = wilson(value * effective, effective, float(t.ppf(0.975, n - 1)))
+    return Value(value=value, n=n, low=low, high=high)
+
+
 def mean_error(errors: np.ndarray) -> Value:
     """Mean of one error per example, shape (n,), none below 0, with its interval; a single example has none."""
     if len(errors) < 2:

@@ -2,61 +2,49 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
 from optimizers.errors import NotApplicable
 from optimizers.metrics._evidence import decisions
-from optimizers.metrics._intervals import logistic, wilson
 from optimizers.metrics._paired import Estimate, paired
+from optimizers.metrics._ratios import bounded, ratios
 
 
 def measure(evidence: Evidence) -> Value:
-    """Binary: F1 of class 1. Classification: mean F1 of the classes that occur in the test part (macro F1).
+    """Binary: F1 of class 1. Otherwise the mean F1 of the classes, or labels, that occur in the test part (macro F1).
 
     The interval is made on the logit scale, with the variance of the delta method. Where everything is right, or
     nothing, that is 0; the bound is then the Wilson bound of the rarest class.
 
     Raises:
-        NotApplicable: There are no predictions, scores are not probabilities, or a binary test part has no class 1.
+        NotApplicable: There are no predictions, scores are not probabilities, or nothing that is counted occurs.
 
     Source: Takahashi et al. (2022), "Confidence interval for micro-averaged F1 and macro-averaged F1 scores".
     """
-    found, n = estimate(evidence), len(evidence.y) if evidence.y is not None else 0
-    if found.value in (0.0, 1.0):
-        _, y, _ = decisions(evidence)
-        rarest = int(min((y == k).sum() for k in _counted(evidence, y)))
-        low, high = wilson(rarest if found.value else 0, rarest)
-    else:
-        low, high = logistic(found.value, float(found.influence.std()) / sqrt(n), n)
-    return Value(value=found.value, n=n, low=low, high=high)
+    return bounded(estimate(evidence), int(_counted(evidence)[1].sum(axis=0).min()))
 
 
 def estimate(evidence: Evidence) -> Estimate:
     """F1 and how it hangs on each example. Raises as `measure`."""
-    predicted, y, _ = decisions(evidence)
-    n, counted = len(y), _counted(evidence, y)
-    total, influence, flips = 0.0, np.zeros(n), 0.0
-    for k in counted:
-        said, true = predicted == k, y == k
-        both = int(said.sum() + true.sum())
-        score = 2 * int((said & true).sum()) / both
-        total += score
-        influence += (2.0 * (said & true) - score * (1.0 * said + true)) * n / both
-        flips += true.mean() * ((2 - score) * n / both) ** 2
-    share = float(np.isin(y, counted).mean())
-    return Estimate(total / len(counted), influence / len(counted), sqrt(flips / share) / len(counted))
+    said, true = _counted(evidence)
+    return ratios(2.0 * (said & true), 1.0 * said + true, true, (2.0, 1.0))
 
 
-def _counted(evidence: Evidence, y: np.ndarray) -> np.ndarray:
-    present = np.unique(y)
-    if evidence.task != "binary":
-        return present
-    if 1 not in present:
-        raise NotApplicable("F1 of class 1 needs test examples of class 1; there are none.")
-    return np.array([1])
+def _counted(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """What is said and what is true of each class or label that counts, bool, both of shape (n, columns)."""
+    predicted, y, classes = decisions(evidence)
+    if evidence.task == "multilabel":
+        said, true = predicted == 1, y == 1
+    else:
+        counted = np.arange(1, 2) if evidence.task == "binary" else np.arange(max(classes, int(y.max()) + 1))
+        said, true = predicted[:, None] == counted, y[:, None] == counted
+    occurs = true.any(axis=0)
+    if not occurs.any():
+        what = "F1 needs test examples with a label" if evidence.task == "multilabel" else (
+            "F1 of class 1 needs test examples of class 1")  # fmt: skip
+        raise NotApplicable(f"{what}; there are none.")
+    return said[:, occurs], true[:, occurs]
 
 
 METRIC = Metric(
@@ -68,8 +56,8 @@ METRIC = Metric(
     needs="predictions",
     measure=measure,
     change=paired(estimate),
-    tasks=frozenset({"classification", "binary"}),
+    tasks=frozenset({"classification", "binary", "multilabel"}),
     rank=4,
-    help="Harmonic mean of precision and recall: of class 1 where there are two, else the mean over the classes that "
-    "occur in the test part.",
+    help="Harmonic mean of precision and recall: of class 1 where there are two, else the mean over the classes, or "
+    "labels, that occur in the test part.",
 )

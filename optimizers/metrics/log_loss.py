@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
-from optimizers.metrics._evidence import class_probabilities
+from optimizers.metrics._evidence import all_probabilities
 from optimizers.metrics._intervals import mean_error
 from optimizers.metrics._paired import paired_mean
 
@@ -14,9 +14,13 @@ _SMALLEST = float(np.finfo(np.float32).eps)
 
 
 def losses(evidence: Evidence) -> np.ndarray:
-    """Minus the natural logarithm of the true class's probability, shape (n,). Raises as `measure`."""
-    probabilities, y = class_probabilities(evidence)
-    return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(y)), y], _SMALLEST)))
+    """Minus the natural logarithm of the true class's probability, shape (n,). Raises as `measure`.
+
+    Of several labels or positions it is their mean.
+    """
+    probabilities, y = all_probabilities(evidence)
+    own = np.take_along_axis(probabilities, y[..., None], axis=2)[..., 0]
+    return np.asarray(-np.log(np.maximum(own, _SMALLEST)).mean(axis=1))
 
 
 def measure(evidence: Evidence) -> Value:
@@ -38,7 +42,7 @@ METRIC = Metric(
     measure=measure,
     change=paired_mean(losses),
     certifiable=False,
-    tasks=frozenset({"classification", "binary"}),
+    tasks=frozenset({"classification", "binary", "multilabel", "segmentation"}),
     rank=12,
     help="Cross-entropy: 0 is certain and right. Probabilities below 0.00000012 count as that; 8-bit outputs, which "
     "have 256 steps, often say 0.",

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 
 from optimizers.declarations import Evidence, Metric, Value
-from optimizers.metrics._evidence import flat_scores, predictions
+from optimizers.metrics._evidence import estimates
 from optimizers.metrics._intervals import skewed_mean
 from optimizers.metrics._paired import Estimate, paired
 
@@ -15,8 +15,10 @@ from optimizers.metrics._paired import Estimate, paired
 def measure(evidence: Evidence) -> Value:
     """Root of the mean squared distance to the target, in the target's unit; its bounds are roots of that mean's.
 
+    Where there are several numbers per example the mean is over all of them, and the interval over examples.
+
     Raises:
-        NotApplicable: There are no predictions, or more than one value per example.
+        NotApplicable: There are no predictions, or not one for each number to estimate.
     """
     squared = _squared(evidence)
     if len(squared) < 2:
@@ -33,8 +35,8 @@ def estimate(evidence: Evidence) -> Estimate:
 
 
 def _squared(evidence: Evidence) -> np.ndarray:
-    scores, y = predictions(evidence)
-    return np.asarray((flat_scores(scores) - y.astype(np.float64)) ** 2)
+    predicted, target = estimates(evidence)
+    return np.asarray(((predicted - target) ** 2).mean(axis=1))
 
 
 METRIC = Metric(

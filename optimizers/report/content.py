@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from optimizers import registry
+from optimizers.engine.driver import check_fit
 from optimizers.engine.plan import summary_key
 from optimizers.engine.store import Store
 from optimizers.engine.versions import measuring_versions, work_versions
@@ -168,6 +169,7 @@ def _subjects(store: Store, runs: Sequence[Run]) -> list[Subject]:
 def _subject(store: Store, run: Run) -> Subject:
     facts: list[tuple[str, str]] = []
     notes: tuple[str, ...] = ()
+    model: ModelSummary | None = None
     kept = store.get(summary_key(run.model, "inspect_model"))
     if kept is not None:
         model = ModelSummary.model_validate(kept.report)
@@ -177,7 +179,7 @@ def _subject(store: Store, run: Run) -> Subject:
         data = DatasetSummary.model_validate(kept.report)
         parts = (data.n_train, data.n_validation, data.n_test)
         facts += [
-            ("Task", data.task),
+            ("Task", check_fit(model, data, run.dataset.name) if model is not None else data.task),
             ("Examples", "{} for training, {} for validation, {} for the test".format(*map(fmt.count, parts))),
         ]
         facts += [(name, text) for name, text in (("Source", data.source), ("Licence", data.licence)) if text]

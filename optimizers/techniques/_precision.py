@@ -155,6 +155,7 @@ class Probe:
         notes: Sentences.
         spread: What answers are divided by, shape (outputs,): where a model has several outputs how much each of them
             varies, so that none outweighs the others.
+        things: Of how many things of an example a class is told, such as its labels or positions.
     """
 
     x: np.ndarray
@@ -164,6 +165,7 @@ class Probe:
     output: str
     notes: tuple[str, ...] = ()
     spread: np.ndarray | None = None
+    things: int = 1
 
     def answers(self, content: bytes) -> np.ndarray:
         """What a file answers in LiteRT, shape (n, outputs)."""
@@ -182,8 +184,8 @@ class Probe:
         return float((want * np.log(want / got) - want + got).sum(axis=1).mean())
 
     def _probabilities(self, answers: np.ndarray) -> np.ndarray:
-        """Shape (n, classes), two where there is one answer, none of them zero."""
-        values = answers.astype(np.float64)
+        """Shape (n * things, classes), two where there is one answer, none of them zero."""
+        values = answers.astype(np.float64).reshape(len(answers) * self.things, -1)
         if self.output == "logits":
             values = np.concatenate([np.zeros_like(values), values], axis=1) if values.shape[1] == 1 else values
             values = np.exp(values - values.max(axis=1, keepdims=True))
@@ -206,7 +208,7 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
         NotApplicable: The model's output does not suit the task.
     """
     from optimizers.tf import cost
-    from optimizers.tf.objective import label_loss, meaning, objective, output_of
+    from optimizers.tf.objective import label_loss, meaning, objective, output_of, things_of
 
     data, brought = context.data(), isinstance(model, LiteRtFile)
     macs = model.macs if brought else cost.macs(model)
@@ -216,7 +218,7 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
         output, on_labels = "values", label_loss("values", sum(widths), "regression")
     elif brought:
         output = meaning(model.activation, model.width, data, lambda x: predict(model.content, x))
-        on_labels = label_loss(output, model.width, data.task)
+        on_labels = label_loss(output, model.width, data.task, things_of(data))
     else:
         output = output_of(model, data)
         on_labels = objective(model, context, TrainingParams(learn_from="labels")).loss
@@ -228,14 +230,15 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
     picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
     x, y = pool.x[picks], pool.y[picks]
     spread = _spread(y, widths) if len(widths) > 1 else None
-    y = (y if spread is None else y / spread).reshape(-1, 1)
+    y = (y if spread is None else y / spread).reshape(len(y), -1)
     rows = one_by_one(x[:_PROBES], dtypes)
     large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."
 
     def loss(answers: np.ndarray) -> float:
         return float(on_labels(y, answers)) if np.isfinite(answers).all() else inf
 
-    return Probe(x, rows, part, loss, output, (large,) if count < wanted else (), spread)
+    things = 1 if output == "values" else things_of(data)
+    return Probe(x, rows, part, loss, output, (large,) if count < wanted else (), spread, things)
 
 
 def _spread(y: np.ndarray, widths: Sequence[int]) -> np.ndarray:

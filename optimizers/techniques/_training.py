@@ -67,14 +67,15 @@ class TrainingParams(ParamSet):
     augmentation: Literal["none", "shift", "shift_flip", "noise"] = param(
         "none",
         label="Augmentation",
-        help="Varies training examples anew in every epoch: images shifted by up to an eighth, also mirrored, or any "
-        "numbers with a little noise.",
+        help="Varies training examples anew in every epoch: images shifted by up to an eighth, also mirrored, "
+        "labels of their pixels with them, or any numbers with a little noise.",
         advanced=True,
     )
     class_weights: Literal["none", "balanced"] = param(
         "none",
         label="Class weights",
-        help="Balanced lets rare classes count as much as frequent ones; for unbalanced data.",
+        help="Balanced lets rare classes count as much as frequent ones; for unbalanced data with one class per "
+        "example.",
         advanced=True,
     )
     learn_from: Literal["labels", "original", "both"] = param(

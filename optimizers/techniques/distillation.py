@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique, TrainingData
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
 from optimizers.params import param
 from optimizers.techniques._training import TrainingParams
 
@@ -180,7 +181,7 @@ def _labelled(data: TrainingData, share: float, seed: int) -> np.ndarray | None:
         return None
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(data.train), bool)
-    groups = data.train.y if data.classes else np.zeros(len(data.train))
+    groups = data.train.y if KINDS[data.task].one_class else np.zeros(len(data.train))
     for label in np.unique(groups):
         members = random.permutation(np.flatnonzero(groups == label))
         chosen[members[: round(share * len(members))]] = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import tf_keras
 from optimizers.datasets.several import arrays_of, joined
 from optimizers.declarations import TrainingData
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf.objective import Objective
 from optimizers.tf.outputs import given
@@ -35,12 +36,15 @@ def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int)
 
     Raises:
         NotApplicable: Images are to be shifted where examples are no images, or classes weighted where there are none.
+
+    Labels of every pixel move with their image.
     """
     weights = example_weights(data, params)
     if params.augmentation == "none":
         return Feed(given(arrays_of(data.train.x)), goal.train_targets, weights)
     vary = augmentation(params.augmentation, data)
-    return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed), None, None)
+    moved = params.augmentation != "noise" and _has_places(data)
+    return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed, moved=moved), None, None)
 
 
 def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | None:
@@ -50,11 +54,36 @@ def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | 
     """
     if params.class_weights == "none":
         return None
-    if not data.classes:
-        raise NotApplicable("Class weights need classes, and there are none here; set class_weights to 'none'.")
+    if not KINDS[data.task].one_class:
+        raise NotApplicable(
+            "Class weights need one class per example, and there is none here; set class_weights to 'none'."
+        )
     counts = np.bincount(data.train.y)
     present = int((counts > 0).sum())
     return np.asarray(len(data.train) / (present * counts[data.train.y]), np.float32)
+
+
+def _has_places(data: TrainingData) -> bool:
+    """Whether labels belong to places in the images, and so have to move with them.
+
+    Raises:
+        NotApplicable: They belong to places of another number.
+    """
+    y, inputs = data.train.y, arrays_of(data.train.x)
+    sides = next((x.shape[1:3] for x in inputs if x.ndim == 4), ())
+    if KINDS[data.task].decides == "position":
+        if len(inputs) == 1 and y.shape[1:] == sides:
+            return True
+        raise NotApplicable(
+            "The labels have other sides than the images, so they cannot be shifted alike; set augmentation to 'noise' "
+            "or 'none'."
+        )
+    if not KINDS[data.task].decides and y.ndim == 2 and sides and y.shape[1] >= prod(sides):
+        raise NotApplicable(
+            "The model gives numbers for every place of an image, which would have to move with it; set augmentation "
+            "to 'noise' or 'none'."
+        )
+    return False
 
 
 def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -115,9 +144,12 @@ class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
         goal: Objective,
         weights: np.ndarray | None,
         seed: int,
+        *,
+        moved: bool,
     ) -> None:
         super().__init__()
         self._x, self._batch, self._vary, self._goal, self._weights = data.train.x, batch, vary, goal, weights
+        self._y = data.train.y if moved else None
         self._random = np.random.default_rng(seed)
         self._order = self._random.permutation(len(self._x))
 
@@ -126,8 +158,12 @@ class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
         picks = self._order[number * self._batch : (number + 1) * self._batch]
-        x = self._vary(self._x[picks], self._random)
-        y = self._goal.targets_of(x, picks)
+        before = self._random.bit_generator.state
+        x, labels = self._vary(self._x[picks], self._random), None
+        if self._y is not None:  # the same random numbers move labels as they moved the images
+            self._random.bit_generator.state = before
+            labels = self._vary(self._y[picks][..., None], self._random)
+        y = self._goal.targets_of(x, picks, labels)
         arrays = given(arrays_of(x))
         return (arrays, y) if self._weights is None else (arrays, y, self._weights[picks])
 

@@ -31,6 +31,49 @@ class FlatAbsoluteError(tf_keras.metrics.MeanAbsoluteError):  # type: ignore[mis
         return super().update_state(y_true, tf.reshape(y_pred, tf.shape(y_true)), sample_weight)
 
 
+def _beside(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Class numbers (n, things), and scores of each, flat or in any shape, brought together without moving scores.
+
+    Scores keep their shape where they can: Keras takes a softmax or sigmoid back to logits only if nothing is between.
+    """
+    if len(y_pred.shape) == 2:
+        y_pred = tf.reshape(y_pred, tf.concat([tf.shape(y_true), [-1]], axis=0))
+    return tf.reshape(y_true, tf.shape(y_pred)[:-1]), y_pred
+
+
+def _over_things(each: Any) -> Any:
+    """The mean for each example, shape (n,)."""
+    return tf.reduce_mean(tf.reshape(each, (tf.shape(each)[0], -1)), axis=1)
+
+
+class PositionsCrossentropy(tf_keras.losses.SparseCategoricalCrossentropy):  # type: ignore[misc]
+    """Cross-entropy of a class at every position, the mean over positions; targets have shape (n, positions)."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return _over_things(super().call(*_beside(y_true, y_pred)))
+
+
+class FlatBinaryCrossentropy(tf_keras.losses.BinaryCrossentropy):  # type: ignore[misc]
+    """Cross-entropy of a truth value at every position, likewise."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return _over_things(super().call(tf.cast(tf.reshape(y_true, tf.shape(y_pred)), y_pred.dtype), y_pred))
+
+
+class PositionsAccuracy(tf_keras.metrics.SparseCategoricalAccuracy):  # type: ignore[misc]
+    """Share of positions with the right class, likewise."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(*_beside(y_true, y_pred))
+
+
+class FlatBinaryAccuracy(tf_keras.metrics.BinaryAccuracy):  # type: ignore[misc]
+    """Share of right truth values, likewise."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(tf.reshape(y_true, tf.shape(y_pred)), y_pred)
+
+
 @dataclass(frozen=True)
 class Output:
     """One of several outputs that lie side by side, flattened.

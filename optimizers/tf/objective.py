@@ -19,14 +19,19 @@ import tf_keras
 
 from optimizers.declarations import StageContext, TrainingData
 from optimizers.errors import NotApplicable
+from optimizers.kinds import KINDS
 from optimizers.records import Task, digest_of_path
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf.losses import (
     SMALLEST,
     FlatAbsoluteError,
+    FlatBinaryAccuracy,
+    FlatBinaryCrossentropy,
     FlatSquaredError,
     OutputChange,
     Packed,
+    PositionsAccuracy,
+    PositionsCrossentropy,
     SideBySide,
     on_labels,
     outputs_of,
@@ -34,7 +39,6 @@ from optimizers.tf.losses import (
 from optimizers.tf.outputs import output_activation, outputs
 
 _PROBES = 64
-_OF_NUMBERS = ("regression", "reconstruction")
 Output = Literal["probabilities", "logits", "values"]
 
 
@@ -47,7 +51,8 @@ class Objective:
         metric, metric_direction: Name of the task's own metric, and which direction is better.
         train_targets: Shape (n, labels), or (n, labels + 1 + outputs) where there is a teacher.
         validation_targets: Of the validation part, shape (n, labels): labels only, or None without examples.
-        targets_of: Targets of varied examples: (examples of shape (k, *example), their numbers in the train part).
+        targets_of: Targets of varied examples: (examples of shape (k, *example), their numbers in the train part, and
+            their labels where these were varied with them, else None).
         notes, figures: For the report.
     """
 
@@ -57,7 +62,7 @@ class Objective:
     metric_direction: Literal["lower", "higher"]
     train_targets: np.ndarray
     validation_targets: np.ndarray | None
-    targets_of: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    targets_of: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
     notes: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -73,8 +78,9 @@ def objective(
     """What to minimize, as ``params.learn_from`` asks for it.
 
     Args:
-        model: A tf_keras model. One output has the shape (n, classes) or (n, 1), or any shape where the labels have as
-            many numbers; several have as many together, and ``loss`` takes them as `outputs.side_by_side` gives them.
+        model: A tf_keras model. One output has the shape (n, classes) or (n, 1), or any shape where there are as many
+            labels, or as many for each class; several have as many together, and ``loss`` takes them as
+            `outputs.side_by_side` gives them.
         context: Data, and the original to learn from.
         params: All training settings.
         teacher: Instead of the original, a tf_keras model.
@@ -85,7 +91,8 @@ def objective(
     """
     data = context.data()
     output = output_of(model, data)
-    own, metric, direction = _own(output, _width(model, data), data.task)
+    things = things_of(data)
+    own, metric, direction = _own(output, _width(model, data), data.task, things)
     notes: tuple[str, ...] = ()
     if len(model.outputs) > 1:
         each = outputs_of(model, data.train.x, data.train.y)
@@ -96,27 +103,37 @@ def objective(
     validation = data.validation.y.reshape(len(data.validation), -1) if len(data.validation) else None
     if params.learn_from == "labels" and labelled is None:
         return Objective(
-            own, [metric], metric.name, direction, labels, validation, lambda x, picks: labels[picks], notes
-        )
+            own, [metric], metric.name, direction, labels, validation,
+            lambda x, picks, y: labels[picks] if y is None else y.reshape(len(y), -1), notes,
+        )  # fmt: skip
     allowed = np.ones(len(labels), bool) if labelled is None else labelled
     alpha = {"labels": 1.0, "original": 0.0, "both": params.label_weight}[params.learn_from]
     guide = _Guide(model, context, data, teacher) if alpha < 1 else None
     columns = [labels, allowed.reshape(-1, 1)]
     packed = np.concatenate([*columns, guide.outputs()] if guide else columns, axis=1).astype(np.float32)
 
-    def targets_of(x: np.ndarray, picks: np.ndarray) -> np.ndarray:
+    def targets_of(x: np.ndarray, picks: np.ndarray, y: np.ndarray | None) -> np.ndarray:
         rows: np.ndarray = packed[picks]
+        if y is not None:
+            rows[:, : labels.shape[1]] = y.reshape(len(y), -1)
         if guide:
             rows[:, labels.shape[1] + 1 :] = guide.answers(x)
         return rows
 
     kind = guide.output if guide else output
-    loss = _mixed_loss(own, output, kind, labels.shape[1], alpha, params.temperature)
+    told = things, _width(model, data) // things
+    loss = _mixed_loss(own, output, kind, labels.shape[1], told, alpha, params.temperature)
     figures = {"learned_from": params.learn_from, "teacher": guide.name} if guide else {}
     return Objective(
         Packed(loss), [on_labels(metric, labels.shape[1])], metric.name, direction, packed, validation, targets_of,
         notes, figures,
     )  # fmt: skip
+
+
+def things_of(data: TrainingData) -> int:
+    """Of how many things of an example a class is told: itself, or its labels or positions."""
+    several = KINDS[data.task].decides in ("label", "position")
+    return int(np.prod(data.train.y.shape[1:])) if several else 1
 
 
 def output_of(model: Any, data: TrainingData) -> Output:
@@ -141,7 +158,10 @@ def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[
         raise NotApplicable(f"The data have {len(data.classes)} classes; the model tells only {width} apart.")
     if data.task == "binary" and width > 2:
         raise NotApplicable(f"A binary task needs one output value or two; the model gives {width}.")
-    if data.task in _OF_NUMBERS:
+    things = things_of(data)
+    if things > 1 and (width % things or (data.task == "multilabel" and width != things)):
+        raise NotApplicable(f"The data have {things} labels for an example; the model gives {width} numbers.")
+    if not KINDS[data.task].decides:
         wanted = int(np.prod(data.train.y.shape[1:]))
         if width != wanted:
             raise NotApplicable(f"The data have {wanted} numbers to estimate for an example; the model gives {width}.")
@@ -150,9 +170,9 @@ def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[
         return "probabilities"
     if activation == "linear":
         return "logits"
-    rows = answers(data.train.x[:_PROBES]).reshape(-1, width)
-    inside = rows.min() >= 0 and rows.max() <= 1
-    return "probabilities" if inside and (width == 1 or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
+    rows = answers(data.train.x[:_PROBES]).reshape(-1, width // things)
+    inside, alone = rows.min() >= 0 and rows.max() <= 1, rows.shape[1] == 1
+    return "probabilities" if inside and (alone or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
 
 
 def _width(model: Any, data: TrainingData) -> int:
@@ -163,17 +183,22 @@ def _width(model: Any, data: TrainingData) -> int:
     return sum(prod(shape) for shape in shapes)
 
 
-def label_loss(output: Output, width: int, task: Task) -> Any:
-    """The loss of ``width`` numbers on labels: (labels, answers) to a scalar."""
-    return _own(output, width, task)[0]
+def label_loss(output: Output, width: int, task: Task, things: int = 1) -> Any:
+    """The loss of ``width`` numbers on labels of so many ``things``: (labels, answers) to a scalar."""
+    return _own(output, width, task, things)[0]
 
 
-def _own(output: Output, width: int, task: Task) -> tuple[Any, Any, Literal["lower", "higher"]]:
+def _own(output: Output, width: int, task: Task, things: int) -> tuple[Any, Any, Literal["lower", "higher"]]:
     losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
-    if task in _OF_NUMBERS:
+    threshold = 0.0 if logits else 0.5
+    if not KINDS[task].decides:
         return FlatSquaredError(), FlatAbsoluteError(name="mae"), "lower"
+    if KINDS[task].decides != "example":
+        if width == things:
+            loss = FlatBinaryCrossentropy(from_logits=logits)
+            return loss, FlatBinaryAccuracy("accuracy", threshold=threshold), "higher"
+        return PositionsCrossentropy(from_logits=logits), PositionsAccuracy("accuracy"), "higher"
     if width == 1:
-        threshold = 0.0 if logits else 0.5
         metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
         return losses.BinaryCrossentropy(from_logits=logits), metric, "higher"
     metric = metrics.SparseCategoricalAccuracy("accuracy")
@@ -211,11 +236,14 @@ class _Guide:
         return outputs(self._model, x)
 
 
-def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: float, temperature: float) -> Any:
+def _mixed_loss(
+    own: Any, output: Output, teacher: Output, labels: int, told: tuple[int, int], alpha: float, temperature: float
+) -> Any:
     """(targets of shape (n, labels + 1 + outputs), predictions) to one loss per example.
 
     The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
-    temperature; for numbers, and for several outputs, it is the loss of the labels with the teacher's in their place.
+    temperature, the mean over the things that a class is told of (``told``: how many, and how many scores each has);
+    for numbers, and for several outputs, it is the loss of the labels with the teacher's in their place.
 
     Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
     """
@@ -233,10 +261,14 @@ def _mixed_loss(own: Any, output: Output, teacher: Output, labels: int, alpha: f
     def soft(answers: Any, predicted: Any) -> Any:
         if output == "values":
             return label_loss(answers, predicted)
+        things, each = told
+        if things > 1:  # each is a row of its own
+            answers, predicted = (tf.reshape(part, (-1, each)) for part in (answers, predicted))
         wanted, given = _logits(answers, teacher), _logits(predicted, output)
         wanted = tf.nn.log_softmax(wanted / temperature)
         given = tf.nn.log_softmax(given / temperature)
-        return temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
+        apart = temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
+        return apart if things == 1 else tf.reduce_mean(tf.reshape(apart, (-1, things)), axis=1)
 
     return loss
 

@@ -15,6 +15,7 @@ from optimizers.tf.channels import plan as plans
 from optimizers.tf.channels import surgery
 from optimizers.tf.channels.trace import trace
 from optimizers.tf.objective import Output
+from optimizers.tf.outputs import output_activation
 
 _ROUND_TO = 4
 _ACTIVATIONS: dict[Output, str] = {"probabilities": "softmax", "logits": "linear", "values": "linear"}
@@ -151,10 +152,12 @@ def compact(teacher: Any, output: Output) -> Any:
     """A small network for the teacher's inputs and outputs, untrained.
 
     Images get four separable convolutions, sequences three, and everything else two small dense layers; all begin with
-    a batch normalization, because nobody has said how inputs are scaled.
+    a batch normalization, because nobody has said how inputs are scaled. Where the teacher answers at every place of
+    its input, convolutions look further apart instead of making the places fewer.
 
     Raises:
-        NotApplicable: The teacher has several inputs or outputs, or an input that is not made of decimal numbers.
+        NotApplicable: The teacher has several inputs or outputs, an input that is not made of decimal numbers, or tells
+            classes at other places than those of its input.
     """
     if len(teacher.inputs) != 1 or len(teacher.outputs) != 1:
         raise NotApplicable("The compact student has one input and one output; scale the teacher instead.")
@@ -164,37 +167,51 @@ def compact(teacher: Any, output: Output) -> Any:
     layers = tf_keras.layers
     inputs = layers.Input(shape, name="input")
     x = layers.BatchNormalization(name="scale")(inputs)
-    if len(shape) == 3 and min(shape[:2]) >= 4:
-        x = _image(x)
-    elif len(shape) == 2 and shape[0] >= 4:
-        x = _sequence(x)
+    shape_out = tuple(teacher.outputs[0].shape[1:])
+    places = len(shape) > 1 and len(shape_out) == len(shape) and shape_out[:-1] == shape[:-1]
+    image, sequence = len(shape) == 3 and min(shape[:2]) >= 4, len(shape) == 2 and shape[0] >= 4
+    several = sum(length != 1 for length in shape_out) > 1
+    if several and output != "values" and not (places and (image or sequence)):
+        raise NotApplicable(
+            "The compact student tells classes of an example, or at every place of an image or a sequence; scale the "
+            "teacher instead."
+        )
+    places = places and several
+    if image:
+        x = _image(x, places)
+    elif sequence:
+        x = _sequence(x, places)
     else:
         x = layers.Flatten(name="flatten")(x)
         for number, units in enumerate((32, 16), start=1):
             x = layers.Dense(units, activation="relu", name=f"hidden{number}")(x)
-    shape_out = tuple(teacher.outputs[0].shape[1:])
-    units = int(np.prod(shape_out)) if shape_out else 1
-    activation = "sigmoid" if output == "probabilities" and units == 1 else _ACTIVATIONS[output]
-    return tf_keras.Model(inputs, layers.Dense(units, activation=activation, name="answer")(x), name="compact")
+    units = shape_out[-1] if places else int(np.prod(shape_out)) if shape_out else 1
+    truth_values = output == "probabilities" and (units == 1 or output_activation(teacher) == "sigmoid")
+    activation = "sigmoid" if truth_values else _ACTIVATIONS[output]
+    answer = layers.Dense(units, activation=activation, name="answer")(x)
+    if several and not places:
+        answer = layers.Reshape(shape_out, name="shape")(answer)
+    return tf_keras.Model(inputs, answer, name="compact")
 
 
-def _image(x: Any) -> Any:
+def _image(x: Any, places: bool) -> Any:
     layers = tf_keras.layers
     for number, filters in enumerate((16, 24, 32, 48), start=1):
-        stride = 2 if number in (2, 4) and min(x.shape[1:3]) >= 4 else 1
+        apart = 2 if number in (2, 4) and min(x.shape[1:3]) >= 4 else 1
         kind = layers.Conv2D if number == 1 else layers.SeparableConv2D
-        x = kind(filters, 3, strides=stride, padding="same", use_bias=False, name=f"conv{number}")(x)
+        wide = {"dilation_rate": apart} if places else {"strides": apart}
+        x = kind(filters, 3, padding="same", use_bias=False, name=f"conv{number}", **wide)(x)
         x = layers.BatchNormalization(name=f"norm{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
-    return layers.GlobalAveragePooling2D(name="pool")(x)
+    return x if places else layers.GlobalAveragePooling2D(name="pool")(x)
 
 
-def _sequence(x: Any) -> Any:
+def _sequence(x: Any, places: bool) -> Any:
     layers = tf_keras.layers
     for number, filters in enumerate((16, 24, 32), start=1):
         x = layers.Conv1D(filters, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
         x = layers.BatchNormalization(name=f"norm{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
-        if x.shape[1] >= 8:
+        if x.shape[1] >= 8 and not places:
             x = layers.MaxPooling1D(2, name=f"pool{number}")(x)
-    return layers.Flatten(name="flatten")(x)
+    return x if places else layers.Flatten(name="flatten")(x)

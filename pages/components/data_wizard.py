@@ -11,6 +11,7 @@ from optimizers.datasets.preparation import Preparation
 from optimizers.datasets.proposals import Proposal, Trial
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
+from optimizers.kinds import KINDS
 from optimizers.params import ParamField, fields
 from optimizers.records import DatasetSummary
 from pages.components import forms, links
@@ -81,7 +82,7 @@ def controls(chosen: Choice, data: DatasetSummary) -> None:
     if st.session_state.get("prepared") != chosen.data:
         st.session_state["prepared"] = chosen.data
         for field in wanted:
-            st.session_state[forms.key_of(owner, field.name)] = getattr(present, field.name)
+            st.session_state[forms.key_of(owner, field.name)] = forms.shown_value(field, getattr(present, field.name))
     columns = tuple(str(title) for title in data.preview.get("columns", ()))
     with st.expander(f"Prepared: {told(present)}", icon=":material/tune:"), st.form("preparation", border=False):
         choices = forms.Choices(columns=columns)
@@ -95,7 +96,7 @@ def told(wanted: Preparation) -> str:
     given = wanted.given
     parts = []
     if "target" in given:
-        parts.append(f"column “{given['target']}” is predicted")
+        parts.append(f"“{given['target']}” is predicted")
     if "task" in given:
         parts.append(f"the task is {given['task']}")
     if "labels" in given:
@@ -132,11 +133,12 @@ def _reasons(found: Proposal) -> None:
 
 
 def _row(trial: Trial, found: Proposal) -> dict[str, object]:
-    classes = found.task in ("classification", "binary")
+    kind = KINDS[found.task]
     verdict = "as good as the best" if trial.worse >= _ALPHA else f"worse (p {_p(trial.worse)})"
     if trial.scaling == found.given.get("scaling", "as_is"):
         verdict = "proposed"
-    score = {"Accuracy": f"{trial.score:.1%}", "Log loss": f"{trial.error:.3g}"} if classes else {
+    title = kind.quality.capitalize()
+    score = {title: f"{trial.score:.1%}", "Log loss": f"{trial.error:.3g}"} if kind.decides else {
         "Squared error": f"{trial.error:.4g}"}  # fmt: skip
     return {"Values scaled to": SCALINGS[trial.scaling], **score, "Verdict": verdict}
 

@@ -52,8 +52,11 @@ def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
         named = {"": "None", **choices.models}
         return str(st.selectbox(field.label, list(named), format_func=lambda uri: named.get(uri, uri), **said))
     if field.kind == "column":
-        named = {"": "Found by its name, else the last"} | {title: title for title in choices.columns}
-        return str(st.selectbox(field.label, list(named), format_func=lambda title: named.get(title, title), **said))
+        kept = st.session_state.get(said["key"]) or []
+        st.session_state[said["key"]] = [title for title in kept if title in choices.columns]
+        return ",".join(
+            st.multiselect(field.label, choices.columns, placeholder="Found by its name, else the last", **said)
+        )
     if field.kind == "choice":
         return _choice(field, said)
     if field.percent and field.low is not None and field.high is not None:
@@ -66,9 +69,11 @@ def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
 
 
 def shown_value(field: ParamField, value: Scalar) -> Any:
-    """A parameter's value as its control keeps it: percents instead of fractions, layers as a list."""
+    """A parameter's value as its control keeps it: percents instead of fractions, layers and columns as a list."""
     if field.kind == "layers":
         return list(selection.patterns(str(value)))
+    if field.kind == "column":
+        return [title.strip() for title in str(value).split(",") if title]
     if field.percent and field.low is not None and field.high is not None:
         return type(_percent_numbers(field)[0])(round(float(value) * 100, 4))
     return float(value) if field.log else value

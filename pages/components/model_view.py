@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from optimizers.datasets import drawn
+from optimizers.datasets.fit import classes_of
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
@@ -49,7 +52,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         st.switch_page("pages/optimize.py", query_params=chosen._asdict())
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
     with shown:
-        _data(dataset, data, summary)
+        _data(dataset, data, summary, task)
         data_wizard.offer(queue, chosen)
         data_wizard.controls(chosen, data)
     with layers:
@@ -69,7 +72,12 @@ def fits(summary: ModelSummary, data: DatasetSummary) -> str:
 
 def shape(spec: TensorSpec) -> str:
     """A tensor as people write it, like ``8 × 8 × 1 float32``; a dimension of any length is ``any``."""
-    return " × ".join("any" if size is None else str(size) for size in spec.shape) or "1"
+    return shape_text(spec.shape)
+
+
+def shape_text(sizes: Sequence[int | None]) -> str:
+    """Sizes as people write them, like ``8 × 8``."""
+    return " × ".join("any" if size is None else str(size) for size in sizes) or "1"
 
 
 def _heading(model: ModelRef, entry: sample.SampleModel | None) -> None:
@@ -91,7 +99,7 @@ def _facts(summary: ModelSummary, task: Task | None) -> None:
             st.markdown(f":gray[{label}]  \n**{text}**", width="content")
 
 
-def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary) -> None:
+def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task: Task) -> None:
     if data.drawn:
         drawn_inputs.controls(dataset, data, summary.inputs)
         return
@@ -105,6 +113,10 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary) -> N
     kind = preview.get("kind", "none")
     if kind == "images":
         _images(preview["images"], [str(label) for label in preview["labels"]])
+        if "masks" in preview:
+            with st.container(horizontal=True, gap="xsmall"):
+                for mask in preview["masks"]:
+                    st.image(mask, width=_IMAGE_PIXELS, alt="The class of every pixel")
     elif kind == "sequences":
         st.plotly_chart(
             examples.sequences(preview), config=CONFIG, key="sequences", alt="Example sequences of the data"
@@ -117,10 +129,12 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary) -> N
         st.caption(f"Shown is the input “{escaped(str(preview['input']))}”, one of {len(data.inputs)}.")
     if len(summary.outputs) > 1 and data.task != "fidelity":
         st.caption("The labels are not used: of a model with several outputs variants are compared with the original.")
-    elif data.classes:
-        st.caption(
-            f"{len(data.classes)} classes: {', '.join(data.classes[:20])}{', …' if len(data.classes) > 20 else ''}."
-        )
+    elif classes := classes_of(data, task):
+        noun = "labels, of which an example may have several" if task == "multilabel" else "classes"
+        where = f" at each of {shape_text(data.label_shape)} positions" if task == "segmentation" else ""
+        st.caption(f"{len(classes)} {noun}{where}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.")
+    elif data.label_shape:
+        st.caption(f"{shape_text(data.label_shape)} numbers to estimate for each example.")
     elif data.target_unit:
         st.caption(f"The target is in {data.target_unit}.")
 
@@ -137,7 +151,7 @@ def _images(images: list[list[list[float]]], labels: list[str]) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for array, label in zip(scaled, labels, strict=True):
             large = array.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            st.image(large, caption=label, width=_IMAGE_PIXELS, alt=f"Example of {label}")
+            st.image(large, caption=label or None, width=_IMAGE_PIXELS, alt=f"Example of {label}".removesuffix(" of "))
 
 
 def _notes(summary: ModelSummary, data: DatasetSummary, entry: sample.SampleModel | None) -> None:

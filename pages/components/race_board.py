@@ -51,14 +51,19 @@ def board(lanes: Sequence[Lane], outcome: Outcome) -> None:
 def example(outcome: Outcome) -> None:
     """The example as the files saw it."""
     if outcome.picture:
-        st.html(
-            f'<img src="{escape(outcome.picture)}" alt="The example as the files see it" '
-            'style="width:min(100%,11rem);image-rendering:pixelated;border-radius:.4rem">'
-        )
+        shown = _picture(outcome.picture, "The example as the files see it")
+        if outcome.truth_picture:
+            shown += " " + _picture(outcome.truth_picture, "The true class of every pixel")
+        st.html(shown)
     if outcome.picture or outcome.cells:
         st.caption("As the files see it" + (f"; the truth is **{escaped(outcome.truth)}**." if outcome.truth else "."))
     if outcome.cells:
         st.markdown("\n".join(f"- {escaped(str(k))}: **{escaped(_cell(v))}**" for k, v in outcome.cells.items()))
+
+
+def _picture(address: str, what: str) -> str:
+    style = "width:min(100%,11rem);image-rendering:pixelated;border-radius:.4rem"
+    return f'<img src="{escape(address)}" alt="{what}" style="{style}">'
 
 
 def _cell(value: object) -> str:
@@ -74,8 +79,8 @@ def verdict(lanes: Sequence[Lane], outcome: Outcome) -> str:
     if values:
         low, high = (min(told, key=lambda a: a.value or 0.0), max(told, key=lambda a: a.value or 0.0))
         return f"All answer {low.text}" if low.text == high.text else f"Answers from {low.text} to {high.text}"
-    if not any(a.top for a in told) and all("," in a.text for a in told):
-        return f"{len(told)} answers"  # numbers of an output that is no decision
+    if not any(a.decides for a in told):
+        return f"{len(told)} answers"
     reference = _reference(lanes, outcome)
     differing = [a for a in told if a.text != reference]
     if not differing:
@@ -99,21 +104,23 @@ def _called(lanes: Sequence[Lane], outcome: Outcome) -> str:
 
 def _card(lane: Lane, answer: Answer, reference: str, truth: str, slowest: float) -> str:
     look = theme.look("baseline" if lane.is_baseline else lane.family)
-    decides = bool(answer.top) or (answer.value is None and "," not in answer.text)
-    differs = decides and not answer.problem and answer.text != reference
+    differs = answer.decides and not answer.problem and answer.text != reference
     head = f'<article class="race-card{" differs" if differs else ""}" style="--family:{look.colour}">'
     parts = [head, f"<h3>{_breakable(lane.label)}<small>{fmt.size(lane.size_bytes)}</small></h3>"]
     if answer.problem:
         return "".join([*parts, f'<p class="race-problem">{escape(answer.problem)}</p></article>'])
     long = " long" if len(answer.text) > _LONG else ""
     mark = ""
-    if truth and decides:
+    if truth and answer.decides:
         mark = ' <span role="img" aria-label="right">✓</span>' if answer.text == truth else (
             ' <span role="img" aria-label="wrong">✗</span>'
         )  # fmt: skip
     parts.append(f'<p class="race-answer{long}">{escape(answer.text)}{mark}</p>')
+    if answer.picture:
+        parts.append(_picture(answer.picture, "The class of every pixel"))
+    if answer.sure is not None:
+        parts.append(f'<p class="race-sure">{_percent(answer.sure)} sure</p>')
     if answer.top:
-        parts.append(f'<p class="race-sure">{_percent(answer.top[0].probability)} sure</p>')
         shares = "".join(
             f'<span>{escape(s.name)}</span>{_bar(s.probability)}<span class="share">{_percent(s.probability)}</span>'
             for s in answer.top

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from optimizers.kinds import KINDS
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|$~:-])")
 
 
@@ -17,11 +19,5 @@ def code(text: str) -> str:
     return f"`{text.replace('`', chr(39))}`"
 
 
-TASKS = {
-    "classification": "Classification",
-    "binary": "Binary classification",
-    "regression": "Regression",
-    "reconstruction": "Reconstruction",
-    "fidelity": "Fidelity to the original",
-}
+TASKS = {task: kind.title for task, kind in KINDS.items()}
 """Tasks as people read them."""

@@ -5,9 +5,10 @@ import pytest
 
 from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, fitted_shape, open_shape
 from optimizers.datasets.several import arrays_of, joined
+from optimizers.datasets.targets import read_targets
 from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
-from optimizers.records import DatasetSummary, TensorSpec
+from optimizers.records import DatasetSummary, InputRange, TensorSpec
 
 
 def spec(*shape, dtype="float32", name="t"):
@@ -100,15 +101,15 @@ def test_tasks(units, classes, task):
             (spec(8, 8),),
             (spec(10),),
             summary(classes=0),
-            "The model has 10 output units, but digits.npz has one number per example to estimate; choose data with "
-            "classes, saved as whole numbers.",
+            "The model has 10 output units, but digits.npz has one number per example to estimate; choose data with as "
+            "many numbers, or with classes, saved as whole numbers.",
         ),
         (
             (spec(8, 8),),
             (spec(8, 8, 3),),
             summary(),
-            "The model's output has shape (8, 8, 3); only models that give one label or one number per example can be "
-            "measured.",
+            "The model's output has shape (8, 8, 3), but digits.npz has one label per example; save a label for each "
+            "of its numbers, or for each position.",
         ),
         (
             (spec(8, 8, dtype="int32"),),
@@ -167,3 +168,80 @@ def test_open_dimensions_of_several_inputs_get_the_sizes_of_the_examples():
     assert open_shape((spec(None, 3), spec(5)), given) == ((12, 3), (5,))
     assert open_shape((spec(12, 3), spec(5)), given) is None
     assert open_shape((spec(None, 8),), summary()) == (8, 8)
+
+
+def of_several(labels, task=None):
+    """The summary of examples of shape (8, 8) whose labels are several numbers."""
+    targets = read_targets(np.asarray(labels), "y", task)
+    high = float(targets.y.max())
+    return summary().model_copy(
+        update={
+            "task": targets.task, "alternatives": targets.alternatives, "classes": targets.classes,
+            "label_shape": targets.y.shape[1:], "label_values": InputRange(low=0.0, high=high),
+        }
+    )  # fmt: skip
+
+
+TRUTH = np.array([[1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0]])
+COUNTS = np.array([[3, 1, 0, 2], [0, 1, 1, 2], [1, 0, 0, 0]])
+MASKS = np.array([np.eye(8, dtype=int), np.ones((8, 8), int), np.zeros((8, 8), int)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "output", "activation", "task"),
+    [
+        (TRUTH, (4,), "sigmoid", "multilabel"),
+        (TRUTH, (4,), "linear", "multilabel"),
+        (TRUTH, (4, 1), "sigmoid", "segmentation"),
+        (TRUTH, (4, 2), "softmax", "segmentation"),
+        (TRUTH[..., None], (4, 2), "softmax", "segmentation"),
+        (COUNTS, (4,), "linear", "regression"),
+        (COUNTS, (4, 1), "linear", "regression"),
+        (COUNTS, (4, 4), "softmax", "segmentation"),
+        (COUNTS.astype(float), (4, 5), "softmax", "segmentation"),
+        (COUNTS / 2, (2, 2), "linear", None),
+        (COUNTS / 2, (4,), "linear", "regression"),
+        (COUNTS.reshape(3, 2, 2) / 2, (4,), "linear", "regression"),
+        (MASKS, (8, 8, 1), "sigmoid", "segmentation"),
+        (MASKS, (8, 8, 1), "linear", "segmentation"),
+        (MASKS[..., None] * 255, (8, 8, 1), "sigmoid", "segmentation"),
+        (MASKS.astype(float), (None, None, 1), "sigmoid", "segmentation"),
+        (MASKS, (8, 8), "sigmoid", "segmentation"),
+        (MASKS, (8, 8), "linear", "regression"),
+        (np.eye(3)[MASKS], (8, 8, 3), "softmax", "segmentation"),
+        (MASKS * 0.7, (8, 8, 1), "sigmoid", "regression"),
+        (MASKS * 2, (8, 8, 2), "softmax", "segmentation"),
+        (MASKS + MASKS[::-1], (8, 8, 2), "softmax", None),
+        (TRUTH, (5,), "sigmoid", None),
+        (np.array([["a", "b"], ["c", "a"]]), (2, 3), "softmax", "segmentation"),
+        (np.array([["a", "b"], ["c", "a"]]), (2,), "linear", None),
+    ],
+)
+def test_outputs_decide_what_labels_of_several_numbers_are(labels, output, activation, task):
+    data, outputs = of_several(labels), (spec(*output),)
+    if task is None:
+        with pytest.raises(DataRefused, match=r"The model's output has shape .*labels of shape .*\.$"):
+            check_fit((spec(8, 8),), outputs, data, activation=activation)
+        return
+    assert check_fit((spec(8, 8),), outputs, data, activation=activation) == task
+    y = read_targets(np.asarray(labels), "y").y
+    part = Part(np.zeros((len(y), 8, 8), np.float32), y)
+    adapted = adapt_dataset(Dataset(part, part, part, data), (spec(8, 8),), outputs, activation=activation)
+    assert adapted.summary.task == task
+    assert bool(adapted.summary.classes) == (task != "regression")
+    if task == "regression":
+        assert (adapted.test.y.dtype, adapted.test.y.shape) == (np.float32, (len(y), y[0].size))
+    else:
+        assert int(adapted.test.y.max()) < max(2, len(adapted.summary.classes))
+
+
+def test_a_named_task_is_not_given_up():
+    assert check_fit((spec(8, 8),), (spec(4),), of_several(TRUTH, "regression")) == "regression"
+    with pytest.raises(DataRefused, match="labels of shape"):
+        check_fit((spec(8, 8),), (spec(4, 2),), of_several(TRUTH, "multilabel"))
+
+
+def test_labels_of_a_model_with_several_outputs_are_not_used_whatever_their_shape():
+    part = Part(np.zeros((3, 8, 8), np.float32), TRUTH)
+    adapted = adapt_dataset(Dataset(part, part, part, of_several(TRUTH)), (spec(8, 8),), (spec(4), spec(1)))
+    assert (adapted.summary.task, adapted.test.y.shape) == ("fidelity", (3, 0))

@@ -51,8 +51,16 @@ def test_gaps_are_kept_and_said():
         ([4, 4], None, "All labels in y are equal"),
         (["a", "a"], None, "All labels in y are equal"),
         ([0.5, 0.5], None, "All values of y are equal"),
-        ([[0.2, 0.8], [0.5, 0.5]], None, "y has 2 numbers per example that are not one-hot"),
-        ([[[1]]], None, "y has shape"),
+        ([[0.2, 0.8], [0.5, 0.5]], "classification", "y has 2 numbers per example that are not one-hot"),
+        ([[[1]]], None, "All labels in y are equal"),
+        ([[], []], None, "y has labels of shape (0,), which are empty"),
+        ([1, 0], "multilabel", "y has one label per example, not several"),
+        ([[1, 2], [0, 1]], "multilabel", "y holds other numbers than 0 and 1"),
+        ([[[1, 0], [1, 1]]], "multilabel", "a row of 0 and 1"),
+        ([[1, 0.5], [0, 1]], "segmentation", "not whole"),
+        ([[1, -1], [0, 1]], "segmentation", "y holds the label -1"),
+        ([[1, 1], [1, 1]], None, "All labels in y are equal"),
+        ([["a", "b"], ["b", "a"]], "regression", "y holds words"),
         (["a", "b"], "regression", "y holds words"),
         ([0.5, 1.0], "classification", "not whole"),
         ([0.0, 1e300], None, "beyond the range of float32"),
@@ -62,3 +70,35 @@ def test_odd_labels_are_refused(labels, task, message):
     with pytest.raises(DataRefused) as caught:
         read_targets(np.array(labels), "y", task)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "alternatives", "classes", "y"),
+    [
+        ([[1, 1], [0, 0]], "multilabel", ("segmentation", "regression"), ("0", "1"), [[1, 1], [0, 0]]),
+        ([[3, 0], [1, 1]], "segmentation", ("regression",), ("0", "1", "2", "3"), [[3, 0], [1, 1]]),
+        ([[3, -1], [1, 1]], "regression", (), (), [[3, -1], [1, 1]]),
+        ([[3.0, 0.0], [1.0, 1.0]], "regression", ("segmentation",), (), [[3, 0], [1, 1]]),
+        ([[0.5, 2], [1, 1]], "regression", (), (), [[0.5, 2], [1, 1]]),
+        ([["o", "b"], ["o", "o"]], "segmentation", (), ("b", "o"), [[1, 0], [1, 1]]),
+        ([[[0.0], [1.0]], [[1.0], [1.0]]], "multilabel", ("segmentation", "regression"), ("0", "1"), [[0, 1], [1, 1]]),
+        ([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], "segmentation", (), ("0", "1"), [[0, 1], [1, 1]]),
+        ([[[True, True], [False, False]]], "segmentation", ("regression",), ("0", "1"), [[[1, 1], [0, 0]]]),
+        ([[[0, 255], [255, 255]]], "segmentation", (), ("0", "255"), [[[0, 1], [1, 1]]]),
+    ],
+)
+def test_labels_of_several_numbers_keep_what_they_may_be(labels, task, alternatives, classes, y):
+    targets = read_targets(np.array(labels), "y")
+    assert (targets.task, targets.alternatives, targets.classes) == (task, alternatives, classes)
+    assert targets.y.tolist() == y
+
+
+@pytest.mark.parametrize("task", ["multilabel", "segmentation", "regression"])
+def test_whoever_knows_better_names_what_one_hot_rows_are(task):
+    rows = np.eye(3, dtype=int)[[0, 2, 1, 1]]
+    targets = read_targets(rows, "y", task)
+    assert (targets.task, targets.alternatives, targets.y.tolist()) == (task, (), rows.tolist())
+
+
+def test_names_of_columns_are_those_of_the_labels():
+    assert read_targets(np.array([[1, 1], [0, 1]]), "y", columns=("cat", "dog")).classes == ("cat", "dog")

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.measurement.intervals import classifier, coverage, regression, wrongly_certified
+from benchmarks.measurement.intervals import (
+    classifier,
+    coverage,
+    masks,
+    regression,
+    several_labels,
+    several_numbers,
+    wrongly_certified,
+)
 from optimizers import registry
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
@@ -99,6 +107,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         classifier("three classes", 150, [0.5, 0.3, 0.2], 4.0, 0.8),
         classifier("two classes", 200, [0.8, 0.2], 3.0, 0.8),
         regression("errors", 100, 2.0, 30.0, 0.5),
+        several_labels("labels", 100, 4, 4.0, 0.6),
+        masks("masks", 100, 5, 5.0, 0.6),
+        several_numbers("numbers", 100, 3, 1.5, 0.5),
     ):
         for found in coverage(
             population, repetitions, names=[n for n in registry.metrics() if n != "calibration_error"]

@@ -130,7 +130,7 @@ def test_a_shift_moves_the_picture_and_repeats_its_edge() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"augmentation": "shift"}, "Only images"), ({"class_weights": "balanced"}, "need classes")],
+    [({"augmentation": "shift"}, "Only images"), ({"class_weights": "balanced"}, "need one class per example")],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words: str) -> None:
     x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)

@@ -1,0 +1,57 @@
+"""Figures that are ratios of sums over examples, such as F1 and the intersection over the union, and their means."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from optimizers.declarations import Evidence, Value
+from optimizers.metrics._evidence import decisions
+from optimizers.metrics._intervals import logistic, wilson
+from optimizers.metrics._paired import Estimate
+
+
+def ratios(above: np.ndarray, below: np.ndarray, true: np.ndarray, gain: tuple[float, float]) -> Estimate:
+    """The mean over columns of sum above over sum below, and how it hangs on each example (the delta method).
+
+    Args:
+        above, below: What each example adds, shape (n, columns); no column of ``below`` adds up to 0.
+        true: How many things of each column an example truly has, shape (n, columns).
+        gain: What ``above`` and ``below`` gain where one more of them is found.
+    """
+    n, total = len(above), below.sum(axis=0)
+    each = above.sum(axis=0) / total
+    influence = ((above - each * below) * (n / total)).mean(axis=1)
+    share, weight = true.mean(axis=0), (gain[0] - each * gain[1]) * n / total
+    flip = sqrt(float((share * weight**2).sum() / share.sum())) / above.shape[1]
+    return Estimate(float(each.mean()), influence, flip)
+
+
+def bounded(found: Estimate, fewest: int) -> Value:
+    """A figure in [0, 1] with an interval on the logit scale; at 0 or 1 the Wilson bound of so many examples."""
+    n = len(found.influence)
+    if found.value in (0.0, 1.0):
+        low, high = wilson(fewest if found.value else 0, fewest)
+    elif n < 2:
+        return Value(value=found.value, n=n)
+    else:
+        low, high = logistic(found.value, float(found.influence.std()) / sqrt(n), n)
+    return Value(value=found.value, n=n, low=low, high=high)
+
+
+def right_things(evidence: Evidence) -> np.ndarray:
+    """Which labels, or positions, of each example are decided right, bool, shape (n, things).
+
+    Raises:
+        NotApplicable: There are no predictions, or scores of two classes are not probabilities.
+    """
+    predicted, y, _ = decisions(evidence)
+    return np.asarray(predicted == y)
+
+
+def right_share(evidence: Evidence) -> Estimate:
+    """Share of right labels or positions, and how it hangs on each example. Raises as `right_things`."""
+    right = right_things(evidence)
+    shares = right.mean(axis=1)
+    return Estimate(float(shares.mean()), shares - shares.mean(), 1 / right.shape[1])

@@ -1,0 +1,159 @@
+"""Several labels, a class at every position and several numbers: every technique that trains does so on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+
+from optimizers import registry
+from optimizers.answers import worth
+from optimizers.declarations import Part, StageContext, TrainingData
+from optimizers.errors import NotApplicable
+from optimizers.litert.interpreter import predict
+from optimizers.records import Task
+from optimizers.techniques._training import TrainingParams
+from optimizers.tf import feeding, train
+from optimizers.tf.build import load_working, save_working
+from optimizers.tf.objective import objective
+from tests.techniques.conftest import Applied
+from tests.techniques.networks import digits
+
+Apply = Callable[..., Applied]
+LABELS: tuple[Task, ...] = ("multilabel", "segmentation", "regression")
+SEEING_DATA = sorted(name for name, t in registry.techniques().items() if t.needs and "keras" in t.accepts)
+
+
+@cache
+def data(task: Task) -> TrainingData:
+    """Digits with other labels: four truths about each, its ink, or sums over its rows."""
+    made = []
+    for part in (digits().train, digits().validation):
+        x, y = part.x[:300], part.y[:300]
+        truths = np.stack([y % 2 == 0, y > 4, y % 3 == 0, y == 0], axis=1).astype(np.uint8)
+        ink = (x[..., 0] > 0.4).astype(np.uint8)
+        sums = x.sum(axis=(2, 3))[:, 2:7]
+        made.append(Part(x, {"multilabel": truths, "segmentation": ink, "regression": sums}[task]))
+    classes = {"multilabel": ("even", "large", "of three", "zero"), "segmentation": ("paper", "ink")}
+    return TrainingData(made[0], made[1], task, classes.get(task, ()))
+
+
+@cache
+def network(task: Task, logits: bool = False) -> Any:
+    """A small network, trained a little."""
+    tf_keras.utils.set_random_seed(3)
+    layers = tf_keras.layers
+    given = layers.Input((8, 8, 1))
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False)(given)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    if task == "segmentation":
+        small = layers.Conv2D(16, 3, padding="same", activation="relu")(layers.MaxPooling2D()(x))
+        x = layers.Concatenate()([x, layers.UpSampling2D()(small)])
+        out = layers.Conv2D(1, 1, activation=None if logits else "sigmoid")(x)
+    else:
+        x = layers.Dense(24, activation="relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
+        out = layers.Dense(4 if task == "multilabel" else 5, activation="sigmoid" if task == "multilabel" else None)(x)
+    model = tf_keras.Model(given, out)
+    tuned(model, data(task), epochs=6, learning_rate=3e-3)
+    return model
+
+
+def tuned(model: Any, data: TrainingData, source: Path = Path(), **given: Any) -> train.Training:
+    context = StageContext(source, Path(), lambda: data, 7, lambda *_, **__: None, lambda _: None)
+    return train.tune(model, context, TrainingParams(**{"epochs": 2, "min_steps": 0, **given}))
+
+
+def quality(answers: np.ndarray, task: Task) -> float:
+    return worth(answers, data(task).validation.y, task).mean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", LABELS)
+@pytest.mark.parametrize("name", SEEING_DATA)
+def test_every_technique_that_sees_data_works_on_all_kinds_of_labels(
+    name: str, task: Task, apply: Apply, tmp_path: Path
+) -> None:
+    save_working(network(task), tmp_path / "model.keras")
+    declared = registry.technique(name)
+    trains = issubclass(declared.params, TrainingParams)
+    short = {"epochs": 3, "min_steps": 60, "learn_from": "both", "patience": 1} if trains else {}
+    if name == "distillation":
+        short = {"epochs": 30, "width": 0.5, "student": "scaled"}
+    done = apply(name, tmp_path / "model.keras", data(task), **short)
+    if declared.produces == "keras_qat":
+        done = apply("int8", done.main, data(task))
+    x = data(task).validation.x
+    answers = np.asarray(load_working(done.main)(x)) if declared.produces == "keras" else predict(done.main, x)
+    before = quality(np.asarray(network(task)(x)), task)
+    assert quality(answers, task) > 0.7 * before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", LABELS)
+def test_the_compact_student_answers_in_the_same_shape(task: Task, apply: Apply, tmp_path: Path) -> None:
+    save_working(network(task), tmp_path / "model.keras")
+    done = apply("distillation", tmp_path / "model.keras", data(task), student="compact", epochs=8, min_steps=200)
+    student = load_working(done.main)
+    assert student.output_shape == network(task).output_shape
+    assert quality(np.asarray(student(data(task).validation.x)), task) > 0.3
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_learning_from_oneself_starts_at_no_loss_and_from_labels_at_their_own(task: Task, tmp_path: Path) -> None:
+    model = network(task)
+    save_working(model, tmp_path / "source.keras")
+    frozen = {"learning_rate": 1e-6, "epochs": 1}
+    clone = load_working(tmp_path / "source.keras")
+    clone.trainable = False
+    alone = tuned(clone, data(task), tmp_path / "source.keras", learn_from="original", **frozen)
+    assert alone.history["loss"][0] == pytest.approx(0, abs=1e-5)
+    y, given = data(task).validation.y, np.asarray(model(data(task).validation.x)).reshape(300, -1)
+    flat = y.reshape(300, -1).astype(float)
+    expected = (
+        np.square(given - flat).mean()
+        if task == "regression"
+        else -np.log(np.maximum(np.where(flat, given, 1 - given), 1e-7)).mean()
+    )
+    assert alone.history["val_loss"][0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_logits_are_trained_as_probabilities_are() -> None:
+    losses = []
+    for logits in (False, True):
+        model = network("segmentation", logits)
+        context = StageContext(Path(), Path(), lambda: data("segmentation"), 0, lambda *_, **__: None, print)
+        goal = objective(model, context, TrainingParams())
+        assert goal.loss.get_config()["from_logits"] == logits
+        losses.append(tuned(model, data("segmentation")).history["val_accuracy"][-1])
+    assert losses == pytest.approx([losses[0]] * 2, abs=0.05)
+
+
+def test_masks_move_with_their_images_also_where_a_teacher_looks_on(tmp_path: Path) -> None:
+    part = data("segmentation").train
+    params = TrainingParams(augmentation="shift_flip", batch_size=100)
+    context = StageContext(Path(), Path(), lambda: data("segmentation"), 0, lambda *_, **__: None, print)
+    goal = objective(network("segmentation"), context, params)
+    x, y = feeding.feed(data("segmentation"), params, goal, 0).x[0]
+    np.testing.assert_array_equal(x[..., 0] > 0.4, y.reshape(-1, 8, 8))
+    assert (x != part.x[:100]).any()
+    save_working(network("segmentation"), tmp_path / "source.keras")
+    told = tuned(load_working(tmp_path / "source.keras"), data("segmentation"), tmp_path / "source.keras",
+                 augmentation="shift_flip", learn_from="both", patience=1, monitor="val_metric")  # fmt: skip
+    assert told.history["val_accuracy"][-1] > 0.8
+
+
+def test_what_labels_of_this_kind_do_not_allow_is_refused_in_words() -> None:
+    with pytest.raises(NotApplicable, match="one class per example"):
+        tuned(network("multilabel"), data("multilabel"), class_weights="balanced")
+    wide = TrainingData(data("segmentation").train, data("segmentation").validation, "multilabel", ())
+    with pytest.raises(NotApplicable, match="4 labels for an example; the model gives 64 numbers"):
+        tuned(network("segmentation"), TrainingData(data("multilabel").train, wide.validation, "multilabel", ()))
+    ink = data("segmentation")
+    half = TrainingData(Part(ink.train.x, ink.train.y[:, ::2]), ink.validation, "segmentation", ink.classes)
+    with pytest.raises(NotApplicable, match="cannot be shifted alike"):
+        feeding.feed(half, TrainingParams(augmentation="shift"), None, 0)  # type: ignore[arg-type]
