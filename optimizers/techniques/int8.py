@@ -62,7 +62,7 @@ TECHNIQUE = Technique(
     name="int8",
     version="3",
     title="Full int8 (weights and activations)",
-    summary="Up to four times smaller and fastest on most CPUs and on integer hardware; "
+    summary="Up to four times smaller; the fastest on phones, integer hardware and recent server CPUs; "
     "costs some accuracy and needs examples to calibrate.",
     family="quantization",
     params=Int8Params,
