@@ -39,6 +39,8 @@ _TOO_DEAR = 6
 _RULED_OUT = 40
 """Proposals in a row that were ruled out by their forecasts, after which the search gives up."""
 _MEASURING_SECONDS = 2.0
+_LOOKING_AHEAD = 2.0
+"""Seconds of forecasts after which it is time to look at what is under way, and at the clock."""
 
 
 class Drive:
@@ -49,7 +51,7 @@ class Drive:
         self._searches = Searches(queue.history)
         self._open: dict[int, Trial] = {}
         self._handles: dict[int, int] = {}
-        self._ruled_out = 0
+        self._ruled_out = self._dear = 0
         self._seen: tuple[int, list[Outcome]] | None = None
 
     def run(self) -> bool:
@@ -95,6 +97,7 @@ class Drive:
                 if spent >= study.seconds:
                     self._cut("The time of the search was over.")
                 more = spent < study.seconds and self._start(study, study.seconds - spent)
+                spent, last = spent + time.monotonic() - last, time.monotonic()
                 if not more and not self._open:
                     self._searches.update(self._id, spent=spent)
                     if self._searches.update(self._id, only_from=("running",), state="done"):
@@ -214,9 +217,15 @@ class Drive:
     # what is tried next -------------------------------------------------------------------------------------------
 
     def _start(self, study: Study, left: float) -> bool:
-        """Starts trials while there is room; False if nothing more will be started."""
-        dear = 0
+        """Starts trials while there is room; False if nothing more will be started.
+
+        Comes back after a while even if there is room, since looking ahead takes time and what is under way goes on.
+        """
+        began = time.monotonic()
         while len(self._open) < self._queue.settings.workers:
+            looked = time.monotonic() - began
+            if looked > min(_LOOKING_AHEAD, left):
+                return True
             run = [t for t in self._trials.values() if t.state not in ("rejected", "failed")]
             if study.most_trials is not None and len(run) >= study.most_trials:
                 return bool(self._open)
@@ -226,11 +235,11 @@ class Drive:
             if proposal == _WAIT:
                 return True
             trial, handle = proposal
-            verdict = self._forecast(study, trial, left)
+            verdict = self._forecast(study, trial, left - looked)
             if self._closing():
                 return True
             if verdict is None:
-                self._ruled_out = 0
+                self._ruled_out = self._dear = 0
                 if handle is not None:
                     self._handles[trial.number] = handle
                 self._submit(study, self._trials.get(trial.number, trial))
@@ -239,8 +248,8 @@ class Drive:
                 self._guide.drop(handle)
             if verdict == _NO_TIME:
                 self._tried.discard(trial.recipe)
-                dear += 1
-                over = dear >= _TOO_DEAR
+                self._dear += 1
+                over = self._dear >= _TOO_DEAR
             else:
                 self._ruled_out += 1
                 over = self._ruled_out >= _RULED_OUT

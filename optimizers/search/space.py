@@ -132,7 +132,9 @@ class Space:
             # A choice that depends on earlier ones is a setting of its own, as the sampler wants fixed choices.
             chosen.append(ask.suggest_categorical(f"{slot} but {'/'.join(missing)}" if missing else slot, now))
         names = [name for part in chosen if part != NONE for name in part.split("+")]
-        return Recipe(tuple(self._step(ask, registry.technique(name), effort) for name in names))
+        techniques = [registry.technique(name) for name in names]
+        families = [technique.family for technique in techniques]
+        return Recipe(tuple(self._step(ask, t, effort, families[:place]) for place, t in enumerate(techniques)))
 
     def recipe(self, params: Mapping[str, Any], effort: Effort) -> Recipe:
         """The recipe of values that were chosen before."""
@@ -156,7 +158,7 @@ class Space:
         self.suggest(ask)
         return ask.values
 
-    def _step(self, ask: Ask, technique: Technique, effort: Effort) -> Step:
+    def _step(self, ask: Ask, technique: Technique, effort: Effort, before: Sequence[str]) -> Step:
         given: dict[str, Any] = {}
         for field in searched(technique):
             value = _suggest(ask, f"{technique.name}.{field.name}", field)
@@ -167,9 +169,9 @@ class Space:
             for name in ("epochs", "min_steps"):
                 if name in declared:
                     given[name] = max(1, round(_SHORT * int(declared[name].default)))
-        spared = self._spared(ask, technique, declared)
-        if spared:
-            given["layers"] = ", ".join(f"!{layer}" for layer in spared)
+        spared = [self._named(layer, before) for layer in self._spared(ask, technique, declared)]
+        if any(spared):
+            given["layers"] = ", ".join(f"!{pattern}" for pattern in spared if pattern)
         return Step.of(technique.name, **given)
 
     def _spared(self, ask: Ask, technique: Technique, declared: Mapping[str, ParamField]) -> tuple[str, ...]:
@@ -181,6 +183,18 @@ class Space:
         except KeyError:  # chosen before layers were ranked
             return ()
         return tuple(damage.layer for damage in self.layers[:number])
+
+    def _named(self, layer: str, before: Sequence[str]) -> str:
+        """What a layer of the model, or what became of it, is called after steps of these families; empty if unknown.
+
+        The factors of a decomposed layer have its name and an ending; a student has layers of its own.
+        """
+        if "distillation" in before:
+            return ""
+        if "decomposition" not in before:
+            return layer
+        alike = [row.name for row in self.model.layers if row.name.startswith(layer) and row.name != layer]
+        return "" if alike else f"{layer}*"
 
     def _usable(self) -> Iterator[Technique]:
         for technique in registry.techniques().values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -115,6 +116,22 @@ def test_a_training_far_from_its_limit_is_stopped(opened):
     assert stopped
     assert {trial.state for trial in stopped} == {"failed"}
     assert all("magnitude_pruning" in trial.recipe for trial in stopped)
+
+
+class Pondering(Counting):
+    """Takes a while for every forecast of a training."""
+
+    def rehearse(self, on_event, cancelled, **params):
+        if "magnitude_pruning" in [step["technique"] for step in params["steps"]]:
+            time.sleep(0.4)
+        return super().rehearse(on_event, cancelled, **params)
+
+
+def test_looking_ahead_takes_of_the_time_too(opened):
+    view = searched(opened(executor=Pondering), limits="size<=1B", seconds=5)
+    assert view.study.state == "done"
+    assert 0 < sum(trial.state == "rejected" for trial in view.trials) <= 13
+    assert view.study.spent >= 5
 
 
 class Unprunable(Counting):

@@ -144,3 +144,25 @@ def test_a_guide_learns_from_what_it_is_told_and_keeps_limits(sampler, model_ref
     again = Guide(study, space, told=60)
     again.tell(params, [1.0, 0.5], {})
     assert Given(params).suggest_categorical(next(iter(params)), []) == next(iter(params.values()))
+
+
+def test_layers_are_spared_by_the_names_that_they_have_by_then():
+    layers = tuple(LayerRow(name=name, kind="Dense", output_shape=(8,), parameters=72) for name in "abcd")
+    model = summary().model_copy(update={"layers": (*layers, layers[1].model_copy(update={"name": "b2"}))})
+    space = Space(model, data(), layers=LAYERS)
+    seen = set()
+    for recipe, params in drawn(space, 300):
+        families = [step.technique.family for step in recipe.steps]
+        for place, step in enumerate(recipe.steps):
+            asked = params.get(f"{step.technique.name}.spared", 0)
+            if not asked:
+                continue
+            chosen, before = getattr(step.params, "layers", ""), families[:place]
+            if "distillation" in before:
+                assert chosen == ""
+            elif "decomposition" in before:
+                assert chosen == "!a*"  # what became of b cannot be told from b2
+            else:
+                assert chosen == ("!a" if asked == 1 else "!a, !b")
+            seen |= set(before)
+    assert {"distillation", "decomposition"} <= seen
