@@ -203,12 +203,15 @@ def _kinds(kinds: frozenset[Any]) -> str:
 
 
 def _way_out(recipe: Recipe, number: int) -> str:
-    before = recipe.steps[number - 2].technique
-    if before.produces == "tflite":
-        if recipe.steps[number - 1].technique.produces == "tflite":
-            return f"Keep only one of them: both {before.name} and {recipe.steps[number - 1].technique.name} convert."
-        return f"Move {before.name} to the end."
-    return f"Remove {recipe.steps[number - 1].technique.name}, or put another step before it."
+    before, here = (recipe.steps[place].technique for place in (number - 2, number - 1))
+    if before.name == here.name:
+        return "Keep only one of them."
+    if before.produces == here.produces == "tflite":
+        return f"Keep only one of them: both {before.name} and {here.name} convert."
+    if here.produces != "tflite":
+        return f"Move {before.name} to the end." if before.produces == "tflite" else f"Put {here.name} before it."
+    able = [t.name for t in registry.techniques().values() if before.produces in t.accepts]
+    return f"Use {' or '.join(able)} instead of {here.name}, or leave {before.name} out."
 
 
 def _names() -> str:

@@ -63,7 +63,10 @@ def test_json_is_read_back(tmp_path):
         ("", InvalidRecipe, "no recipe"),
         ("int7", UnknownName, "no technique 'int7'; known are: .*int8"),
         ("int8+magnitude_pruning", InvalidRecipe, r"Step 2 \(magnitude_pruning\) accepts a Keras model, but step 1"),
-        ("int8+float16", InvalidRecipe, "Keep only one of them"),
+        ("int8+float16", InvalidRecipe, "Keep only one of them: both int8 and float16 convert"),
+        ("int8+int8", InvalidRecipe, r"Keep only one of them\.$"),
+        ("quantization_aware_training+low_rank", InvalidRecipe, "Put low_rank before it"),
+        ("quantization_aware_training+float16", InvalidRecipe, "Use int8 instead of float16, or leave quantization_aw"),
         (
             "magnitude_pruning(target_sparsity=1.2)",
             InvalidParameter,

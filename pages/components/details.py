@@ -25,6 +25,7 @@ from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components import selection
 from pages.components.text import code, escaped
+from pages.components.values import shown
 from pages.components.why import why
 
 _FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "speedup")
@@ -92,8 +93,8 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         paired = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
         change += f" :gray[:small[{paired}]]" if change and paired else ""
         value = fmt.value(metric, row[name])
-        shown = lines if name in first else others if metric.rank < INSIDE else inside
-        shown.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
+        table = lines if name in first else others if metric.rank < INSIDE else inside
+        table.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")
     st.markdown("\n".join(lines))
     st.caption(_counts(frame, row))
     more = (
@@ -144,7 +145,8 @@ def _steps(queue: JobQueue, run: Run) -> None:
 
 def _step(queue: JobQueue, step: StepRecord, stage: StageRecord, number: int) -> None:
     declared = fields(registry.technique(step.technique).params)
-    values = [f"{f.label}: **{_shown(f.percent, step.params[f.name])}**" for f in declared if f.name in step.params]
+    said = [(f.label, shown(f, step.params[f.name])) for f in declared if f.name in step.params]
+    values = [f"{label}: **{escaped(value)}**" for label, value in said]
     if values:
         st.markdown(" · ".join(values))
     artifact = queue.store.get(stage.key)
@@ -178,11 +180,3 @@ def _forecast(run: Run, row: pd.Series) -> None:
         lines.append(f"- Time: {told} :gray[({expected.seconds / taken - 1:+.0%})]")
     with st.expander("Forecast and truth", key="forecast", icon=":material/query_stats:"):
         st.markdown("\n".join(lines))
-
-
-def _shown(percent: bool, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if percent and isinstance(value, int | float):
-        return f"{value * 100:g}%"
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

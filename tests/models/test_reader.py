@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from optimizers.errors import ModelRefused
 from optimizers.models.reader import read
+from optimizers.models.reader.containers import FolderContainer
 from optimizers.models.reader.dialect import Numbering, dialect_of, snake_case
 from optimizers.models.reader.operations import OPERATIONS, from_function
 from optimizers.models.reader.spec import TensorRef
@@ -284,3 +286,16 @@ def test_templates_round_trip() -> None:
 
 def test_every_operation_has_lower_case_options() -> None:
     assert all(option.isidentifier() for options in OPERATIONS.values() for option in options)
+
+
+def test_a_file_in_a_folder_takes_its_own_size_of_memory_and_not_all_that_it_might(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
+    folder = FolderContainer(tmp_path)
+    tracemalloc.start()
+    try:
+        assert folder.read("saved_model.pb", 64 << 20) == b"graph"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(ModelRefused, match="larger than 0 MiB"):
+        folder.read("saved_model.pb", 4)

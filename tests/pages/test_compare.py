@@ -6,6 +6,7 @@ import json
 
 from optimizers.errors import ConversionWrong
 from pages.components import links, selection
+from pages.components.text import escaped
 from tests.pages.conftest import healthy, shown
 from tests.pages.test_pages import TOKEN, ran
 
@@ -52,6 +53,16 @@ def test_up_to_four_files_stand_side_by_side_and_the_address_names_them(visit, q
     assert not healthy(app).table
     assert "beside" not in app.query_params
     assert any(f"file={ids[1]}" in code.value for code in app.code)
+
+
+def test_a_step_tells_its_settings_in_words(visit, queue):
+    ids = ran(queue, "magnitude_pruning(layers='conv*, !conv1', patience=2)+int8")
+    told = shown(healthy(visit("compare", token=TOKEN, runs=ids[0])))
+    assert "Layers: **" + escaped("conv*, !conv1") + "**" in told
+    assert "Early stopping patience: **2**" in told
+    told = shown(healthy(visit("compare", token=TOKEN, runs=ran(queue, "magnitude_pruning+int8")[0])))
+    assert "Layers: **all**" in told
+    assert "****" not in told
 
 
 def test_checked_rows_are_looked_at(visit, queue):

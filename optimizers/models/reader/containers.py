@@ -198,7 +198,9 @@ def read_bounded(path: Path, limit: int) -> bytes:
     """Content of a file of at most ``limit`` bytes. Raises `ModelRefused` (``too-large``, ``bad-file``)."""
     try:
         with path.open("rb") as stream:
-            return _bounded(stream.read(limit + 1), path.name, limit)
+            size = os.fstat(stream.fileno()).st_size
+            # not limit + 1: read() makes room for all that it is asked for, here 2 GiB, before it looks at the file
+            return _bounded(stream.read(min(size, limit) + 1), path.name, limit)
     except OSError as error:
         raise ModelRefused(
             f"{path.name!r} cannot be read ({error.strerror}); check the file and its permissions.", code="bad-file"
