@@ -123,15 +123,15 @@ class Pondering(Counting):
 
     def rehearse(self, on_event, cancelled, **params):
         if "magnitude_pruning" in [step["technique"] for step in params["steps"]]:
-            time.sleep(0.4)
+            time.sleep(0.1)
         return super().rehearse(on_event, cancelled, **params)
 
 
 def test_looking_ahead_takes_of_the_time_too(opened):
-    view = searched(opened(executor=Pondering), limits="size<=1B", seconds=5)
-    assert view.study.state == "done"
-    assert 0 < sum(trial.state == "rejected" for trial in view.trials) <= 13
-    assert view.study.spent >= 5
+    view = searched(opened(executor=Pondering), limits="size<=1B")
+    rejected = sum(trial.state == "rejected" for trial in view.trials)
+    assert rejected > 10
+    assert view.study.spent > 0.1 * rejected
 
 
 class Unprunable(Counting):
