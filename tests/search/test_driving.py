@@ -118,22 +118,6 @@ def test_a_training_far_from_its_limit_is_stopped(opened):
     assert all("magnitude_pruning" in trial.recipe for trial in stopped)
 
 
-class Pondering(Counting):
-    """Takes a while for every forecast of a training."""
-
-    def rehearse(self, on_event, cancelled, **params):
-        if "magnitude_pruning" in [step["technique"] for step in params["steps"]]:
-            time.sleep(0.1)
-        return super().rehearse(on_event, cancelled, **params)
-
-
-def test_looking_ahead_takes_of_the_time_too(opened):
-    view = searched(opened(executor=Pondering), limits="size<=1B")
-    rejected = sum(trial.state == "rejected" for trial in view.trials)
-    assert rejected > 10
-    assert view.study.spent > 0.1 * rejected
-
-
 class Unprunable(Counting):
     """Has a model that cannot be pruned."""
 
@@ -161,6 +145,7 @@ class Foreseeing(Counting):
         if "float16" in names:
             raise NotApplicable("This model has no float16 form.")
         size = 5000 if "magnitude_pruning" in names else 50
+        time.sleep(size / 1e5)
         return Forecast(steps=(), size_bytes=size, compressed_bytes=size, parameters=1, macs=1).model_dump(mode="json")
 
 
@@ -171,6 +156,7 @@ def test_what_the_forecast_rules_out_is_never_started(opened):
     states = Counter(trial.state for trial in view.trials)
     assert states["done"] >= 1
     assert states["rejected"] >= 1
+    assert view.study.spent > 0.05 * (states["rejected"] - 1)  # looking ahead takes of the time, too
     reasons = {trial.reason for trial in view.trials if trial.state == "rejected"}
     assert any("File size would be about 5" in reason for reason in reasons)
     assert any("no float16 form" in reason for reason in reasons)
