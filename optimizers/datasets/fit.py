@@ -200,7 +200,7 @@ def _numbers(classes: Sequence[str]) -> list[float] | None:
 
 def _typed(y: np.ndarray, task: Task) -> np.ndarray:
     """Labels of several numbers as parts have them: numbers as one row per example, classes in their shape."""
-    return y.reshape(len(y), -1).astype(np.float32) if task == "regression" else y
+    return y.reshape(len(y), math.prod(y.shape[1:])).astype(np.float32) if task == "regression" else y
 
 
 def _classes(data: DatasetSummary) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,8 @@ def resized_labels(y: np.ndarray, height: int, width: int) -> np.ndarray:
     import numpy as np
 
     if y.dtype.kind == "f":
-        return _bilinear(y.reshape(*y.shape[:3], -1), height, width).reshape(len(y), height, width, *y.shape[3:])
+        planes = y.reshape(*y.shape[:3], math.prod(y.shape[3:]))
+        return _bilinear(planes, height, width).reshape(len(y), height, width, *y.shape[3:])
     rows, columns = (
         np.minimum(((np.arange(size) + 0.5) * old / size).astype(int), old - 1)
         for size, old in ((height, y.shape[1]), (width, y.shape[2]))

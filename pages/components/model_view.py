@@ -35,6 +35,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         return
     entry = sample.manifest().get(chosen.model.removeprefix("sample:"))
     _heading(model, entry)
+    data: DatasetSummary | None = None
     try:
         if chosen.data == drawn_inputs.ANY:
             chosen = chosen._replace(data=drawn.for_model(summary))
@@ -45,6 +46,8 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     except ParetoscopeError as error:
         _facts(summary, None)
         data_wizard.offer(queue, chosen, error.message)
+        if data is not None:
+            data_wizard.controls(chosen, data)
         layers_view.architecture(summary)
         return
     _facts(summary, task)

@@ -231,6 +231,8 @@ def test_outputs_decide_what_labels_of_several_numbers_are(labels, output, activ
     assert bool(adapted.summary.classes) == (task != "regression")
     if task == "regression":
         assert (adapted.test.y.dtype, adapted.test.y.shape) == (np.float32, (len(y), y[0].size))
+        none = Dataset(part, part, Part(part.x[:0], y[:0]), data)
+        assert adapt_dataset(none, (spec(8, 8),), outputs, activation=activation).test.y.shape == (0, y[0].size)
     else:
         assert int(adapted.test.y.max()) < max(2, len(adapted.summary.classes))
 
