@@ -14,6 +14,9 @@ from optimizers.metrics._intervals import logistic, normal_quantile, signed_mean
 from optimizers.metrics._paired import ONE_SIDED, correlation, of_baseline, recovered
 
 _MANY = 100
+_LEAST_OF_LABELS = 5
+"""Of several labels the rarest decides how sure the figure is: with its number of examples Student's quantile is taken,
+and with fewer than these there is no interval. With that of all examples it held the truth in 89 cases of 100."""
 
 
 def measure(evidence: Evidence) -> Value:
@@ -52,7 +55,7 @@ def change(evidence: Evidence) -> Change:
         else:
             parts = [_interval(v, e, curves, level) for v, e in ((own, each), (base, base_each))]
             if any(low is None for low, _ in parts):
-                raise NotApplicable("A difference of areas needs at least two test examples of each class.")
+                raise NotApplicable("A difference of areas needs more test examples of each class or label.")
             together = correlation(each, base_each)
             bounds += recovered((own, *parts[0]), (base, *parts[1]), together)  # type: ignore[arg-type]
     low, high, floor, ceiling = bounds
@@ -63,22 +66,25 @@ def change(evidence: Evidence) -> Change:
 class _Curves:
     """Scores and which examples are positive, one pair of shape (n,) for each curve.
 
-    ``strata`` numbers the examples among which variances are taken, and ``few`` are the fewest examples of one kind.
+    ``strata`` numbers the examples among which variances are taken, ``few`` are the fewest examples of one kind, and
+    with fewer than ``least`` nothing is known about how much they differ.
     """
 
     pairs: list[tuple[np.ndarray, np.ndarray]]
     strata: np.ndarray
     few: int
+    least: int = 2
 
 
 def _interval(value: float, each: np.ndarray, curves: _Curves, level: float) -> tuple[float | None, float | None]:
     few, n = curves.few, len(each)
     if value in (0.0, 1.0):
         return wilson(few if value else 0, few, normal_quantile(level))
-    if few < 2:
+    if few < curves.least:
         return None, None
     groups = [each[curves.strata == k] for k in np.unique(curves.strata)]
-    return logistic(value, sqrt(sum(len(g) * g.var(ddof=1) for g in groups)) / n, n, level)
+    deviation = sqrt(sum(len(g) * g.var(ddof=1) for g in groups)) / n
+    return logistic(value, deviation, n if len(groups) > 1 else few, level)
 
 
 def _curves(evidence: Evidence) -> _Curves:
@@ -108,7 +114,7 @@ def _of_labels(scores: np.ndarray, y: np.ndarray) -> _Curves:
     if not fewer.any():
         raise NotApplicable("The area under the ROC curve needs a label that only some of the test examples have.")
     pairs = [(scores[:, k], true[:, k]) for k in np.flatnonzero(fewer)]
-    return _Curves(pairs, np.zeros(len(true), np.int64), int(fewer[fewer > 0].min()))
+    return _Curves(pairs, np.zeros(len(true), np.int64), int(fewer[fewer > 0].min()), _LEAST_OF_LABELS)
 
 
 def _placements(curves: _Curves) -> tuple[float, np.ndarray]:
