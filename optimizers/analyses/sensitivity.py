@@ -198,7 +198,7 @@ def _sentences(
     changed: bool,
     trained: list[str],
 ) -> list[Sentence]:
-    from optimizers.figures.format import bounds
+    from optimizers.figures.format import bounds, inside
 
     found = []
     if not changed:
@@ -210,7 +210,7 @@ def _sentences(
             most = min(harmful, key=lambda row: row["change"] * _sign(trial))
             found.append(
                 Sentence(
-                    text=f"{most['layer']} alone changes {trial.reference.title.lower()} by "
+                    text=f"{most['layer']} alone changes {inside(trial.reference.title)} by "
                     f"{told(trial, most['change'])} ({bounds(most['low'], most['high'], trial.change)}).",
                     advice=f"{' and '.join(trained)} trained all layers together, so part of that is misfit with the "
                     "original's other layers: see what all but this layer do."
@@ -222,7 +222,7 @@ def _sentences(
         else:
             found.append(
                 Sentence(
-                    text=f"No layer alone costs measurable {trial.reference.title.lower()}; {worst['layer']} moves the "
+                    text=f"No layer alone costs measurable {inside(trial.reference.title)}; {worst['layer']} moves the "
                     f"outputs most, by {worst['moved']:.1%} of their spread.",
                     tone="good",
                 )
