@@ -24,11 +24,12 @@ _NOISE = 0.05
 
 @dataclass(frozen=True)
 class Feed:
-    """Arguments of ``fit``: arrays, or a sequence of batches as ``x`` with ``y`` and ``weights`` None."""
+    """Arguments of ``fit``: arrays, or a sequence of batches as ``x`` with ``y`` and ``weights`` None; and notes."""
 
     x: Any
     y: np.ndarray | None
     weights: np.ndarray | None
+    notes: tuple[str, ...] = ()
 
 
 def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int) -> Feed:
@@ -40,11 +41,12 @@ def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int)
     Labels of every pixel move with their image.
     """
     weights = example_weights(data, params)
+    notes = weights_told(data, weights)
     if params.augmentation == "none":
-        return Feed(given(arrays_of(data.train.x)), goal.train_targets, weights)
+        return Feed(given(arrays_of(data.train.x)), goal.train_targets, weights, notes)
     vary = augmentation(params.augmentation, data)
     moved = params.augmentation != "noise" and _has_places(data)
-    return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed, moved=moved), None, None)
+    return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed, moved=moved), None, None, notes)
 
 
 def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | None:
@@ -61,6 +63,16 @@ def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | 
     counts = np.bincount(data.train.y)
     present = int((counts > 0).sum())
     return np.asarray(len(data.train) / (present * counts[data.train.y]), np.float32)
+
+
+def weights_told(data: TrainingData, weights: np.ndarray | None) -> tuple[str, ...]:
+    """A sentence on what `example_weights` gave, with the classes that weigh most and least; none without weights."""
+    if weights is None:
+        return ()
+    most, least = int(weights.argmax()), int(weights.argmin())
+    rare, frequent = (data.classes[int(data.train.y[place])] for place in (most, least))
+    ratio = weights[most] / weights[least]
+    return (f"An example of class {rare} counted {ratio:.3g} times as much as one of class {frequent}.",)
 
 
 def _has_places(data: TrainingData) -> bool:

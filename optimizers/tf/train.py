@@ -115,7 +115,7 @@ def tune(
     found = {name: [float(v) for v in values] for name, values in history.history.items()}
     run = len(found["loss"])
     reporting.finish()
-    notes = list(goal.notes)
+    notes = [*goal.notes, *feed.notes]
     if total > params.epochs:
         notes.append(f"Trained for up to {total} epochs instead of {params.epochs}, to take {params.min_steps} steps.")
     figures: dict[str, Any] = {"history": found, "epochs": run, **goal.figures}

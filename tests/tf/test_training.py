@@ -110,6 +110,11 @@ def test_balanced_weights_let_every_class_count_alike() -> None:
     sums = np.bincount(uneven.train.y, weights)
     np.testing.assert_allclose(sums, sums[0], rtol=1e-4)
     assert weights.mean() == pytest.approx(1, rel=1e-4)
+    often = np.bincount(uneven.train.y)
+    told = f"class {data.classes[often.argmin()]} counted {often.max() / often.min():.3g} times as much as one of class"
+    for augmentation in ("none", "shift"):
+        training = tuned(fresh("conv"), uneven, class_weights="balanced", augmentation=augmentation, epochs=1)
+        assert sum(told in note for note in training.notes) == 1
 
 
 def test_augmentation_varies_images_and_keeps_their_shape() -> None:
