@@ -103,7 +103,8 @@ def test_training_and_looking_inside_work_as_well(queue: JobQueue, made: Callabl
     leading = KINDS[name][0]
     pruned, *rest = finished(
         queue, made(name), PRUNED, "structured_pruning(amount=0.3, epochs=2, min_steps=0)+int8",
-        "quantization_aware_training(epochs=1, min_steps=0)+int8", "mixed_precision", "low_bit", "dynamic_range",
+        "quantization_aware_training(epochs=1, min_steps=0)+int8", "mixed_precision(target=0.9)", "low_bit",
+        "dynamic_range",
         "distillation(epochs=5, min_steps=0, student=compact)+float16",
     )  # fmt: skip
     assert all(leading in measurements_of(queue.history, run) for run in (pruned, *rest))
