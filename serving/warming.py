@@ -1,4 +1,4 @@
-"""Imports what pages are made of before somebody opens one: Plotly and pandas alone take most of a second."""
+"""Imports what pages are made of before somebody opens one: Plotly, pandas and SciPy alone take most of a second."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import optimizers.figures
 import optimizers.report
 import pages.components
 
+_WHEN_NEEDED = ("scipy.optimize", "scipy.special", "scipy.stats")
+"""What is imported inside functions, so that commands start quickly."""
+
 
 def warm() -> None:
-    """Imports every module of the charts, the reports and the parts of pages."""
+    """Imports every module of the charts, the reports and the parts of pages, and what these import when called."""
     for package in (optimizers.figures, optimizers.report, pages.components):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
+    for name in _WHEN_NEEDED:
+        importlib.import_module(name)
