@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from optimizers import registry
+from optimizers.declarations import Property
 from optimizers.diagnosis.facts import Facts, shares, skipped
 from optimizers.diagnosis.finding import Figure, Finding, Rule, listed
 from optimizers.figures.format import count, percent
+from optimizers.params import fields
 
 _QAT = "quantization_aware_training"
 _LEFT = 0.1
-_KEEP = "Put that step first, or let it keep them (setting “keep what earlier steps achieved: auto”)."
-_LOST = {
-    "sparsity": ("zeros", _KEEP),
-    "clusters": ("clusters", f"{_KEEP} When quantizing, one scale per kernel keeps them (granularity: auto)."),
-}
-"""What such losses are called, and what helps against them, by property."""
+_LOST: dict[Property, str] = {"sparsity": "zeros", "clusters": "clusters"}
+"""What is lost, by property."""
+_SETTINGS: dict[str, tuple[frozenset[Property], str]] = {
+    "keep_earlier": (
+        frozenset({"sparsity", "clusters"}), "let it keep them (setting “keep what earlier steps achieved: auto”)",
+    ),
+    "granularity": (frozenset({"clusters"}), "give it one scale per kernel (setting “granularity: per_tensor”)"),
+}  # fmt: skip
+"""What the later step may have that helps, by the name of its setting: against which losses, and how."""
 
 
 def lost(facts: Facts) -> Iterable[Finding]:
     """A later step destroyed what an earlier one had achieved."""
-    for what, (noun, advice) in _LOST.items():
+    for what, noun in _LOST.items():
         losses = [loss for loss in facts.lost if loss.property == what]
         if not losses:
             continue
@@ -30,7 +35,17 @@ def lost(facts: Facts) -> Iterable[Finding]:
         text += f"layer{'s' if n > 1 else ''}, "
         text += f"for example {first.sentence}"
         shown = (Figure("Layers", n, "count"),)
-        yield Finding(f"{noun} were lost", "size", text, advice, shown, "warning")
+        yield Finding(f"{noun} were lost", "size", text, _advice(first.later, what), shown, "warning")
+
+
+def _advice(later: str, what: Property) -> str:
+    """What helps against a step that undoes what an earlier one achieved."""
+    technique = registry.technique(later)
+    known = (_SETTINGS.get(field.name) for field in fields(technique.params))
+    helps = [words for against, words in filter(None, known) if what in against]
+    first = ["put that step first"] if technique.produces != "tflite" else []
+    told = ", or ".join([*first, *helps] or ["leave one of the two out"])
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def qat_skipped(facts: Facts) -> Iterable[Finding]:

@@ -68,8 +68,18 @@ def history_data(history: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["series", "epoch", "value"])
 
 
-def training_loss(history: Mapping[str, Any], title: str = "Loss while training") -> go.Figure:
-    """The losses of a finished stage by epoch, training and validation; lower is better."""
+def training_loss(
+    history: Mapping[str, Any], title: str = "Loss while training", learned_from: str = "labels"
+) -> go.Figure:
+    """The losses of a finished stage by epoch, training and validation; lower is better.
+
+    Args:
+        history: Of the stage.
+        title: Of the chart.
+        learned_from: Validation is held against the labels; where training was held against something else, the
+            legend says so, as the two are not to be compared then.
+    """
+    labels = _LABELS | _LABELS_AND.get(learned_from, {})
     data = history_data(history)
     data = data[data["series"].str.contains("loss")] if not data.empty else data
     if data.empty:
@@ -78,7 +88,7 @@ def training_loss(history: Mapping[str, Any], title: str = "Loss while training"
     for number, (series, part) in enumerate(data.groupby("series", sort=False)):
         figure.add_trace(
             go.Scatter(
-                x=part["epoch"], y=part["value"], name=_LABELS.get(str(series), str(series).replace("_", " ")),
+                x=part["epoch"], y=part["value"], name=labels.get(str(series), str(series).replace("_", " ")),
                 mode="lines+markers" if len(part) < 40 else "lines",
                 line={"color": _COLOURS[number % 6], "width": 2, "dash": _DASHES[number % 6]},
                 hovertemplate="Epoch %{x}: %{y:.4g}",
@@ -92,3 +102,7 @@ def training_loss(history: Mapping[str, Any], title: str = "Loss while training"
 
 
 _LABELS = {"loss": "training", "val_loss": "validation"}
+_LABELS_AND = {
+    "original": {"loss": "training, to the original's answers", "val_loss": "validation, to the labels"},
+    "both": {"loss": "training, to labels and original", "val_loss": "validation, to the labels"},
+}

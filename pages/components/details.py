@@ -156,9 +156,11 @@ def _step(queue: JobQueue, step: StepRecord, stage: StageRecord, number: int) ->
     skipped = report.get("skipped") or {}
     if skipped:
         st.markdown("**Left alone**\n" + "\n".join(f"- {code(n)}: {escaped(str(why))}" for n, why in skipped.items()))
-    history = (report.get("figures") or {}).get("history")
+    figures = report.get("figures") or {}
+    history = figures.get("history")
     if isinstance(history, dict) and not history_data(history).empty:
-        st.plotly_chart(training_loss(history), config=CONFIG, key=f"history-{number}", alt="Loss by epoch")
+        chart = training_loss(history, learned_from=str(figures.get("learned_from", "labels")))
+        st.plotly_chart(chart, config=CONFIG, key=f"history-{number}", alt="Loss by epoch")
     if not (values or skipped or report.get("notes")):
         st.caption("This step has no settings, and nothing to note.")
 

@@ -10,6 +10,7 @@ from optimizers.diagnosis.original import original
 from optimizers.diagnosis.rules import diagnose
 from optimizers.engine.analysing import Question, analyse
 from optimizers.history.frames import measurements_of
+from optimizers.ledger import Loss
 from optimizers.models.sample import manifest
 from optimizers.records import Measurement
 
@@ -119,6 +120,23 @@ def test_floating_point_operators_of_an_integer_file_are_named(converted):
     assert told.tone == "warning"
     assert {f.title: f.value for f in told.evidence}["Conversions inside"] == 2
     assert "float operators in an integer file" not in cases(facts(converted("volume.keras", "float32")))
+
+
+@pytest.mark.parametrize(
+    ("later", "what", "advice"),
+    [
+        ("structured_pruning", "clusters", "Put that step first."),
+        ("low_rank", "sparsity", "Put that step first."),
+        ("quantization_aware_training", "sparsity", "Put that step first, or let it keep them (setting"),
+        ("int8", "clusters", "Give it one scale per kernel (setting “granularity: per_tensor”)."),
+        ("float16", "sparsity", "Leave one of the two out."),
+    ],
+)
+def test_what_is_advised_against_a_loss_is_what_the_later_step_can_do(converted, later, what, advice):
+    loss = Loss("wide", what, "weight_clustering", later, "layer wide has more than it had.")
+    told = cases(facts(converted("wide.keras", "float32"), lost=(loss,)))
+    [finding] = [found for case, found in told.items() if case.endswith("were lost")]
+    assert finding.advice.startswith(advice)
 
 
 def test_a_file_without_its_zeros_is_dense_in_memory(made):

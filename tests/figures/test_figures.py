@@ -129,6 +129,8 @@ def test_training_curves_and_their_absence():
     history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "accuracy": [0.5, 0.9], "epochs": 2}
     assert len(history_data(history)) == 6
     assert [trace.name for trace in training_loss(history).data] == ["training", "validation"]
+    mixed = [trace.name for trace in training_loss(history, learned_from="both").data]
+    assert mixed == ["training, to labels and original", "validation, to the labels"]
     assert "did not train" in texts(training_loss({}))
     live = live_loss([(1, 0.5), (2, 0.4)], [(2, 0.9)], "val_accuracy")
     assert live_loss(()).layout.height == live.layout.height

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.measurement.intervals import (
+    Population,
     classifier,
     coverage,
     masks,
@@ -99,23 +100,26 @@ def test_delongs_difference_is_that_of_covariances() -> None:
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.06)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """A short form of ``python -m benchmarks.measurement``: false alarms are rarer than one in ten thousand."""
-    repetitions = 250
-    fewest = stats.binom.ppf(1e-5, repetitions, 0.95)
-    for population in (
+@pytest.mark.parametrize(
+    "population",
+    [
         classifier("three classes", 150, [0.5, 0.3, 0.2], 4.0, 0.8),
         classifier("two classes", 200, [0.8, 0.2], 3.0, 0.8),
         regression("errors", 100, 2.0, 30.0, 0.5),
-        several_labels("labels", 100, 4, 4.0, 0.6),
-        masks("masks", 100, 5, 5.0, 0.6),
-        several_numbers("numbers", 100, 3, 1.5, 0.5),
-    ):
-        for found in coverage(
-            population, repetitions, names=[n for n in registry.metrics() if n != "calibration_error"]
-        ):
-            hits = found.repetitions - found.below - found.above
-            assert hits >= fewest - (repetitions - found.repetitions), found
+        pytest.param(several_labels("labels", 100, 4, 4.0, 0.6), marks=pytest.mark.slow),
+        pytest.param(masks("masks", 100, 5, 5.0, 0.6), marks=pytest.mark.slow),
+        pytest.param(several_numbers("numbers", 100, 3, 1.5, 0.5), marks=pytest.mark.slow),
+    ],
+    ids=lambda population: population.title,
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(population: Population) -> None:
+    """A short form of ``python -m benchmarks.measurement``: false alarms are rarer than one in ten thousand."""
+    repetitions = 250
+    fewest = stats.binom.ppf(1e-5, repetitions, 0.95)
+    names = [name for name in registry.metrics() if name != "calibration_error"]
+    for found in coverage(population, repetitions, names=names):
+        hits = found.repetitions - found.below - found.above
+        assert hits >= fewest - (repetitions - found.repetitions), found
 
 
 @pytest.mark.parametrize(("n", "budget", "discordant"), [(60, 0.05, 0.08), (400, 0.02, 0.05), (1797, 0.01, 0.01)])

@@ -26,12 +26,13 @@ from tests.techniques.networks import digits
 
 Apply = Callable[..., Applied]
 LABELS: tuple[Task, ...] = ("multilabel", "segmentation", "regression")
+ENOUGH: dict[Task, int] = {"multilabel": 6, "segmentation": 6, "regression": 80}
 LONG: dict[Task, dict[str, float]] = {
     "multilabel": {"epochs": 30},
     "segmentation": {"epochs": 30},
     "regression": {"epochs": 120, "learning_rate": 2e-3},
 }
-"""Trainings of students. One that estimates begins far from the mean of its numbers."""
+"""Epochs of teachers, and trainings of students."""
 SEEING_DATA = sorted(name for name, t in registry.techniques().items() if t.needs and "keras" in t.accepts)
 
 
@@ -50,8 +51,8 @@ def data(task: Task) -> TrainingData:
 
 
 @cache
-def network(task: Task, logits: bool = False) -> Any:
-    """A small network, trained a little."""
+def network(task: Task, logits: bool = False, epochs: int = 6) -> Any:
+    """A small network, trained a little; one that estimates begins far from the mean of its numbers."""
     tf_keras.utils.set_random_seed(3)
     layers = tf_keras.layers
     given = layers.Input((8, 8, 1))
@@ -65,7 +66,7 @@ def network(task: Task, logits: bool = False) -> Any:
         x = layers.Dense(24, activation="relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
         out = layers.Dense(4 if task == "multilabel" else 5, activation="sigmoid" if task == "multilabel" else None)(x)
     model = tf_keras.Model(given, out)
-    tuned(model, data(task), epochs=80 if task == "regression" else 6, learning_rate=3e-3)
+    tuned(model, data(task), epochs=epochs, learning_rate=3e-3)
     return model
 
 
@@ -84,7 +85,7 @@ def quality(answers: np.ndarray, task: Task) -> float:
 def test_every_technique_that_sees_data_works_on_all_kinds_of_labels(
     name: str, task: Task, apply: Apply, tmp_path: Path
 ) -> None:
-    save_working(network(task), tmp_path / "model.keras")
+    save_working(network(task, epochs=ENOUGH[task]), tmp_path / "model.keras")
     declared = registry.technique(name)
     trains = issubclass(declared.params, TrainingParams)
     short = {"epochs": 3, "min_steps": 60, "learn_from": "both", "patience": 1} if trains else {}
@@ -95,17 +96,17 @@ def test_every_technique_that_sees_data_works_on_all_kinds_of_labels(
         done = apply("int8", done.main, data(task))
     x = data(task).validation.x
     answers = np.asarray(load_working(done.main)(x)) if declared.produces == "keras" else predict(done.main, x)
-    before = quality(np.asarray(network(task)(x)), task)
+    before = quality(np.asarray(network(task, epochs=ENOUGH[task])(x)), task)
     assert quality(answers, task) > 0.6 * before
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", LABELS)
 def test_the_compact_student_answers_in_the_same_shape(task: Task, apply: Apply, tmp_path: Path) -> None:
-    save_working(network(task), tmp_path / "model.keras")
+    save_working(network(task, epochs=ENOUGH[task]), tmp_path / "model.keras")
     done = apply("distillation", tmp_path / "model.keras", data(task), student="compact", **LONG[task])
     student = load_working(done.main)
-    assert student.output_shape == network(task).output_shape
+    assert student.output_shape == network(task, epochs=ENOUGH[task]).output_shape
     assert quality(np.asarray(student(data(task).validation.x)), task) > 0.3
 
 
