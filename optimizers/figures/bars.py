@@ -66,14 +66,17 @@ def bars(frame: pd.DataFrame, metric: str) -> go.Figure:
     if len(baselines) == 1:
         line = {"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"}
         figure.add_vline(x=float(baselines["value"].iloc[0]), line=line)
-    theme.layout(figure, declared.title, theme.better(declared).capitalize(), height=100 + 32 * len(data))
     start = min(0.0, low) if from_zero else low - (high - low) * 0.1
     unit = fmt.scale(declared, frame[metric].astype(float)).unit
-    figure.update_xaxes(range=[start, high + (high - start) * 0.3], title_text=unit or None, nticks=5)
-    figure.update_yaxes(
-        tickvals=places, ticktext=list(data["label"]), range=[len(data) - 0.4, -0.6], showgrid=False, ticks=""
-    )
-    figure.update_layout(margin={"t": 54})
+    across: dict[str, Any] = {"range": [start, high + (high - start) * 0.3], "nticks": 5}
+    down = {
+        "tickvals": places, "ticktext": list(data["label"]), "range": [len(data) - 0.4, -0.6], "showgrid": False,
+        "ticks": "",
+    }  # fmt: skip
+    theme.layout(
+        figure, declared.title, theme.better(declared).capitalize(), height=100 + 32 * len(data), margin={"t": 54},
+        xaxis=across | ({"title": {"text": unit}} if unit else {}), yaxis=down,
+    )  # fmt: skip
     return figure
 
 

@@ -86,8 +86,15 @@ def axis_title(metric: Metric, unit: str) -> str:
     return f"{named} · {better(metric)}"
 
 
-def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int) -> go.Figure:
-    """The figure with the common layout: title and subtitle at the left, quiet grid, legend underneath."""
+def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int, **more: Any) -> go.Figure:
+    """The figure with the common layout: title and subtitle at the left, quiet grid, legend underneath.
+
+    Args:
+        figure: Is changed.
+        title, subtitle: In Plotly's HTML.
+        height: In pixels.
+        more: Of the layout, for this figure alone, such as ``xaxis={"title": {"text": "KB"}}``.
+    """
     text = {"text": f"<b>{title}</b>", "x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 4, "l": 2}}
     if subtitle:
         text["subtitle"] = {"text": subtitle, "font": {"size": 12.5, "color": NEUTRAL}}
@@ -101,6 +108,7 @@ def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int) ->
         "hoverlabel": {"align": "left"},
         "dragmode": False,
     } | {name: axis for name in ("xaxis", "yaxis", *known) if name.startswith(("xaxis", "yaxis"))}
+    wanted = _merged(wanted, more)
     # Plotly merges what is nested key by key, which takes eight times as long.
     figure.update_layout({name: _merged(known.get(name), value) for name, value in wanted.items()}, overwrite=True)
     return figure
