@@ -39,6 +39,7 @@ def test_runs_belong_to_the_user_in_whatever_browser(queue, other):
     next(button for button in app.button if button.key == "try").click().run()
     mine = queue.history.runs()
     assert mine
+    queue.wait([run.id for run in mine])
     assert set(sessions.remembered("https://id.example#1", queue.settings)) == {run.id for run in mine}
     assert "finished" in shown(visit(me)) or "Where you left off" in shown(visit(me))
     assert "Where you left off" not in shown(visit(me | other))
