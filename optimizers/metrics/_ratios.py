@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizers.declarations import Evidence, Value
 from optimizers.metrics._evidence import decisions
-from optimizers.metrics._intervals import logistic, wilson
+from optimizers.metrics._intervals import clustered_share, logistic, wilson
 from optimizers.metrics._paired import Estimate
 
 
@@ -48,6 +48,15 @@ def right_things(evidence: Evidence) -> np.ndarray:
     """
     predicted, y, _ = decisions(evidence)
     return np.asarray(predicted == y)
+
+
+def right_value(evidence: Evidence) -> Value:
+    """Share of right labels or positions, with an interval over examples: those of one are not independent.
+
+    Raises as `right_things`.
+    """
+    right = right_things(evidence)
+    return clustered_share(right.mean(axis=1), right.shape[1])
 
 
 def right_share(evidence: Evidence) -> Estimate:

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from optimizers.declarations import Evidence, Metric, Value
-from optimizers.metrics._intervals import clustered_share
+from optimizers.declarations import Metric
 from optimizers.metrics._paired import paired
-from optimizers.metrics._ratios import right_share, right_things
-
-
-def measure(evidence: Evidence) -> Value:
-    """One minus the Hamming loss, with an interval over examples: labels of one example are not independent.
-
-    Raises:
-        NotApplicable: There are no predictions, or scores are not probabilities.
-    """
-    right = right_things(evidence)
-    return clustered_share(right.mean(axis=1), right.shape[1])
-
+from optimizers.metrics._ratios import right_share, right_value
 
 METRIC = Metric(
     name="hamming_accuracy",
@@ -25,7 +13,7 @@ METRIC = Metric(
     unit="fraction",
     direction="higher",
     needs="predictions",
-    measure=measure,
+    measure=right_value,
     change=paired(right_share),
     tasks=frozenset({"multilabel"}),
     rank=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite, log2
+from math import log2
 from typing import Any, Literal
 
 import numpy as np
@@ -277,16 +277,7 @@ def numbers(
         for name, able in choices.items()
     }
     taken = allocate(options, sum(sizes.values()) * log2(clusters.values))
-    told = {
-        "part": measured.part,
-        "examples": measured.examples,
-        "loss": measured.loss,
-        "rises": {
-            name: {str(n): measured.rises[name, n] for n in able if isfinite(measured.rises[name, n])}
-            for name, able in choices.items()
-        },
-    }
-    return {name: sorted(choices[name], reverse=True)[place] for name, place in taken.items()}, told
+    return {name: sorted(choices[name], reverse=True)[place] for name, place in taken.items()}, measured.told()
 
 
 def _damages(able: Sequence[int], name: str, moved: Mapping[Any, float]) -> Iterator[tuple[int, float]]:

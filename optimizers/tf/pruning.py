@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -126,16 +125,7 @@ def amounts(
         between += _STEEPER * _SHARES**2
         options[name] = [Option(size * (1 - s), float(d)) for s, d in zip(_SHARES, between, strict=True)]
     taken = allocate(options, (1 - target) * sum(sizes.values()))
-    told = {
-        "part": measured.part,
-        "examples": measured.examples,
-        "loss": measured.loss,
-        "rises": {
-            name: {f"{s:g}": measured.rises[name, s] for s in _MEASURED if isfinite(measured.rises[name, s])}
-            for name in sizes
-        },
-    }
-    return {name: float(_SHARES[place]) for name, place in taken.items()}, told
+    return {name: float(_SHARES[place]) for name, place in taken.items()}, measured.told()
 
 
 def one_shot(model: Any, found: Targets, plan: Schedule, shape: Shape) -> Any:

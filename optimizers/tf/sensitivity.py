@@ -37,6 +37,14 @@ class Sensitivity:
     part: Literal["validation", "train"]
     examples: int
 
+    def told(self) -> dict[str, Any]:
+        """Plain JSON for a report, where each change has a layer and a number: ``rises`` by both, finite ones only."""
+        by_layer: dict[str, dict[str, float]] = {name: {} for name, _ in self.rises}
+        for (name, number), rise in self.rises.items():
+            if isfinite(rise):
+                by_layer[name][f"{number:g}"] = rise
+        return {"part": self.part, "examples": self.examples, "loss": self.loss, "rises": by_layer}
+
 
 class Probe:
     """Measures the task's own loss on a fixed sample of the validation part, or of the train part where that is empty.
