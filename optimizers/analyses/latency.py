@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optimizers.errors import NotApplicable
 from optimizers.figures.format import count, milliseconds
 from optimizers.findings import Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
-from optimizers.litert.ratio import PRECISION, verdict
+from optimizers.litert.ratio import PRECISION, of_processes, verdict
 from optimizers.params import ParamSet, param
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _facts(found: Timing, params: LatencyParams, name: str) -> Iterable[Fact]:
     ratio = found.ratio
     yield Fact(
         name="ratio", title="Speed-up", value=ratio.value, unit="x", low=ratio.low, high=ratio.high, n=ratio.n,
-        help=f"How many times as long {name} takes. Each process gives one ratio.",
+        help=f"How many times as long {name} takes. Each undisturbed process gives one ratio.",
     )  # fmt: skip
     own = _quantile(found.times_ms, 0.5, found.instances)
     yield Fact(name="median", title="Median", value=own.value, unit="ms", low=own.low, high=own.high, n=own.n)
@@ -190,31 +190,36 @@ def _distribution(found: Timing, titles: tuple[str, str]) -> Table:
 
 
 def _processes(found: Timing, name: str) -> Table:
-    import numpy as np
-
-    rows = []
-    for number in np.unique(found.instances):
-        own, other = (float(np.median(times[found.instances == number])) for times in _both(found))
-        rows.append({"process": int(number) + 1, "own": own, "reference": other, "ratio": other / own})
+    rows = [
+        {
+            "process": one.instance + 1,
+            "own": one.time,
+            "reference": one.baseline,
+            "ratio": one.ratio,
+            "counts": "yes" if one.counts else "no",
+        }
+        for one in of_processes(found.times_ms, found.baseline_times_ms, found.instances)
+    ]
     return Table(
         name="processes",
         title="Ratio in each process",
         columns=(
             Column(name="process", title="Process"),
             Column(name="ratio", title="Speed-up", unit="x", better="higher"),
-            Column(name="own", title="Median of this file", unit="ms"),
-            Column(name="reference", title=f"Median of {name}", unit="ms"),
+            Column(name="own", title="Fast runs of this file", unit="ms", help="5th percentile of the process."),
+            Column(name="reference", title=f"Fast runs of {name}", unit="ms", help="5th percentile of the process."),
+            Column(name="counts", title="Counts", help="The half in which the machine was disturbed least counts."),
         ),
         rows=tuple(rows),
         chart=Chart(kind="lines", x="process", y=("ratio",)),
-        note="Memory lies elsewhere in every process, so they differ more than runs within one do; the interval of the "
-        "speed-up comes from how they differ.",
+        note="Memory lies elsewhere in every process, so they differ more than runs within one do; the speed-up and "
+        "its interval come from those that count.",
     )
 
 
 ANALYSIS = Analysis(
     name="latency",
-    version="2",
+    version="3",
     title="Latency",
     summary="How long does an answer take with so many threads and examples at once, and is that a real difference?",
     analyse=analyse,

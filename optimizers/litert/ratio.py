@@ -41,6 +41,20 @@ class Ratio:
         return (self.high - self.low) / self.value
 
 
+@dataclass(frozen=True)
+class OfProcess:
+    """Fast runs of one process, in milliseconds, and whether they count: not where the machine was disturbed."""
+
+    instance: int
+    time: float
+    baseline: float
+    counts: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.baseline / self.time
+
+
 Verdict = Literal["faster", "slower", "indistinguishable"]
 
 
@@ -73,11 +87,20 @@ def paired_ratio(times: np.ndarray, baseline_times: np.ndarray, instances: np.nd
     for unequal population variances"; Bayley and Hammersley (1946), "The 'effective' number of independent observations
     in an autocorrelated time series".
     """
-    taken = [instances == i for i in _order(instances)]
-    logs = np.log([[np.quantile(runs[mine], _QUICK) for runs in (times, baseline_times)] for mine in taken])
-    logs = logs[_undisturbed(logs)]
-    centre, half = trimmed_interval(logs[:, 1] - logs[:, 0])
-    return Ratio(exp(centre), exp(centre - half), exp(centre + half), len(logs))
+    counting = [one.ratio for one in of_processes(times, baseline_times, instances) if one.counts]
+    centre, half = trimmed_interval(np.log(counting))
+    return Ratio(exp(centre), exp(centre - half), exp(centre + half), len(counting))
+
+
+def of_processes(times: np.ndarray, baseline_times: np.ndarray, instances: np.ndarray) -> list[OfProcess]:
+    """What each process gives to `paired_ratio`, in order of measurement; same arguments."""
+    order = _order(instances)
+    quick = np.array([[np.quantile(runs[instances == i], _QUICK) for runs in (times, baseline_times)] for i in order])
+    counting = set(_undisturbed(np.log(quick)).tolist())
+    return [
+        OfProcess(int(instance), float(own), float(baseline), place in counting)
+        for place, (instance, (own, baseline)) in enumerate(zip(order, quick, strict=True))
+    ]
 
 
 def _undisturbed(logs: np.ndarray) -> np.ndarray:
