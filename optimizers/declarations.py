@@ -48,8 +48,8 @@ class Part:
     ``x`` has shape (n, *input_shape), and one field per input where there are several, see
     `optimizers.datasets.several`. ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
     regression. Several labels per example have shape (n, labels), 0 or 1, and classes of positions shape
-    (n, *positions), both whole numbers. Where a model is to give several numbers per example, ``y`` has shape
-    (n, numbers), float32, and where there are no labels (n, 0).
+    (n, *positions), both whole numbers; below 0 a position is not judged. Where a model is to give several numbers per
+    example, ``y`` has shape (n, numbers), float32, and where there are no labels (n, 0).
     """
 
     x: np.ndarray
@@ -297,12 +297,12 @@ class Evidence:
 
     ``scores`` has shape (n, classes) for classification, (n,) for binary (probability of class 1) and regression;
     ``y`` has shape (n,). Several labels have shape (n, labels) in both, several numbers shape (n, ...) with as many in
-    both. Classes of positions have shape (n, *positions) in ``y``, and one further dimension in ``scores``, of length 1
-    (or none) where it is the probability of class 1. For reconstruction ``y`` are the inputs and for fidelity the
-    baseline's outputs, in the shape of ``scores``. Where a model has several outputs each has its columns in
-    ``scores``, flattened, in the model's order, and ``outputs`` tells their shapes for one example. ``times_ms`` are
-    single runs in milliseconds, in order, of this file and of the baseline, taken in turn; both have shape (runs,).
-    ``instances`` tells which process each run was taken in, where several took part.
+    both. Classes of positions have shape (n, *positions) in ``y``, below 0 where a position is not judged, and one
+    further dimension in ``scores``, of length 1 (or none) where it is the probability of class 1. For reconstruction
+    ``y`` are the inputs and for fidelity the baseline's outputs, in the shape of ``scores``. Where a model has several
+    outputs each has its columns in ``scores``, flattened, in the model's order, and ``outputs`` tells their shapes for
+    one example. ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline, taken in
+    turn; both have shape (runs,). ``instances`` tells which process each run was taken in, where several took part.
     ``baseline_scores`` are the baseline's outputs on the same examples, where labels make a comparison possible.
     ``memory`` is what processes held that ran the file once.
     """

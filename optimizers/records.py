@@ -148,7 +148,9 @@ class DatasetSummary(Record):
     are several inputs ``inputs`` tells all of them, and ``input_shape`` and ``input_dtype`` the first.
 
     Where a label is more than one number ``label_shape`` is that of one example's, ``label_values`` the range of its
-    numbers, and ``alternatives`` tells what else the labels may be: the model's outputs decide.
+    numbers, and ``alternatives`` tells what else the labels may be: the model's outputs decide. ``far_labels`` are
+    whole numbers far from the others, such as ``255``, which may mark positions that do not count, and ``other_labels``
+    is 1 more than the highest of those others.
     """
 
     task: Task
@@ -167,6 +169,8 @@ class DatasetSummary(Record):
     label_shape: tuple[int, ...] = ()
     label_values: InputRange | None = None
     alternatives: tuple[Task, ...] = ()
+    far_labels: str = ""
+    other_labels: int = 0
     licence: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()

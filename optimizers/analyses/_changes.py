@@ -26,7 +26,8 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
     import numpy as np
 
     from optimizers.answers import paired
-    from optimizers.metrics._ratios import right_things
+    from optimizers.metrics._evidence import judged
+    from optimizers.metrics._ratios import right_counts
 
     task = album.data.summary.task
     now, before = (np.asarray(p.scores, np.float64).reshape(len(p.scores), -1) for p in (own, reference))
@@ -36,9 +37,11 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
     decides = KINDS[task].decides
     if decides:
         evidence = (Evidence(Path(), task, p.scores, own.y) for p in (own, reference))
-        error, was = (1.0 - right_things(told).mean(axis=1) for told in evidence)
+        error, was = (1.0 - right / counted for right, counted in map(right_counts, evidence))
+        numbers = judged(own.y)
     else:
         error, was = (np.abs(p - y).mean(axis=1) for p in (now, before))
+        numbers = np.arange(len(now))
     change = paired(error, was)
     unit = album.data.summary.target_unit
     share: Unit = "fraction" if decides else ""
@@ -47,12 +50,12 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
     order = np.argsort(was - error, kind="stable")
     worse, better = [int(i) for i in order if error[i] > was[i]], [int(i) for i in order[::-1] if error[i] < was[i]]
     facts = (
-        Fact(name="worse", title="Larger error", value=float(len(worse)), unit="count", n=len(now)),
-        Fact(name="better", title="Smaller error", value=float(len(better)), unit="count", n=len(now)),
-        Fact(name="before", title="Mean error before", value=float(was.mean()), unit=share, n=len(now),
+        Fact(name="worse", title="Larger error", value=float(len(worse)), unit="count", n=len(error)),
+        Fact(name="better", title="Smaller error", value=float(len(better)), unit="count", n=len(error)),
+        Fact(name="before", title="Mean error before", value=float(was.mean()), unit=share, n=len(error),
              help=f"Share of wrong {decides}s." if decides else f"Absolute{told}."),
         Fact(name="change", title="Mean error, change", value=change.value, unit=points,
-             low=change.low, high=change.high, n=len(now)),
+             low=change.low, high=change.high, n=len(error)),
     )  # fmt: skip
     proven = "" if change.proven else " That is within chance."
     means = (
@@ -61,7 +64,7 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
         else f"The mean absolute error is {error.mean():.4g}{told} instead of {was.mean():.4g}{told}"
     )
     sentence = Sentence(
-        text=f"{means}; of {len(now):,} test examples {len(worse):,} have a larger and {len(better):,} a smaller "
+        text=f"{means}; of {len(error):,} test examples {len(worse):,} have a larger and {len(better):,} a smaller "
         f"{'share of wrong ones' if decides else 'one'}.{proven}",
         tone="warning" if change.proven and change.value > 0 else "plain",
     )
@@ -71,7 +74,7 @@ def changes(context: Context, album: Album, own: Predictions, reference: Predict
     def rows(chosen: list[int]) -> list[tuple[int, dict[str, Any]]]:
         return [
             (
-                i,
+                int(numbers[i]),
                 ({"truth": float(y[i, 0]), "before": float(before[i, 0]), "now": float(now[i, 0])} if single else {})
                 | {"was": float(was[i]), "error": float(error[i]), "change": float(error[i] - was[i])},
             )

@@ -46,9 +46,10 @@ def analyse(context: Context, params: Any) -> Report:
 
 
 def matrix(truth: np.ndarray, decided: np.ndarray, count: int) -> np.ndarray:
-    """How often each class (row) is taken for each (column): int64, shape (count, count)."""
+    """How often each class (row) is taken for each (column): int64, shape (count, count). Below 0 nothing is judged."""
     import numpy as np
 
+    truth, decided = truth[truth >= 0], decided[truth >= 0]
     return np.bincount((truth * count + decided).reshape(-1), minlength=count * count).reshape(count, count)
 
 

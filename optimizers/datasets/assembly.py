@@ -46,7 +46,12 @@ def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Da
         )
     ranked = preparation.labels == "ranked"
     targets = read_targets(
-        np.concatenate(labels), raw.labels_title, preparation.known_task, ranked=ranked, columns=raw.targets
+        np.concatenate(labels),
+        raw.labels_title,
+        preparation.known_task,
+        ranked=ranked,
+        columns=raw.targets,
+        ignore=preparation.ignore,
     )
     return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
 
@@ -75,7 +80,7 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
     import numpy as np
 
     _check_enough(targets, name)
-    notes = (*raw.notes, *targets.notes)
+    notes = (*raw.notes, *targets.notes, *_far(targets))
     missing = [part for part in ("validation", "test") if part not in given]
     parts = dict(given)
     if missing:
@@ -114,10 +119,12 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         classes=targets.classes,
         features=raw.features,
         values=values,
-        n_labels=len(np.unique(targets.y)) if targets.classes else 0,
+        n_labels=int((np.unique(targets.y) >= 0).sum()) if targets.classes else targets.different,
         label_shape=targets.y.shape[1:] if several_numbers else (),
         label_values=_range(targets.y) if several_numbers else None,
         alternatives=targets.alternatives,
+        far_labels=targets.far,
+        other_labels=targets.others,
         source=name,
         notes=notes,
         preview=dict(raw.preview) or previews.of_part(train, targets.classes),
@@ -140,6 +147,16 @@ def _constant(y: np.ndarray, columns: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     named = ", ".join(columns[i] if columns else str(i + 1) for i in alike[:12]) + (" …" if len(alike) > 12 else "")
     return (f"The same in every test example, and left out of R²: number {named} of {y.shape[1]}.",)
+
+
+def _far(targets: Targets) -> tuple[str, ...]:
+    """What may be meant by a label that is far from the others."""
+    if not targets.far or "segmentation" not in (targets.task, *targets.alternatives):
+        return ()
+    return (
+        f"The label {targets.far.replace(',', ' and ')} is far from the others; if it marks positions that do not "
+        f"count, prepare the data with ignore={targets.far}.",
+    )
 
 
 def _shapes(x: np.ndarray) -> object:

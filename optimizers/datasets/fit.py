@@ -229,18 +229,28 @@ def _task_of_arrays(output: TensorSpec, data: DatasetSummary, called: str, activ
     for task in (data.task, *data.alternatives):
         if suits.get(task):
             return task
+    hint = f"; if {data.far_labels} marks positions that do not count, add ignore={data.far_labels}"
+    hint = hint if data.far_labels and around else ""
     there = f"The model's output has shape {_shape(shape)}, but an example of {called} has labels of shape "
     wanted = f"{there}{_shape(data.label_shape)}"
     if around and units is not None and "segmentation" in (data.task, *data.alternatives):
         raise DataRefused(
             f"{wanted} with {classes} classes, and it tells only {max(2, units)} apart at each position; choose data "
-            "with the classes that the model was made for, or number those that occur with labels=ranked.",
+            f"with the classes that the model was made for, or number those that occur with labels=ranked{hint}.",
             code="units-differ",
         )
     raise DataRefused(
-        f"{wanted}; save one label for each of its numbers, or one class for each of its positions.",
+        f"{wanted}; save one label for each of its numbers, or one class for each of its positions{hint}.",
         code="units-differ",
     )
+
+
+def classes_told(output: TensorSpec, label_shape: tuple[int, ...], activation: str) -> int:
+    """How many classes an output tells apart at every position of labels of that shape; 0 where it does not."""
+    shape = output.shape
+    if shape and shape[-1] and fitted_shape(output.model_copy(update={"shape": shape[:-1]}), label_shape) is not None:
+        return max(2, shape[-1])
+    return 2 if activation == "sigmoid" and fitted_shape(output, label_shape) is not None else 0
 
 
 def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:

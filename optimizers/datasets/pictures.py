@@ -11,6 +11,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
+from optimizers.datasets import shaping
 from optimizers.datasets.shaping import COLOURS, is_plain_image
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _LINES = {
     "light blue": "#56B4E9", "grey": "#7D8590",
 }  # fmt: skip
 _MOST_WORDS = 24
+_CHEQUER, _GROUND = 4, (0x99, 0xCC)
 
 
 def form_of(x: np.ndarray) -> Form:
@@ -139,17 +141,22 @@ def _image(example: np.ndarray, low: float, high: float) -> str:
 
 
 def mask_picture(classes: np.ndarray, count: int) -> str:
-    """The address of a picture of class numbers, shape (h, w): a shade of grey for two classes, else a colour each."""
+    """The address of a picture of class numbers, shape (h, w): black and white for two classes, else a colour each.
+
+    Where no class is judged (below 0) there is a chequered ground.
+    """
     import numpy as np
     from PIL import Image
 
-    if count <= 2:
-        return _image(classes, 0.0, 1.0)
-    colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in ("#000000", *_LINES.values())], np.uint8)
-    image = Image.fromarray(colours[np.minimum(classes, count) % len(colours)])
-    longest = max(image.size)
-    size = [max(1, round(side * _SIDE / longest)) for side in image.size]
-    return _address(image.resize((size[0], size[1]), Image.Resampling.NEAREST))
+    chosen = ("#000000", "#FFFFFF") if count <= 2 else ("#000000", *_LINES.values())
+    colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in chosen], np.uint8)
+    longest = max(classes.shape)
+    height, width = (max(1, round(side * _SIDE / longest)) for side in classes.shape)
+    shown = shaping.resized_labels(classes[None], height, width)[0]
+    pixels = colours[np.clip(shown, 0, count) % len(colours)]
+    across, down = np.arange(width) // _CHEQUER, np.arange(height)[:, None] // _CHEQUER
+    ground = np.where((across + down) % 2, *_GROUND).astype(np.uint8)
+    return _address(Image.fromarray(np.where((shown < 0)[..., None], ground[..., None], pixels)))
 
 
 def _chart(example: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:

@@ -35,6 +35,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_READING = ("target", "task", "labels", "ignore")
 _UNKNOWN = 2
 """The id that Keras gives to words outside the vocabulary."""
 
@@ -60,6 +61,14 @@ class Preparation(ParamSet):
         label="Class numbers",
         help="ranked numbers the labels that occur 0, 1, 2 in ascending order, as for labels that count from 1.",
         advanced=True,
+    )
+    ignore: str = param(
+        "",
+        label="Labels that do not count",
+        help="Positions with this label, such as 255 in masks or -100 in tags, are left out of training and figures; "
+        "several with commas between them.",
+        advanced=True,
+        text="labels",
     )
     scaling: Literal["as_is", "unit", "signed", "pixels", "standardize", "min_max", "caffe", "torch"] = param(
         "as_is",
@@ -128,7 +137,7 @@ class Preparation(ParamSet):
     @property
     def reading(self) -> dict[str, Any]:
         """What says how labels are found; whoever cannot choose that takes none of these."""
-        return {name: value for name, value in self.given.items() if name in ("target", "task", "labels")}
+        return {name: value for name, value in self.given.items() if name in _READING}
 
     @property
     def known_task(self) -> Task | None:

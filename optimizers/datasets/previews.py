@@ -133,8 +133,11 @@ def told(label: np.ndarray, classes: Sequence[str]) -> str:
         return ""
     if not classes:
         return ", ".join(f"{v:.3g}" for v in flat[:_FEW]) + (" …" if flat.size > _FEW else "")
-    if label.ndim == 1 and len(classes) == len(label) and flat.max() <= 1:
+    if label.ndim == 1 and len(classes) == len(label) and flat.max() <= 1 and flat.min() >= 0:
         return ", ".join(name for name, true in zip(classes, flat, strict=True) if true) or "none"
+    flat = flat[flat >= 0]
+    if not flat.size:
+        return "none counts"
     shares = np.bincount(flat.astype(np.int64), minlength=len(classes)) / flat.size
     order = [int(i) for i in np.argsort(-shares, kind="stable") if shares[i]]
     more = " …" if len(order) > _FEW else ""

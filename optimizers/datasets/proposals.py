@@ -113,6 +113,16 @@ def labels_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
     return {}
 
 
+def ignored(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
+    """``ignore=255`` where that label is far from the others, which are classes of the model, and is itself none."""
+    if len(model.outputs) != 1 or not data.far_labels:
+        return {}
+    classes = fit.classes_told(model.outputs[0], data.label_shape, model.activation)
+    outside = all(not 0 <= int(label) < classes for label in data.far_labels.split(","))
+    inside = 0 < data.other_labels <= classes
+    return {"ignore": data.far_labels} if inside and outside and data.n_labels != classes else {}
+
+
 def propose(
     data: Dataset, uri: str, given: dict[str, Any], model: ModelSummary, answer: Callable[[np.ndarray], np.ndarray]
 ) -> Proposal:
@@ -130,11 +140,11 @@ def propose(
     """
     part = _sample(data)
     base = fit.adapt_dataset(part, model.inputs, model.outputs, uri, model.activation)
-    task = base.summary.task
-    plain = Proposal(uri=join(uri, of(given)), given=given, task=task)
+    task, told = base.summary.task, _told(given)
+    plain = Proposal(uri=join(uri, of(given)), given=given, task=task, notes=told)
     if task == "fidelity":
         note = "Without labels, or with several outputs, there is nothing to compare scalings by; values stay as is."
-        return plain.model_copy(update={"notes": (note,)})
+        return plain.model_copy(update={"notes": (*told, note)})
     candidates = list(_candidates(data, model))
     if len(candidates) < 2:
         return plain
@@ -159,8 +169,16 @@ def propose(
         n=len(base.validation),
         metric=KINDS[task].quality,
         trials=tuple(trials),
-        notes=tuple(_remarks(even, chosen, base.validation, task)),
+        notes=(*told, *_remarks(even, chosen, base.validation, task)),
     )
+
+
+def _told(given: dict[str, Any]) -> tuple[str, ...]:
+    """What people should know of what shapes and labels decided."""
+    if "ignore" not in given:
+        return ()
+    which = str(given["ignore"]).replace(",", " or ")
+    return (f"Positions labelled {which} are none of the model's classes: they are left out of training and figures.",)
 
 
 def _tokens(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
@@ -259,9 +277,11 @@ def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _An
             errors = errors / max(float(y.var()), 1e-12)
         return _Answers(-errors, errors)
     each, truth = chances(probabilities(grouped(found, part.y, task), task, activation), part.y, task)
-    right = (each.argmax(axis=2) == truth).mean(axis=1)
-    own = np.take_along_axis(each, truth[..., None], axis=2)[..., 0]
-    return _Answers(right, -np.log(np.maximum(own, 1e-7)).mean(axis=1))
+    counts = truth >= 0
+    own = np.take_along_axis(each, np.maximum(truth, 0)[..., None], axis=2)[..., 0]
+    loss = np.where(counts, -np.log(np.maximum(own, 1e-7)), 0.0)
+    right, n = each.argmax(axis=2) == truth, counts.sum(axis=1)
+    return _Answers(right.sum(axis=1) / n, loss.sum(axis=1) / n)
 
 
 def _ranked(answers: dict[tuple[str, Values], _Answers], task: Task) -> list[Trial]:
@@ -333,4 +353,5 @@ def _commonest(y: np.ndarray, task: Task) -> float:
     if task == "multilabel":
         true = y.mean(axis=0)
         return float(np.maximum(true, 1 - true).mean())
-    return float(np.bincount(y.reshape(-1).astype(int)).max() / y.size)
+    counted = y[y >= 0].astype(int)
+    return float(np.bincount(counted).max() / counted.size)

@@ -15,8 +15,10 @@ better names the task.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from optimizers.datasets.not_judged import far_labels
 from optimizers.datasets.targets import MAX_CLASSES, Targets, check_count, named_classes, numbers
 from optimizers.errors import DataRefused
 from optimizers.records import Task
@@ -65,13 +67,35 @@ def read_arrays(
     truth_values = present[0] == 0 and present[-1] == 1
     if task == "multilabel" or (truth_values and task is None and labels.ndim == 2):
         return _several(labels, name, columns, task)
-    if ranked or (len(present) == 2 and labels.ndim > 2 and not truth_values):  # a mask of 0 and 255
+    mask = labels.ndim > 2
+    if ranked or task == "segmentation" or _is_pair(present, mask):
+        found = read_classes(labels, name, ranked=ranked, mask=mask)
+    else:
+        found = Targets(_small(labels), *_numbers_or_classes(labels, present))
+    far, others = far_labels(present)
+    return replace(found, far=far, others=others, different=len(present))
+
+
+def read_classes(labels: np.ndarray, name: str, *, ranked: bool, mask: bool) -> Targets:
+    """Numbers in any shape as classes of positions; two in a mask, such as 0 and 255, are the classes 0 and 1.
+
+    Raises:
+        DataRefused: Numbers that are not whole or no class numbers, or a single one.
+    """
+    import numpy as np
+
+    if not _whole(labels):
+        raise DataRefused(f"{name} holds numbers that are not whole, so they are no classes.", code="bad-labels")
+    present = np.unique(labels)
+    if ranked or _is_pair(present, mask):
         note = f"Labels in ascending order are the classes 0, 1, 2 and so on: {', '.join(f'{v:g}' for v in present)}."
         return _classes(np.searchsorted(present, labels), name, (note,), tuple(f"{v:g}" for v in present))
-    if task == "segmentation":
-        return _classes(labels, name, ())
-    read = _numbers_or_classes(labels, present)
-    return Targets(_small(labels), *read)
+    return _classes(labels, name, ())
+
+
+def _is_pair(present: np.ndarray, mask: bool) -> bool:
+    """Whether these are the two numbers of a mask, other than 0 and 1."""
+    return mask and len(present) == 2 and (present[0] != 0 or present[1] != 1)
 
 
 def _numbers_or_classes(
@@ -127,7 +151,8 @@ def _classes(labels: np.ndarray, name: str, notes: tuple[str, ...], names: tuple
 def _whole(labels: np.ndarray) -> bool:
     import numpy as np
 
-    return labels.dtype.kind in "biu" or bool(np.all(labels == np.floor(labels)) and np.all(np.abs(labels) < 2**31))
+    with np.errstate(over="ignore"):  # the bound is beyond half precision
+        return labels.dtype.kind in "biu" or bool(np.all(labels == np.floor(labels)) and np.all(np.abs(labels) < 2**31))
 
 
 def _small(labels: np.ndarray) -> np.ndarray:

@@ -34,7 +34,9 @@ class Targets:
     """Labels in the form that parts have: ``y`` is int64 class numbers or float32, shape (n,).
 
     Where a label is several numbers ``y`` has shape (n, ...), uint8, int32 or float32, and ``alternatives`` tells what
-    else than ``task`` they may be: the model's outputs decide.
+    else than ``task`` they may be: the model's outputs decide. ``far`` are labels that may mark positions that do not
+    count, see `optimizers.datasets.not_judged`, ``others`` is 1 more than the highest other one, and ``different`` how
+    many labels occur.
     """
 
     y: np.ndarray
@@ -42,10 +44,19 @@ class Targets:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     alternatives: tuple[Task, ...] = ()
+    far: str = ""
+    others: int = 0
+    different: int = 0
 
 
 def read_targets(
-    labels: np.ndarray, name: str, task: Task | None = None, *, ranked: bool = False, columns: tuple[str, ...] = ()
+    labels: np.ndarray,
+    name: str,
+    task: Task | None = None,
+    *,
+    ranked: bool = False,
+    columns: tuple[str, ...] = (),
+    ignore: str = "",
 ) -> Targets:
     """The labels, understood.
 
@@ -57,15 +68,19 @@ def read_targets(
             numbers.
         ranked: Whole numbers that occur are classes 0, 1, 2 and so on in ascending order, whatever they are.
         columns: What the numbers of a label are called, where that is known.
+        ignore: Labels of positions that are not judged, with commas between them.
 
     Raises:
         DataRefused: Labels that are neither classes nor numbers, negative class numbers, or a single class.
     """
+    from optimizers.datasets.not_judged import read_judged
     from optimizers.datasets.target_arrays import is_one_hot, read_arrays
 
     notes: tuple[str, ...] = ()
     if labels.ndim > 1:
         labels = labels.reshape(len(labels), *(length for length in labels.shape[1:] if length != 1))
+    if ignore:
+        return read_judged(labels, name, task, ignore, ranked=ranked)
     one_class = task in (None, "classification", "binary")
     if labels.ndim == 2 and one_class and is_one_hot(labels):
         labels, notes = labels.argmax(axis=1), ("One-hot labels were turned into class numbers.",)

@@ -75,10 +75,11 @@ def chances(scores: np.ndarray, y: np.ndarray, task: Task) -> tuple[np.ndarray, 
 
     Returns:
         Float64 of shape (n, things, classes) and int64 of shape (n, things): an example has one thing, or as many as it
-        has labels or positions. One score for two classes becomes one for each.
+        has labels or positions. One score for two classes becomes one for each. A position that is not judged has a
+        class below 0, and an example without any other is left out.
 
     Raises:
-        NotApplicable: The outputs are not as many as the task needs.
+        NotApplicable: The outputs are not as many as the task needs, or no position is judged.
     """
     truth = np.asarray(y).reshape(len(y), -1)
     if task == "classification":
@@ -93,7 +94,17 @@ def chances(scores: np.ndarray, y: np.ndarray, task: Task) -> tuple[np.ndarray, 
         each = scores.reshape(*truth.shape, -1)
     if each.shape[2] == 1:
         each = np.concatenate([1 - each, each], axis=2)
-    return each, (truth > 0.5 if task == "binary" else truth).astype(np.int64)
+    truth = (truth > 0.5 if task == "binary" else truth).astype(np.int64)
+    kept = judged(y)
+    if not len(kept):
+        raise NotApplicable("In none of these examples a position counts.")
+    return (each, truth) if len(kept) == len(y) else (each[kept], truth[kept])
+
+
+def judged(y: np.ndarray) -> np.ndarray:
+    """Numbers of the examples of which something counts: in which a label, shape (n, ...), is not below 0."""
+    y = np.asarray(y)
+    return np.arange(len(y)) if y.ndim == 1 else np.flatnonzero((y.reshape(len(y), -1) >= 0).any(axis=1))
 
 
 def decisions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, int]:
@@ -104,7 +115,8 @@ def decisions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, int]:
 
     Returns:
         Predicted and true class numbers, both of shape (n,), or (n, things) where an example has several labels or
-        positions, and the number of classes.
+        positions, and the number of classes. True ones are below 0 where a position is not judged; examples without any
+        other are left out.
 
     Raises:
         NotApplicable: There are no predictions, or scores of two classes are not probabilities.
@@ -112,7 +124,7 @@ def decisions(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, int]:
     scores, y = predictions(evidence)
     task = _deciding(evidence)
     each, truth = chances(scores, y, task)
-    if task == "binary" or (task != "classification" and scores.size == truth.size):
+    if task == "binary" or (task != "classification" and scores.size == y.size):
         _check_probabilities(each)
     predicted = each.argmax(axis=2)
     if KINDS[task].one_class:

@@ -114,14 +114,14 @@ def share(hits: int, n: int) -> Value:
     return Value(value=hits / n, n=n, low=low, high=high)
 
 
-def clustered_share(shares: np.ndarray, each: int) -> Value:
+def clustered_share(shares: np.ndarray, each: float) -> Value:
     """Mean of shares, one per example, whose parts resemble each other; n is the number of examples.
 
     Wilson's interval for as many examples as would tell a plain share as precisely, with Student's quantile; a single
     example has none.
 
     Args:
-        shares: Shape (n,), each of ``each`` things that are right or wrong.
+        shares: Shape (n,), each of ``each`` things (on average) that are right or wrong.
 
     Source: Korn and Graubard (1998), "Confidence intervals for proportions with small expected number of positive
         counts estimated from survey data".

@@ -41,7 +41,7 @@ def bounded(found: Estimate, fewest: int) -> Value:
 
 
 def right_things(evidence: Evidence) -> np.ndarray:
-    """Which labels, or positions, of each example are decided right, bool, shape (n, things).
+    """Which labels, or positions, of each example are decided right, bool, shape (n, things); none that is not judged.
 
     Raises:
         NotApplicable: There are no predictions, or scores of two classes are not probabilities.
@@ -55,12 +55,33 @@ def right_value(evidence: Evidence) -> Value:
 
     Raises as `right_things`.
     """
-    right = right_things(evidence)
-    return clustered_share(right.mean(axis=1), right.shape[1])
+    right, counted = right_counts(evidence)
+    return clustered_share(per_thing(right, counted), float(counted.mean()))
 
 
 def right_share(evidence: Evidence) -> Estimate:
     """Share of right labels or positions, and how it hangs on each example. Raises as `right_things`."""
-    right = right_things(evidence)
-    shares = right.mean(axis=1)
-    return Estimate(float(shares.mean()), shares - shares.mean(), 1 / right.shape[1])
+    right, counted = right_counts(evidence)
+    shares = per_thing(right, counted)
+    return Estimate(float(shares.mean()), shares - shares.mean(), 1 / float(counted.mean()))
+
+
+def right_counts(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """How many labels or positions of each example are right, and of how many, int64, shape (n,); see `decisions`."""
+    predicted, y, _ = decisions(evidence)
+    return (predicted == y).sum(axis=1), (y >= 0).sum(axis=1)
+
+
+def per_thing(sums: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """For each example a number; their mean is that over all things together, and they vary as it does.
+
+    Where examples have as many things it is the mean of each one's own; else the delta method for a ratio.
+
+    Args:
+        sums: What the things of each example add up to, shape (n,).
+        counted: How many there are in each, shape (n,).
+
+    Source: Cochran (1977), "Sampling techniques", section 6.3.
+    """
+    usual = counted.mean()
+    return np.asarray(sums / usual + sums.sum() / counted.sum() * (1 - counted / usual), np.float64)

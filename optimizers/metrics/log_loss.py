@@ -8,6 +8,7 @@ from optimizers.declarations import Evidence, Metric, Value
 from optimizers.metrics._evidence import all_probabilities
 from optimizers.metrics._intervals import mean_error
 from optimizers.metrics._paired import paired_mean
+from optimizers.metrics._ratios import per_thing
 
 _SMALLEST = float(np.finfo(np.float32).eps)
 """Where scikit-learn clips probabilities of 32-bit numbers, too."""
@@ -16,11 +17,13 @@ _SMALLEST = float(np.finfo(np.float32).eps)
 def losses(evidence: Evidence) -> np.ndarray:
     """Minus the natural logarithm of the true class's probability, shape (n,). Raises as `measure`.
 
-    Of several labels or positions it is their mean.
+    Of several labels or positions it is their mean, see `per_thing`.
     """
     probabilities, y = all_probabilities(evidence)
-    own = np.take_along_axis(probabilities, y[..., None], axis=2)[..., 0]
-    return np.asarray(-np.log(np.maximum(own, _SMALLEST)).mean(axis=1))
+    counts = y >= 0
+    own = np.take_along_axis(probabilities, np.maximum(y, 0)[..., None], axis=2)[..., 0]
+    each = np.where(counts, -np.log(np.maximum(own, _SMALLEST)), 0.0)
+    return per_thing(each.sum(axis=1), counts.sum(axis=1))
 
 
 def measure(evidence: Evidence) -> Value:

@@ -35,8 +35,9 @@ def _areas(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions in the intersection, in the union and of the true class, shape (n, classes that occur)."""
     predicted, y, _ = decisions(evidence)
     found = []
-    for number in np.unique(y):
-        said, true = predicted == number, y == number
+    counts = y >= 0
+    for number in np.unique(y[counts]):
+        said, true = (predicted == number) & counts, y == number
         found.append([(said & true).sum(axis=1), (said | true).sum(axis=1), true.sum(axis=1)])
     above, below, true = np.array(found, np.float64).transpose(1, 2, 0)
     return above, below, true

@@ -156,6 +156,7 @@ class Probe:
         spread: What answers are divided by, shape (outputs,): where a model has several outputs how much each of them
             varies, so that none outweighs the others.
         things: Of how many things of an example a class is told, such as its labels or positions.
+        judged: Which of them count, shape (n * things,), bool; all unless given.
     """
 
     x: np.ndarray
@@ -166,6 +167,7 @@ class Probe:
     notes: tuple[str, ...] = ()
     spread: np.ndarray | None = None
     things: int = 1
+    judged: np.ndarray | None = None
 
     def answers(self, content: bytes) -> np.ndarray:
         """What a file answers in LiteRT, shape (n, outputs)."""
@@ -181,7 +183,8 @@ class Probe:
         if self.output == "values":
             return float(np.square(answers - wanted, dtype=np.float64).sum(axis=1).mean())
         got, want = self._probabilities(answers), self._probabilities(wanted)
-        return float((want * np.log(want / got) - want + got).sum(axis=1).mean())
+        each = (want * np.log(want / got) - want + got).sum(axis=1)
+        return float((each if self.judged is None else each[self.judged]).mean())
 
     def _probabilities(self, answers: np.ndarray) -> np.ndarray:
         """Shape (n * things, classes), two where there is one answer, none of them zero."""
@@ -238,7 +241,8 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
         return float(on_labels(y, answers)) if np.isfinite(answers).all() else inf
 
     things = 1 if output == "values" else things_of(data)
-    return Probe(x, rows, part, loss, output, (large,) if count < wanted else (), spread, things)
+    judged = y.reshape(-1) >= 0 if things > 1 else None
+    return Probe(x, rows, part, loss, output, (large,) if count < wanted else (), spread, things, judged)
 
 
 def _spread(y: np.ndarray, widths: Sequence[int]) -> np.ndarray:

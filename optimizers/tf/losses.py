@@ -41,37 +41,53 @@ def _beside(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return tf.reshape(y_true, tf.shape(y_pred)[:-1]), y_pred
 
 
-def _over_things(each: Any) -> Any:
-    """The mean for each example, shape (n,)."""
-    return tf.reduce_mean(tf.reshape(each, (tf.shape(each)[0], -1)), axis=1)
+def over_things(each: Any, classes: Any) -> Any:
+    """What each example adds to the mean over all things that count, shape (n,).
+
+    Args:
+        each: A loss for each thing (label or position), shape (n, ...).
+        classes: Their classes, as many, below 0 where a thing does not count.
+    """
+    each = tf.reshape(each, (tf.shape(each)[0], -1))
+    counts = tf.cast(tf.reshape(classes, tf.shape(each)) >= 0, each.dtype)
+    usual = tf.reduce_mean(tf.reduce_sum(counts, axis=1))
+    return tf.math.divide_no_nan(tf.reduce_sum(each * counts, axis=1), usual)
 
 
 class PositionsCrossentropy(tf_keras.losses.SparseCategoricalCrossentropy):  # type: ignore[misc]
-    """Cross-entropy of a class at every position, the mean over positions; targets have shape (n, positions)."""
+    """Cross-entropy of a class at every position, the mean over positions; targets have shape (n, positions).
+
+    Positions with a class below 0 do not count.
+    """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return _over_things(super().call(*_beside(y_true, y_pred)))
+        y_true, y_pred = _beside(y_true, y_pred)
+        return over_things(super().call(tf.maximum(y_true, tf.zeros_like(y_true)), y_pred), y_true)
 
 
 class FlatBinaryCrossentropy(tf_keras.losses.BinaryCrossentropy):  # type: ignore[misc]
     """Cross-entropy of a truth value at every position, likewise."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return _over_things(super().call(tf.cast(tf.reshape(y_true, tf.shape(y_pred)), y_pred.dtype), y_pred))
+        y_true = tf.cast(tf.reshape(y_true, tf.shape(y_pred)), y_pred.dtype)
+        each = tf_keras.backend.binary_crossentropy(tf.maximum(y_true, 0.0), y_pred, from_logits=self.from_logits)
+        return over_things(each, y_true)
 
 
 class PositionsAccuracy(tf_keras.metrics.SparseCategoricalAccuracy):  # type: ignore[misc]
     """Share of positions with the right class, likewise."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return super().update_state(*_beside(y_true, y_pred))
+        y_true, y_pred = _beside(y_true, y_pred)
+        return super().update_state(tf.maximum(y_true, tf.zeros_like(y_true)), y_pred, y_true >= 0)
 
 
 class FlatBinaryAccuracy(tf_keras.metrics.BinaryAccuracy):  # type: ignore[misc]
     """Share of right truth values, likewise."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return super().update_state(tf.reshape(y_true, tf.shape(y_pred)), y_pred)
+        y_true, y_pred = (tf.reshape(y, (-1, 1)) for y in (y_true, y_pred))
+        return super().update_state(y_true, y_pred, tf.reshape(y_true, (-1,)) >= 0)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from optimizers.tf.losses import (
     SideBySide,
     on_labels,
     outputs_of,
+    over_things,
 )
 from optimizers.tf.outputs import output_activation, outputs
 
@@ -242,8 +243,9 @@ def _mixed_loss(
     """(targets of shape (n, labels + 1 + outputs), predictions) to one loss per example.
 
     The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
-    temperature, the mean over the things that a class is told of (``told``: how many, and how many scores each has);
-    for numbers, and for several outputs, it is the loss of the labels with the teacher's in their place.
+    temperature, the mean over the things that a class is told of and that count (``told``: how many there are, and how
+    many scores each has); for numbers, and for several outputs, it is the loss of the labels with the teacher's in
+    their place.
 
     Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
     """
@@ -256,9 +258,9 @@ def _mixed_loss(
         hard = label_loss(targets[:, :labels], predicted) * targets[:, labels] if alpha > 0 else 0.0
         if alpha >= 1:
             return hard
-        return alpha * hard + (1 - alpha) * soft(targets[:, labels + 1 :], predicted)
+        return alpha * hard + (1 - alpha) * soft(targets[:, labels + 1 :], predicted, targets[:, :labels])
 
-    def soft(answers: Any, predicted: Any) -> Any:
+    def soft(answers: Any, predicted: Any, classes: Any) -> Any:
         if output == "values":
             return label_loss(answers, predicted)
         things, each = told
@@ -268,7 +270,7 @@ def _mixed_loss(
         wanted = tf.nn.log_softmax(wanted / temperature)
         given = tf.nn.log_softmax(given / temperature)
         apart = temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
-        return apart if things == 1 else tf.reduce_mean(tf.reshape(apart, (-1, things)), axis=1)
+        return apart if things == 1 else over_things(tf.reshape(apart, (-1, things)), classes)
 
     return loss
 

@@ -101,6 +101,8 @@ def told(wanted: Preparation) -> str:
         parts.append(f"the task is {given['task']}")
     if "labels" in given:
         parts.append("labels are numbered from 0")
+    if "ignore" in given:
+        parts.append(f"positions labelled {given['ignore'].replace(',', ' or ')} do not count")
     if "layout" in given:
         parts.append("channels moved to the end")
     if "channels" in given:
@@ -158,6 +160,8 @@ def _concerns(field: ParamField, data: DatasetSummary, uri: str) -> bool:
     own = uri.startswith(uploads.PREFIX)
     if field.name in ("target", "task", "labels"):
         return own and data.task != "fidelity" and (field.name != "target" or "encoding" in data.preview)
+    if field.name == "ignore":
+        return own and bool(data.label_shape)
     image = len(data.input_shape) >= 2 and data.preview.get("kind") == "images"
     if field.name in _IMAGE:
         return image

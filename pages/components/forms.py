@@ -57,6 +57,8 @@ def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
         return ",".join(
             st.multiselect(field.label, choices.columns, placeholder="Found by its name, else the last", **said)
         )
+    if field.kind == "labels":
+        return str(st.text_input(field.label, max_chars=200, placeholder="None", **said) or "").strip()
     if field.kind == "choice":
         return _choice(field, said)
     if field.percent and field.low is not None and field.high is not None:

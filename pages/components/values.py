@@ -55,7 +55,7 @@ def shown(field: ParamField, value: Scalar) -> str:
         return "yes" if value else "no"
     if field.kind == "choice":
         return words(str(value))
-    if field.kind in ("model", "layers", "column"):
+    if field.kind in ("model", "layers", "column", "labels"):
         return str(value) or "none" if field.kind != "layers" else str(value) or "all"
     return f"{float(value) * 100:.6g}%" if field.percent else f"{float(value):.6g}"
 

@@ -7,6 +7,7 @@ import pytest
 
 from optimizers.datasets import proposals
 from optimizers.datasets.preparation import NOTHING, parse, split
+from optimizers.datasets.targets import read_targets
 from optimizers.declarations import Dataset, Part
 from optimizers.engine import origins
 from optimizers.errors import DataRefused
@@ -61,6 +62,40 @@ def test_labels_that_do_not_count_from_zero_are_renumbered():
     assert proposals.labels_wanted(model((8, 8, 1)), from_one) == {"labels": "ranked"}
     assert proposals.labels_wanted(model((8, 8, 1), units=4), from_one) == {}
     assert proposals.labels_wanted(model((8, 8, 1)), described((8, 8))) == {}
+
+
+@pytest.mark.parametrize(
+    ("output", "activation", "present", "found"),
+    [
+        ((6, 6, 3), "softmax", [0, 1, 2, 255], {"ignore": "255"}),
+        ((6, 6, 1), "sigmoid", [0, 1, 255], {"ignore": "255"}),
+        ((6, 6), "sigmoid", [0, 1, -1], {"ignore": "-1"}),
+        ((6, 6, 19), "softmax", [0, 5, 18, -1, 255], {"ignore": "255,-1"}),
+        ((6, 6, 256), "softmax", [0, 1, 2, 255], {}),
+        ((6, 6, 4), "softmax", [0, 1, 2, 255], {}),
+        ((6, 6, 1), "sigmoid", [0, 255], {}),
+        ((6, 6, 1), "sigmoid", [0, 128, 255], {}),
+        ((6, 6, 21), "softmax", [0, 15, 255], {"ignore": "255"}),
+        ((6, 6, 3), "softmax", [0, 1, 2, 3], {}),
+        ((6, 6), "linear", [0, 1, 5, -1], {}),
+        ((3,), "softmax", [0, 1, 255], {}),
+    ],
+)
+def test_labels_that_are_no_classes_of_the_model_are_proposed_not_to_count(output, activation, present, found):
+    labels = np.resize(present, (4, 6, 6))
+    told = read_targets(labels, "y")
+    data = described((6, 6)).model_copy(
+        update={
+            "label_shape": (6, 6),
+            "far_labels": told.far,
+            "other_labels": told.others,
+            "n_labels": len(present),
+            "task": told.task,
+        }
+    )
+    one = TensorSpec(name="out", shape=output, dtype="float32")
+    asked = model((6, 6, 1), activation=activation).model_copy(update={"outputs": (one,)})
+    assert proposals.ignored(asked, data) == found
 
 
 def images(n=600, low=0, high=255, dtype=np.uint8):

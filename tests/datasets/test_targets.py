@@ -93,6 +93,71 @@ def test_labels_of_several_numbers_keep_what_they_may_be(labels, task, alternati
     assert targets.y.tolist() == y
 
 
+@pytest.mark.parametrize(
+    ("labels", "ignore", "classes", "y"),
+    [
+        ([[0, 2, 255], [1, 255, 0]], "255", ("0", "1", "2"), [[0, 2, -1], [1, -1, 0]]),
+        ([[0.0, 1.0], [-100.0, 1.0]], "-100", ("0", "1"), [[0, 1], [-1, 1]]),
+        ([[0, 1], [-1, 255]], "255, -1", ("0", "1"), [[0, 1], [-1, -1]]),
+        ([[[0, 128], [255, 0]]], "128", ("0", "255"), [[[0, -1], [1, 0]]]),
+        ([["b", "X"], ["a", "b"]], "X", ("a", "b"), [[1, -1], [0, 1]]),
+        ([[0, 1], [1, 0]], "255", ("0", "1"), [[0, 1], [1, 0]]),
+    ],
+)
+def test_positions_that_are_not_judged_have_no_class(labels, ignore, classes, y):
+    targets = read_targets(np.array(labels), "y", ignore=ignore)
+    assert (targets.task, targets.alternatives, targets.classes) == ("segmentation", (), classes)
+    assert targets.y.tolist() == y
+    assert any(f"{(np.array(y) < 0).mean():.2%} of all" in note for note in targets.notes)
+
+
+def test_examples_in_which_nothing_counts_are_told_and_ranks_leave_out_what_does_not():
+    targets = read_targets(np.array([[255, 255], [1, 3], [3, 255]]), "y", ignore="255", ranked=True)
+    assert "In 1 of 3 examples no position counts." in targets.notes
+    assert (targets.y.tolist(), targets.classes) == ([[-1, -1], [0, 1], [1, -1]], ("1", "3"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "ignore", "message"),
+    [
+        ([0, 1, 255], None, "255", "y has one label per example; leave ignore out"),
+        ([[0, 1], [1, 255]], "multilabel", "255", "y has other ones; leave ignore out"),
+        ([[1, 255], [255, 1]], None, "255", "All labels in y are equal"),
+        ([[255, 255], [255, 255]], None, "255", "All labels in y are 255, so none counts"),
+        ([[0, 1], [1, 255]], None, "void", "what is ignored must be whole numbers, not 'void'"),
+        ([[0, 0.5], [1, 255]], None, "255", "not whole"),
+        ([[0, -7], [1, 255]], None, "255", "y holds the label -7"),
+    ],
+)
+def test_what_cannot_be_ignored_is_refused(labels, task, ignore, message):
+    with pytest.raises(DataRefused) as caught:
+        read_targets(np.array(labels), "y", task, ignore=ignore)
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("present", "far"),
+    [
+        ([0, 1, 255], "255"),
+        ([0, 255], ""),
+        ([0, 128, 255], "255"),
+        ([-1, 0, 1], "-1"),
+        ([-100, 0, 3], "-100"),
+        ([-1, 0, 1, 18, 255], "255,-1"),
+        ([*range(150), 255], "255"),
+        ([-5, -1, 0, 1], ""),
+        ([0, 1, 2, 3], ""),
+        ([0, 1, 5], ""),
+        ([0, 1, 100], "100"),
+        ([-1, 1], ""),
+        ([0, 1, 65535], "65535"),
+    ],
+)
+def test_labels_far_from_the_others_are_seen(present, far):
+    targets = read_targets(np.array([present, present]), "y")
+    assert (targets.far, targets.different) == (far, 0 if present == [0, 1] else len(present))
+
+
 @pytest.mark.parametrize("task", ["multilabel", "segmentation", "regression"])
 def test_whoever_knows_better_names_what_one_hot_rows_are(task):
     rows = np.eye(3, dtype=int)[[0, 2, 1, 1]]

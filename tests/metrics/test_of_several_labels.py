@@ -18,9 +18,9 @@ RNG = np.random.default_rng(8)
 N = 120
 
 
-def measure(name: str, task: Any, scores: np.ndarray, y: np.ndarray) -> Value:
+def measure(name: str, task: Any, scores: np.ndarray, y: np.ndarray, n: int = N) -> Value:
     found = registry.metric(name).measure(Evidence(Path(__file__), task, scores, y))
-    assert found.n == len(y), "examples are what counts, not their labels or positions"
+    assert found.n == n, "examples are what counts, not their labels or positions"
     assert found.low is not None
     assert found.high is not None
     assert found.low <= found.value <= found.high
@@ -50,8 +50,9 @@ def test_figures_of_several_labels_equal_scikit_learns() -> None:
     assert fitting == set(wanted)
 
 
+@pytest.mark.parametrize("ignored", [False, True])
 @pytest.mark.parametrize("classes", [1, 2, 4])
-def test_figures_of_positions_equal_scikit_learns(classes: int) -> None:
+def test_figures_of_positions_equal_scikit_learns_over_those_that_count(classes: int, ignored: bool) -> None:
     y = RNG.integers(0, max(2, classes), (N, 5, 4)).astype(np.uint8)
     if classes == 1:
         scores = np.clip(0.5 * y + 0.5 * RNG.random(y.shape), 0, 1)[..., None]
@@ -61,14 +62,33 @@ def test_figures_of_positions_equal_scikit_learns(classes: int) -> None:
         scores = probabilities(logits, "segmentation", "linear")
         assert scores.sum(axis=-1) == pytest.approx(1)
         said = scores.argmax(axis=-1)
-    flat, told = y.reshape(-1), said.reshape(-1)
+    judged = ~((RNG.random(y.shape) < 0.3) if ignored else np.zeros(y.shape, bool))
+    judged[: 7 * ignored] = False
+    y = np.where(judged, y.astype(np.int16), -1)
+    flat, told, each = y[judged], said[judged], scores[judged]
     wanted = {
         "mean_iou": sk.jaccard_score(flat, told, average="macro", labels=np.unique(flat)),
         "position_accuracy": sk.accuracy_score(flat, told),
-        "log_loss": sk.log_loss(flat, scores.reshape(len(flat), -1)[:, -classes:]),
+        "log_loss": sk.log_loss(flat, each[:, -classes:]),
     }
+    otherwise = np.where(judged[..., None], scores, RNG.permutation(scores, axis=-1) if classes > 1 else 1 - scores)
+    worse = np.clip(otherwise * 0.8, 0, 1)
     for name, value in wanted.items():
-        assert measure(name, "segmentation", scores, y).value == pytest.approx(value), name
+        assert measure(name, "segmentation", scores, y, N - 7 * ignored).value == pytest.approx(value), name
+        assert measure(name, "segmentation", otherwise, y, N - 7 * ignored).value == pytest.approx(value), name
+        compare = registry.metric(name).change
+        assert compare is not None
+        change = compare(Evidence(Path(), "segmentation", worse, y, baseline_scores=scores))
+        less = registry.metric(name).measure(Evidence(Path(), "segmentation", worse, y)).value
+        assert (change.n, change.value) == (N - 7 * ignored, pytest.approx(less - value))
+        assert change.low <= change.value <= change.high
+
+
+def test_where_no_position_counts_there_is_no_figure() -> None:
+    y = np.full((N, 4), -1, np.int16)
+    for name in ("mean_iou", "position_accuracy", "log_loss"):
+        with pytest.raises(NotApplicable, match="In none of these examples a position counts"):
+            measure(name, "segmentation", np.full((N, 4, 3), 1 / 3), y)
 
 
 def test_figures_of_several_numbers_equal_scikit_learns_and_constant_ones_are_left_out() -> None:

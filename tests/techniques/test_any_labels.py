@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from optimizers import registry
@@ -127,6 +128,37 @@ def test_learning_from_oneself_starts_at_no_loss_and_from_labels_at_their_own(ta
         else -np.log(np.maximum(np.where(flat, given, 1 - given), 1e-7)).mean()
     )
     assert alone.history["val_loss"][0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("learn_from", ["labels", "original", "both"])
+def test_positions_that_are_not_judged_weigh_nothing_in_any_loss(learn_from: str, classes: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(0, max(2, classes), (40, 8, 8)).astype(np.int16)
+    left = random.random(y.shape) < 0.4
+    left[:3] = True
+    y[left] = -1
+    part = Part(digits().train.x[:40], y)
+    told = TrainingData(part, part, "segmentation", ("a", "b", "c")[: max(2, classes)])
+    given = tf_keras.Input((8, 8, 1))
+    out = tf_keras.layers.Conv2D(classes, 3, padding="same", activation="softmax" if classes > 1 else "sigmoid")(given)
+    model = tf_keras.Model(given, out)
+    save_working(model, tmp_path / "source.keras")
+    context = StageContext(tmp_path / "source.keras", Path(), lambda: told, 0, lambda *_, **__: None, print)
+    goal = objective(model, context, TrainingParams(learn_from=learn_from, temperature=2.0))
+    answers = tf.Variable(random.dirichlet(np.ones(3), y.shape) if classes > 1 else random.random((*y.shape, 1)))
+    with tf.GradientTape() as tape:
+        loss = goal.loss(goal.train_targets, tf.cast(answers, tf.float32))
+    moved = np.abs(tape.gradient(loss, answers).numpy()).max(axis=-1)
+    assert (moved[left] == 0).all()
+    assert (moved[~left] > 0).mean() > 0.99
+    p = answers.numpy() if classes > 1 else np.concatenate([1 - answers.numpy(), answers.numpy()], axis=-1)
+    own = -np.log(np.take_along_axis(p, np.maximum(y, 0)[..., None], axis=-1)[..., 0][~left]).mean()
+    assert float(goal.loss(goal.validation_targets, tf.cast(answers, tf.float32))) == pytest.approx(own, rel=1e-4)
+    goal.metrics[0].update_state(tf.constant(goal.validation_targets), tf.cast(answers, tf.float32))
+    assert float(goal.metrics[0].result()) == pytest.approx((p.argmax(axis=-1) == y)[~left].mean())
+    training = tuned(model, told, tmp_path / "source.keras", learn_from=learn_from, augmentation="shift_flip")
+    assert np.isfinite(training.history["val_loss"]).all()
 
 
 def test_logits_are_trained_as_probabilities_are() -> None:
