@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimizers.datasets.columns import several_targets
 from optimizers.datasets.several import arrays_of, joined
 from optimizers.datasets.target_arrays import numbered
 from optimizers.declarations import Dataset, InputShape, Part
@@ -45,6 +46,13 @@ def check_fit(
             f"The model has {_count(len(inputs), 'input')}, but the examples of {called} are made for "
             f"{len(data.each_input)}; save an array x_NAME for each input, or compare on random inputs.",
             code="several-tensors",
+        )
+    if columns := several_targets(inputs, outputs, data):
+        taken = math.prod(length or 1 for length in inputs[0].shape)
+        raise DataRefused(
+            f"The model takes {taken} numbers and gives {len(columns)}, together as many as {called} has columns; say "
+            f"which of them are predicted, for example target={','.join(columns)}.",
+            code="shape-differs",
         )
     for spec, given in zip(inputs, _in_order(inputs, data, called), strict=True):
         _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "")

@@ -5,10 +5,12 @@ Test examples are never looked at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optimizers.datasets import columns as columns_of_table
 from optimizers.datasets import fit, shaping
 from optimizers.datasets.preparation import Values, join, of, prepare
 from optimizers.declarations import Dataset, Part
@@ -103,6 +105,12 @@ def size_wanted(model: ModelSummary) -> dict[str, Any]:
     return {"height": target[0], "width": target[1]} if target and target[0] and target[1] else {}
 
 
+def targets_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
+    """The columns of a table that a model with several output numbers predicts, where their number tells."""
+    columns = columns_of_table.several_targets(model.inputs, model.outputs, data)
+    return {"target": ",".join(columns)} if columns else {}
+
+
 def labels_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
     """``labels=ranked`` where there are as many different labels as outputs, but not numbered from zero."""
     shape = model.outputs[0].shape if len(model.outputs) == 1 else (0,)
@@ -140,7 +148,7 @@ def propose(
     """
     part = _sample(data)
     base = fit.adapt_dataset(part, model.inputs, model.outputs, uri, model.activation)
-    task, told = base.summary.task, _told(given)
+    task, told = base.summary.task, tuple(_told(given, model))
     plain = Proposal(uri=join(uri, of(given)), given=given, task=task, notes=told)
     if task == "fidelity":
         note = "Without labels, or with several outputs, there is nothing to compare scalings by; values stay as is."
@@ -173,12 +181,17 @@ def propose(
     )
 
 
-def _told(given: dict[str, Any]) -> tuple[str, ...]:
+def _told(given: dict[str, Any], model: ModelSummary) -> Iterator[str]:
     """What people should know of what shapes and labels decided."""
-    if "ignore" not in given:
-        return ()
-    which = str(given["ignore"]).replace(",", " or ")
-    return (f"Positions labelled {which} are none of the model's classes: they are left out of training and figures.",)
+    if "ignore" in given:
+        which = str(given["ignore"]).replace(",", " or ")
+        yield f"Positions labelled {which} are none of the model's classes: they are left out of training and figures."
+    columns = str(given.get("target", "")).split(",")
+    if len(columns) > 1:
+        yield (
+            f"The columns {', '.join(columns)} are predicted, all others are features: the model takes "
+            f"{math.prod(n or 1 for n in model.inputs[0].shape)} numbers and gives {len(columns)}."
+        )
 
 
 def _tokens(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _shaped(
         if not size:
             raise
         found = read(given | size)
-    for more in (proposals.ignored, proposals.labels_wanted, proposals.fitting):
+    for more in (proposals.targets_wanted, proposals.ignored, proposals.labels_wanted, proposals.fitting):
         extra = more(model, found[2])
         if extra:
             found = read(found[0] | extra)

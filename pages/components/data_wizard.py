@@ -96,7 +96,8 @@ def told(wanted: Preparation) -> str:
     given = wanted.given
     parts = []
     if "target" in given:
-        parts.append(f"“{given['target']}” is predicted")
+        columns = [f"“{title}”" for title in given["target"].split(",")]
+        parts.append(f"{', '.join(columns)} {'are' if len(columns) > 1 else 'is'} predicted")
     if "task" in given:
         parts.append(f"the task is {given['task']}")
     if "labels" in given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.datasets import proposals
+from optimizers.datasets import fit, proposals
 from optimizers.datasets.preparation import NOTHING, parse, split
 from optimizers.datasets.targets import read_targets
 from optimizers.declarations import Dataset, Part
@@ -62,6 +62,39 @@ def test_labels_that_do_not_count_from_zero_are_renumbered():
     assert proposals.labels_wanted(model((8, 8, 1)), from_one) == {"labels": "ranked"}
     assert proposals.labels_wanted(model((8, 8, 1), units=4), from_one) == {}
     assert proposals.labels_wanted(model((8, 8, 1)), described((8, 8))) == {}
+
+
+def table(folder, titles):
+    """A CSV file with these columns of numbers, or words where the title is in capitals."""
+    rows = [[f"{'low' if i % 2 else 'high'}" if t.isupper() else f"{i * n % 7 + n}.5" for n, t in enumerate(titles, 1)]
+            for i in range(40)]  # fmt: skip
+    file = folder / "table.csv"
+    file.write_text("\n".join(",".join(row) for row in [titles, *rows]))
+    return origins.load_dataset(str(file)).summary
+
+
+@pytest.mark.parametrize(
+    ("titles", "taken", "given", "found"),
+    [
+        ("a b c d e", 3, 2, "d,e"),
+        ("y1 a y2 b c", 3, 2, "y1,y2"),
+        ("a target b c d", 3, 2, "d,target"),
+        ("Target_x a b c target-y", 3, 2, "Target_x,target-y"),
+        ("y1 y2 y3 a b", 3, 2, "a,b"),
+        ("a K b c d e", 5, 2, "d,e"),
+        ("a b c d e", 4, 2, ""),
+        ("a b c d e", 4, 1, ""),
+        ("a b c d e", 3, 3, ""),
+        ("a b c d K", 3, 2, ""),
+    ],
+)
+def test_columns_to_predict_follow_from_what_the_model_takes_and_gives(titles, taken, given, found, tmp_path):
+    data = table(tmp_path, titles.split())
+    asked = model((taken,), units=given, activation="linear")
+    assert proposals.targets_wanted(asked, data) == ({"target": found} if found else {})
+    if found:
+        with pytest.raises(DataRefused, match=f"{taken} numbers and gives {given}.*for example target={found}"):
+            fit.check_fit(asked.inputs, asked.outputs, data)
 
 
 @pytest.mark.parametrize(
