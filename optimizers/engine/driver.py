@@ -13,7 +13,7 @@ from optimizers.datasets import fit
 from optimizers.datasets.proposals import Proposal
 from optimizers.declarations import InputShape
 from optimizers.engine import origins
-from optimizers.engine.evaluation import metric_versions, timed_key
+from optimizers.engine.evaluation import metric_versions
 from optimizers.engine.executor import Executor
 from optimizers.engine.lanes import Lane
 from optimizers.engine.locks import locks_of
@@ -29,6 +29,7 @@ from optimizers.engine.plan import (
 )
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import open_store
+from optimizers.engine.timing import Ask, Bench, TimingDesk
 from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
@@ -64,6 +65,7 @@ class Driver:
         self.executor = executor
         self.store = open_store(settings)
         self.locks = locks_of(settings, history)
+        self.timing = TimingDesk(settings, history, self.store, executor, self.locks)
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -150,8 +152,22 @@ class Driver:
 
     # running ------------------------------------------------------------------------------------------------------
 
-    def drive(self, run: Run, cancelled: Callable[[], bool], progress_folder: Path) -> dict[str, Any]:
+    def drive(
+        self,
+        run: Run,
+        cancelled: Callable[[], bool],
+        progress_folder: Path,
+        aside: Callable[[], None] = lambda: None,
+        queued: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
         """Fields of the finished run: stages, artifact and baseline.
+
+        Args:
+            run: What to do.
+            cancelled: Asked many times a second.
+            progress_folder: Where it is told how far the run is.
+            aside: Called when nothing is left to do but timing, for which the run may have to wait.
+            queued: Whether there are runs that have not begun.
 
         Raises:
             Cancelled: ``cancelled`` became true.
@@ -169,7 +185,7 @@ class Driver:
         shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
         chain = self.planned(run, recipe, cancelled)
-        return _Work(self, run, progress, cancelled, summary, shape, recipe.models()).finish(chain)
+        return _Work(self, run, progress, cancelled, summary, shape, recipe.models()).finish(chain, aside, queued)
 
     def _look_ahead(self, run: Run, recipe: Recipe, cancelled: Callable[[], bool]) -> None:
         """Keeps the forecast with the run. A recipe that cannot work fails here, before anything is trained."""
@@ -202,7 +218,7 @@ class _Work:
         self.locks = driver.locks
         self.log = str(driver.settings.logs / f"{run.id}.log")
 
-    def finish(self, chain: Plan) -> dict[str, Any]:
+    def finish(self, chain: Plan, aside: Callable[[], None], queued: Callable[[], bool]) -> dict[str, Any]:
         told: list[StageRecord] = []
         given = self.summary["kind"] == "tflite"
         self.progress.stage(1, "Taking the original as it is" if given else "Converting the original to float32")
@@ -216,8 +232,10 @@ class _Work:
         self.progress.stage(len(chain.stages) + 2, "Measuring the file")
         for file in (baseline, artifact):
             self._evaluate(file, baseline)
-        for file in (baseline, artifact) if self.run.timed else ():
-            self._time(file, baseline)
+        if self.run.timed:
+            aside()
+            ask = Ask((baseline, artifact), baseline, self.summary, self.log, self.progress.event, queued)
+            self.driver.timing.time(bench_of(self.run), ask, self._check)
         return {
             "stages": tuple(told),
             "artifact_key": artifact.key,
@@ -289,36 +307,11 @@ class _Work:
             self.driver.history.record(Measurement.model_validate(m) for m in found["measurements"])
             self.driver.history.record_differences(Difference.model_validate(d) for d in found["differences"])
 
-    def _time(self, artifact: Artifact, baseline: Artifact) -> None:
-        with self.locks.exclusive(f"time-{artifact.digest}", self._check, self._wait_for_other):
-            threads = self.driver.settings.threads
-            done = timed_key(artifact.digest, baseline.digest, self.scope, threads)
-            if self._measured(artifact, "timing", "") and self.driver.store.get(done) is not None:
-                return
-            found = self._run(
-                "time_latency",
-                "light",
-                "alone",
-                artifact=artifact.key,
-                baseline=baseline.key,
-                timing=done,
-                dataset=self.run.dataset.uri,
-                summary=self.summary,
-                threads=threads,
-                seconds=self.driver.settings.timing_seconds,
-                scope=self.scope,
-            )
-            self.driver.history.record(Measurement.model_validate(m) for m in found)
-
     def _measured(self, artifact: Artifact, needs: str, dataset_digest: str) -> bool:
-        """Whether some metric of that kind is known for the file, in its present version, of a device that is there."""
+        """Whether some metric of that kind is known for the file, in its present version."""
         current = {m.name: m.version for m in registry.metrics().values() if m.needs == needs}
-        threads, there = self.driver.settings.threads, self.driver.executor.devices() if needs == "timing" else ()
         return any(
-            current.get(m.metric) == m.version
-            and m.scope == self.scope
-            and m.dataset_digest == dataset_digest
-            and (needs != "timing" or (m.device in there and m.threads == threads))
+            current.get(m.metric) == m.version and m.dataset_digest == dataset_digest
             for m in self.driver.history.measurements([artifact.digest], scopes=[self.scope])
         )
 
@@ -333,6 +326,11 @@ class _Work:
 
     def _wait_for_other(self) -> None:
         self.progress.waiting("Another run is computing the same step; its result will be shared.")
+
+
+def bench_of(run: Run) -> Bench:
+    """Runs of the same bench have their files timed together."""
+    return Bench(run.model.digest, run.dataset.uri, scope_of(run.model, run.dataset))
 
 
 def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:

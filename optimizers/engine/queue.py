@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,13 @@ from optimizers import uploads
 from optimizers.engine import origins, progress
 from optimizers.engine.analysing import AnalysisDesk
 from optimizers.engine.cluster import executor_of
-from optimizers.engine.driver import Driver
+from optimizers.engine.driver import Driver, bench_of
 from optimizers.engine.executor import Executor
 from optimizers.engine.locks import Claim
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
+from optimizers.engine.timing import MOST_FILES
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.grid import apart, trials
@@ -76,7 +78,9 @@ class JobQueue:
         self.driver = Driver(settings, self.history, executor or executor_of(settings, prewarm=prewarm))
         self.store = self.driver.store
         self.locks = self.driver.locks
-        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="run")
+        self._threads = ThreadPoolExecutor(settings.workers + MOST_FILES, thread_name_prefix="run")
+        self._places = threading.Semaphore(settings.workers)
+        self._queued = 0
         self._futures: dict[str, Future[None]] = {}
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="forecast")
         self._foreseen: dict[tuple[str, str, str], Future[Forecast]] = {}
@@ -266,9 +270,23 @@ class JobQueue:
             for run_id in run_ids:
                 if self._closing.is_set():
                     return  # it stays queued, and continues at the next start
+                self._queued += 1
                 self._futures[run_id] = self._threads.submit(self._drive, run_id)
 
     def _drive(self, run_id: str) -> None:
+        """With as many others as the settings allow, and some more that wait to be timed."""
+        with ExitStack() as place, ExitStack() as queued:
+            queued.callback(self._begun)
+            self._places.acquire()
+            place.callback(self._places.release)
+            if not self._closing.is_set():
+                self._drive_here(run_id, place.close, queued.close)
+
+    def _begun(self) -> None:
+        with self._lock:
+            self._queued -= 1
+
+    def _drive_here(self, run_id: str, aside: Callable[[], None], begun: Callable[[], None]) -> None:
         claim = self.locks.claim(f"run-{run_id}")
         if claim is None:
             return  # another process drives it
@@ -277,7 +295,9 @@ class JobQueue:
             if run is not None:
                 started = time.monotonic()
                 _tell(run, "started", model=run.model.name, recipe=run.recipe)
-                self._finish(run, claim, partial(self._cancelled, claim, run_id))
+                with self.driver.timing.underway(bench_of(run)) if run.timed else nullcontext():
+                    begun()
+                    self._finish(run, claim, aside)
                 ended = self.history.run(run_id)
                 level = logging.WARNING if ended.state == "failed" else logging.INFO
                 reason = {"reason": ended.failure.message} if ended.failure else {}
@@ -290,9 +310,10 @@ class JobQueue:
         finally:
             claim.release()
 
-    def _finish(self, run: Run, claim: Claim, cancelled: Callable[[], bool]) -> None:
+    def _finish(self, run: Run, claim: Claim, aside: Callable[[], None]) -> None:
+        cancelled = partial(self._cancelled, claim, run.id)
         try:
-            result = self.driver.drive(run, cancelled, self._progress_folder)
+            result = self.driver.drive(run, cancelled, self._progress_folder, aside, lambda: self._queued > 0)
         except Cancelled:
             if self._closing.is_set():
                 self.history.update(run.id, only_from=UNFINISHED, state="interrupted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -256,38 +256,59 @@ def array(store: Store, kept: Artifact, name: str) -> np.ndarray:
 def time_latency(
     report: Reporter,
     *,
-    artifact: str,
+    files: list[dict[str, str]],
     baseline: str,
-    timing: str,
     dataset: str,
     summary: dict[str, Any],
     threads: int,
     seconds: float,
     scope: str,
 ) -> list[dict[str, Any]]:
-    """Times a deployable file and its baseline in turn on this machine, on an example of the validation part.
+    """Times deployable files in turn with their baseline on this machine, on an example of the validation part.
 
-    Why a figure is absent stays in the store under ``timing``.
+    Each file is given by the key of its ``artifact`` and by ``timing``, the key under which it stays in the store why
+    figures are absent. For each it is told which ``measurements`` there are, or which ``error`` there was.
     """
     from optimizers.litert import latency
 
     store = open_store(Settings())
-    records = [store.get(key) for key in (artifact, baseline)]
-    assert records[0] is not None, "the file to time is stored"
-    assert records[1] is not None, "the baseline is stored"
-    files = [store.path(record) for record in records if record is not None]
+    records = [store.get(file["artifact"]) for file in files]
+    first = store.get(baseline)
+    assert first is not None, "the baseline is stored"
     example = adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
-    found = latency.time_interleaved(files[0], files[1], threads=threads, example=example, seconds=seconds)
-    evidence = Evidence(
-        files[0],
-        times_ms=found.times_ms,
-        baseline_times_ms=None if artifact == baseline else found.baseline_times_ms,
-        instances=found.instances,
-        memory=found.memory,
-    )
-    measurements, absent = _timed(evidence, records[0].digest, scope, threads)
-    _keep_summary(timing, {"absent": absent})
-    return measurements
+
+    def together(chosen: Sequence[Artifact]) -> list[latency.Timing]:
+        return latency.time_together(
+            [store.path(record) for record in chosen], store.path(first), threads=threads, example=example,
+            seconds=seconds, progress=lambda step, of: report.emit("progress", step=step, of=of, metrics={}),
+        )  # fmt: skip
+
+    def told(file: dict[str, str], record: Artifact, found: latency.Timing) -> dict[str, Any]:
+        evidence = Evidence(
+            store.path(record),
+            times_ms=found.times_ms,
+            baseline_times_ms=None if record.key == baseline else found.baseline_times_ms,
+            instances=found.instances,
+            memory=found.memory,
+        )
+        measurements, absent = _timed(evidence, record.digest, scope, threads)
+        _keep_summary(file["timing"], {"absent": absent})
+        return {"measurements": measurements}
+
+    known = [record for record in records if record is not None]
+    assert len(known) == len(files), "the files to time are stored"
+    try:
+        return [told(*one) for one in zip(files, known, together(known), strict=True)]
+    except NotApplicable as problem:
+        if len(files) == 1:
+            return [{"error": problem.to_dict()}]
+    found = []
+    for file, record in zip(files, known, strict=True):  # one of them does not run; the others need not suffer
+        try:
+            found.append(told(file, record, *together([record])))
+        except NotApplicable as problem:
+            found.append({"error": problem.to_dict()})
+    return found
 
 
 def _timed(

@@ -1,8 +1,8 @@
-"""Times two LiteRT files in turn, so that what slows the machine down slows both, until their ratio is known."""
+"""Times LiteRT files in turn, so that what slows the machine down slows all of them, until their ratios are known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -18,7 +18,8 @@ from optimizers.litert.rounds import Resident, Rounds
 FIRST_LOOK = 10
 """Processes before the interval is looked at for the first time."""
 _GROWTH = 1.5
-_ROUND_SECONDS = 0.15
+_TURNS_SECONDS = 0.075
+"""Of each file in each process."""
 _MEMORY_LOOKS = 6
 """The lowest and the highest of six bound the median in 97 of 100 cases."""
 
@@ -47,9 +48,9 @@ class Timing:
 
 
 class Take(Protocol):
-    """Gives the times of a file and of its baseline from one more process."""
+    """Gives the times of some files, by their numbers, and of the baseline after them, from one more process."""
 
-    def __call__(self, *, seconds: float, backwards: bool) -> list[np.ndarray]: ...
+    def __call__(self, numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]: ...
 
 
 def time_interleaved(
@@ -80,48 +81,78 @@ def time_interleaved(
     Raises:
         NotApplicable: LiteRT cannot run one of the files, or not with that batch.
     """
-    limit = seconds
-    with Rounds([file, baseline], example) as rounds:
-        started = monotonic()
+    [found] = time_together(
+        [file], baseline, threads=threads, batch=batch, example=example, seconds=seconds, progress=progress
+    )
+    return found
 
-        def take(*, seconds: float, backwards: bool) -> list[np.ndarray]:
+
+def time_together(
+    files: Sequence[Path],
+    baseline: Path,
+    *,
+    threads: int = 1,
+    batch: int = 1,
+    example: np.ndarray | None = None,
+    seconds: float = 10.0,
+    progress: Callable[[int, int], None] = lambda step, of: None,
+) -> list[Timing]:
+    """The same for several files with one baseline, all in the same processes: starting these and timing the baseline
+    is done once for all. A file whose ratio is known is left out of further processes.
+
+    Args:
+        files: At least one.
+        seconds: For one file; several have as much longer as each process takes longer with them.
+
+    Raises:
+        NotApplicable: LiteRT cannot run one of the files, or not with that batch.
+    """
+    started = monotonic()
+    limit = seconds * (len(files) + 1) / 2
+    with Rounds([*files, baseline], example) as rounds:
+
+        def take(numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]:
             progress(min(100, int(100 * (monotonic() - started) / limit)), 100)
-            return rounds.round(threads=threads, batch=batch, seconds=seconds, backwards=backwards)
+            chosen = (*numbers, len(files))
+            return rounds.round(threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen)
 
-        return replace(until_precise(take, seconds), memory=_memory(rounds, threads, batch))
+        found = until_precise(take, seconds, files=len(files))
+        return [replace(one, memory=_memory(rounds, number, threads, batch)) for number, one in enumerate(found)]
 
 
-def _memory(rounds: Rounds, threads: int, batch: int) -> tuple[Resident, ...]:
+def _memory(rounds: Rounds, file: int, threads: int, batch: int) -> tuple[Resident, ...]:
     try:
-        return tuple(rounds.memory(0, threads=threads, batch=batch) for _ in range(_MEMORY_LOOKS))
+        return tuple(rounds.memory(file, threads=threads, batch=batch) for _ in range(_MEMORY_LOOKS))
     except NotApplicable:
         return ()
 
 
-def until_precise(take: Take, seconds: float, clock: Callable[[], float] = monotonic) -> Timing:
-    """Takes more until the ratio is known to within 3%, or time is up.
+def until_precise(
+    take: Take, seconds: float, clock: Callable[[], float] = monotonic, *, files: int = 1
+) -> list[Timing]:
+    """Takes more until every file's ratio is known to within 3%, or time is up; one timing per file.
 
     The interval is looked at after 10 processes and then whenever there are half as many again, not after each: who
     looks all the time stops when chance has made it narrow. The first file comes first in every other process.
     """
-    length = min(_ROUND_SECONDS, seconds / FIRST_LOOK)
-    deadline = clock() + seconds
-    own: list[np.ndarray] = []
-    other: list[np.ndarray] = []
-    next_look = FIRST_LOOK
-    while len(own) < FEWEST or clock() < deadline:
-        times, baseline_times = take(seconds=length, backwards=len(own) % 2 == 1)
-        own.append(times)
-        other.append(baseline_times)
-        if len(own) >= next_look:
-            found = _timing(own, other)
-            if found.precise:
-                return found
+    turns = min(_TURNS_SECONDS, seconds / FIRST_LOOK / 2)
+    deadline = clock() + seconds * (files + 1) / 2
+    taken: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(files)]
+    found: dict[int, Timing] = {}
+    left, processes, next_look = list(range(files)), 0, FIRST_LOOK
+    while left and (processes < FEWEST or clock() < deadline):
+        *own, baseline = take(left, seconds=turns * (len(left) + 1), backwards=processes % 2 == 1)
+        for number, times in zip(left, own, strict=True):
+            taken[number].append((times, baseline))
+        processes += 1
+        if processes >= next_look:
+            found |= {number: _timing(taken[number]) for number in left}
+            left = [number for number in left if not found[number].precise]
             next_look = ceil(next_look * _GROWTH)
-    return _timing(own, other)
+    return [_timing(taken[number]) if number in left else found[number] for number in range(files)]
 
 
-def _timing(own: list[np.ndarray], other: list[np.ndarray]) -> Timing:
-    times, baseline_times = np.concatenate(own), np.concatenate(other)
-    instances = np.repeat(np.arange(len(own)), [len(runs) for runs in own])
+def _timing(taken: Sequence[tuple[np.ndarray, np.ndarray]]) -> Timing:
+    times, baseline_times = (np.concatenate(runs) for runs in zip(*taken, strict=True))
+    instances = np.repeat(np.arange(len(taken)), [len(own) for own, _ in taken])
     return Timing(times, baseline_times, instances, paired_ratio(times, baseline_times, instances))

@@ -83,7 +83,9 @@ class Rounds:
         self._server.communicate()
         self._folder.cleanup()
 
-    def round(self, *, threads: int, batch: int, seconds: float, backwards: bool) -> list[np.ndarray]:
+    def round(
+        self, *, threads: int, batch: int, seconds: float, backwards: bool, files: Sequence[int] | None = None
+    ) -> list[np.ndarray]:
         """Milliseconds per run of each file, all of the same length, taken in turn forwards and backwards (A B B A …).
 
         A turn is as many runs in a row as take the fastest file 5 ms, or the slowest one 50 ms if that is fewer.
@@ -93,11 +95,13 @@ class Rounds:
             batch: Examples in one run.
             seconds: Time after which no further turn starts, warm-up not counted; there are always two.
             backwards: Load and time the files in the opposite order.
+            files: Numbers of those that take part, in order; all of them if left out.
 
         Raises:
             NotApplicable: LiteRT cannot run one of the files, or not with that batch.
         """
-        told = self._ask(threads=threads, batch=batch, seconds=seconds, backwards=backwards)
+        chosen = self._files if files is None else [self._files[number] for number in files]
+        told = self._ask(files=chosen, threads=threads, batch=batch, seconds=seconds, backwards=backwards)
         return [np.asarray(times, np.float64) for times in told["times"]]
 
     def memory(self, file: int, *, threads: int, batch: int = 1) -> Resident:
@@ -106,13 +110,13 @@ class Rounds:
         Raises:
             NotApplicable: As `round`; or the system does not tell peaks, as Linux does.
         """
-        told = self._ask(threads=threads, batch=batch, memory=file)
+        told = self._ask(file=self._files[file], threads=threads, batch=batch)
         return Resident(*told["memory"])
 
     def _ask(self, **asked: Any) -> dict[str, Any]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps({"files": self._files, "example": self._example} | asked) + "\n")
+        self._server.stdin.write(json.dumps({"example": self._example} | asked) + "\n")
         self._server.stdin.flush()
         told = json.loads(self._server.stdout.readline() or '{"died": 0}')
         if "died" in told:
@@ -204,7 +208,7 @@ def _remembered(asked: dict[str, Any]) -> tuple[int, int]:
         raise NotApplicable("The peak of resident memory is read from /proc, which only Linux has.")
     example = np.load(asked["example"], allow_pickle=False) if asked["example"] else None
     before, code = _resident("VmRSS"), _resident("RssFile")
-    prepared(Path(asked["files"][asked["memory"]]), asked["threads"], example, asked["batch"]).invoke()
+    prepared(Path(asked["file"]), asked["threads"], example, asked["batch"]).invoke()
     peak = _resident("VmHWM")
     return peak, max(0, peak - before - (_resident("RssFile") - code))
 
@@ -218,7 +222,7 @@ def _resident(name: str) -> int:
 def _answer(line: str) -> str:
     asked = json.loads(line)
     try:
-        return json.dumps({"memory": _remembered(asked)} if "memory" in asked else {"times": _taken(asked)})
+        return json.dumps({"memory": _remembered(asked)} if "file" in asked else {"times": _taken(asked)})
     except NotApplicable as error:
         return json.dumps({"error": error.to_dict()})
 

@@ -113,16 +113,21 @@ class FakeExecutor:
 
     def time_latency(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("time_latency")
-        store = open_store(self.settings)
-        digest = store.get(params["artifact"]).digest
-        with store.draft() as out:
-            (out / "summary").write_text("timed")
-            store.commit(out, params["timing"], "summary", "summary", {"absent": {"latency_p99_ms": "Too few runs."}})
+        store, found = open_store(self.settings), []
+        if "time_latency" in self.fail and len(params["files"]) > 2:  # more than a file and its original
+            raise self.fail["time_latency"]
         timed = {"device": device(), "threads": params["threads"], "scope": params["scope"]}
-        found = Measurement(
-            artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed
-        )
-        return [found.model_dump(mode="json")]
+        for file in params["files"]:
+            self.count("timed")
+            digest = store.get(file["artifact"]).digest
+            with store.draft() as out:
+                (out / "summary").write_text("timed")
+                store.commit(out, file["timing"], "summary", "summary", {"absent": {"latency_p99_ms": "Too few runs."}})
+            measurement = Measurement(
+                artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed
+            )
+            found.append({"measurements": [measurement.model_dump(mode="json")]})
+        return found
 
     def analyse(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("analyse")

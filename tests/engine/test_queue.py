@@ -216,7 +216,7 @@ def test_trials_of_a_search_are_measured_apart_and_stand_among_nothing_else(open
 
     final = finished(queue, queue.submit(MODEL, DATA, [parse("int8")]))[0]
     assert {stage.origin for stage in final.stages} == {"store"}
-    assert (asked["evaluate"], asked["time_latency"]) == (4, 2)
+    assert (asked["evaluate"], asked["timed"]) == (4, 2)
     measured = queue.history.measurements([final.artifact_digest])
     assert {m.dataset_digest for m in measured if m.metric == "accuracy"} == {
         trial.examples_digest,

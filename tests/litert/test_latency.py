@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class Machine:
     def clock(self) -> float:
         return self.now
 
-    def take(self, *, seconds: float, backwards: bool) -> list[np.ndarray]:
+    def take(self, files: Sequence[int], *, seconds: float, backwards: bool) -> list[np.ndarray]:
         self.now += 0.25
         self.turns.append(backwards)
         fresh = self.rng.normal(0, self.spread * np.sqrt(1 - self.drift**2))
@@ -48,7 +49,7 @@ def times_covered(measurements: int, spread: float, **more: float) -> tuple[floa
     found = []
     for seed in range(measurements):
         machine = Machine(seed, 1.3, spread, **more)
-        timing = latency.until_precise(machine.take, 10.0, machine.clock)
+        timing = latency.until_precise(machine.take, 10.0, machine.clock)[0]
         found.append((timing.ratio.low <= 1.3 <= timing.ratio.high, timing.precise))
     covered, precise = np.mean(found, axis=0)
     return float(covered), float(precise)
@@ -75,7 +76,7 @@ def test_a_machine_that_changes_its_speed_does_not_change_the_ratio(slow: float)
 
 def test_timing_ends_when_the_ratio_is_known_and_not_before_ten_processes() -> None:
     quiet = Machine(0, 2.0, 0.001)
-    found = latency.until_precise(quiet.take, 600.0, quiet.clock)
+    found = latency.until_precise(quiet.take, 600.0, quiet.clock)[0]
     assert found.precise
     assert found.ratio.width < PRECISION
     assert len(quiet.turns) == latency.FIRST_LOOK
@@ -86,11 +87,11 @@ def test_timing_ends_when_the_ratio_is_known_and_not_before_ten_processes() -> N
 
 def test_timing_ends_when_time_is_up_and_says_that_it_is_not_precise() -> None:
     loud = Machine(0, 2.0, 0.5)
-    found = latency.until_precise(loud.take, 5.0, loud.clock)
+    found = latency.until_precise(loud.take, 5.0, loud.clock)[0]
     assert not found.precise
     assert loud.now == pytest.approx(5.0)
     hasty = Machine(0, 2.0, 0.5)
-    assert latency.until_precise(hasty.take, 0.05, hasty.clock).ratio.n == 4
+    assert latency.until_precise(hasty.take, 0.05, hasty.clock)[0].ratio.n == 4
 
 
 def test_an_interval_is_the_one_of_a_trimmed_mean() -> None:
