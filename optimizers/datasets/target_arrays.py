@@ -43,7 +43,10 @@ def read_arrays(
     import numpy as np
 
     if labels[:1].size == 0:
-        raise DataRefused(f"{name} has labels of shape {labels.shape[1:]}, which are empty.", code="bad-labels")
+        raise DataRefused(
+            f"{name} has labels of shape {labels.shape[1:]}, which are empty; save at least one for each example.",
+            code="bad-labels",
+        )
     if task in ("classification", "binary"):
         raise DataRefused(
             f"{name} has {labels[0].size} numbers per example that are not one-hot; for one class per example save one "

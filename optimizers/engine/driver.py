@@ -51,6 +51,7 @@ from optimizers.records import (
 )
 from optimizers.records import Task as TaskName
 from optimizers.settings import Settings
+from optimizers.techniques._training import TrainingParams, check_augmentation
 
 _TASKS = "optimizers.engine.tasks"
 _REMEMBERED_RUNS = 100
@@ -111,7 +112,7 @@ class Driver:
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
         check_fit(summary, data, dataset_ref.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data)
+        check_examples(recipe, summary, data)
         shape, whole = fit.open_shape(summary.inputs, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
         return forecasts.timed(found, whole, data.n_train, self._trainings())
@@ -181,7 +182,7 @@ class Driver:
         _check_unchanged(run, model, dataset)
         check_fit(summary, data, dataset.name)
         check_source(recipe, summary.kind)
-        check_examples(recipe, data)
+        check_examples(recipe, summary, data)
         shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
         chain = self.planned(run, recipe, cancelled)
@@ -338,14 +339,18 @@ def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> Task
     return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
 
 
-def check_examples(recipe: Recipe, data: DatasetSummary) -> None:
-    """Raises `NotApplicable` when a recipe trains, and the examples are not made for that."""
+def check_examples(recipe: Recipe, model: ModelSummary, data: DatasetSummary) -> None:
+    """Raises `NotApplicable` when a recipe trains, and the examples are not made for that, or cannot be varied so."""
     trains = next((step.technique.title for step in recipe.complete().steps if "train" in step.technique.needs), None)
     if trains is not None and data.drawn:
         raise NotApplicable(
             f"{trains} trains, and from random inputs nothing can be learned; bring data, or choose steps that do not "
             "train."
         )
+    inputs = [(spec.dtype, len(spec.shape)) for spec in model.inputs]
+    for step in recipe.steps:
+        if isinstance(step.params, TrainingParams):
+            check_augmentation(step.params.augmentation, inputs)
 
 
 def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:

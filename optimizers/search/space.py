@@ -221,7 +221,7 @@ class Space:
         try:
             check(recipe)
             check_source(recipe, self.model.kind)
-            check_examples(recipe, self.data)
+            check_examples(recipe, self.model, self.data)
         except (InvalidRecipe, NotApplicable, InvalidParameter):
             return False
         return not warnings(recipe)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
+from optimizers.errors import NotApplicable
 from optimizers.params import ParamSet, param
+
+_IMAGE_RANK = 3
 
 _LAYERS_HELP = (
     "Names of the layers to work on, separated by commas; * stands for anything and ! in front leaves a layer out. "
@@ -15,6 +19,22 @@ _LAYERS_HELP = (
 def layers_param() -> Any:
     """The parameter ``layers``: which layers a step may touch."""
     return param("", label="Layers", help=_LAYERS_HELP, advanced=True, text="layers")
+
+
+def can_vary(augmentation: str, dtype: str, rank: int) -> bool:
+    """Whether examples for an input of that type and so many dimensions can be varied: decimal numbers, or images."""
+    return "float" in dtype if augmentation == "noise" else rank == _IMAGE_RANK
+
+
+def check_augmentation(augmentation: str, inputs: Iterable[tuple[str, int]]) -> None:
+    """Raises `NotApplicable` where none of a model's inputs, given by type and dimensions, can be varied."""
+    if augmentation == "none" or any(can_vary(augmentation, dtype, rank) for dtype, rank in inputs):
+        return
+    raise NotApplicable(
+        "Noise can only be added to decimal numbers; set augmentation to 'none'."
+        if augmentation == "noise"
+        else "Only images can be shifted or mirrored; set augmentation to 'noise' or 'none'."
+    )
 
 
 class TrainingParams(ParamSet):

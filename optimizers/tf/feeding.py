@@ -14,7 +14,7 @@ from optimizers.datasets.several import arrays_of, joined
 from optimizers.declarations import TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.kinds import KINDS
-from optimizers.techniques._training import TrainingParams
+from optimizers.techniques._training import TrainingParams, can_vary, check_augmentation
 from optimizers.tf.objective import Objective
 from optimizers.tf.outputs import given
 
@@ -104,13 +104,8 @@ def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.rand
     Of several inputs those are varied that can be: decimal numbers, or images.
     """
     x = arrays_of(data.train.x)
+    check_augmentation(kind, [(str(array.dtype), array.ndim - 1) for array in x])
     ways = [_way(kind, array) for array in x]
-    if not any(ways):
-        raise NotApplicable(
-            "Noise can only be added to decimal numbers; set augmentation to 'none'."
-            if kind == "noise"
-            else "Only images can be shifted or mirrored; set augmentation to 'noise' or 'none'."
-        )
 
     def vary(batch: np.ndarray, random: np.random.Generator) -> np.ndarray:
         varied = [way(array, random) if way else array for way, array in zip(ways, arrays_of(batch), strict=True)]
@@ -121,11 +116,10 @@ def augmentation(kind: str, data: TrainingData) -> Callable[[np.ndarray, np.rand
 
 def _way(kind: str, x: np.ndarray) -> Callable[[np.ndarray, np.random.Generator], np.ndarray] | None:
     """How the examples of one input, of shape (n, ...), are varied; None where they cannot be."""
-    if kind != "noise":
-        flip = kind == "shift_flip"
-        return (lambda batch, random: _shifted(batch, random, flip=flip)) if x.ndim == 4 else None
-    if x.dtype.kind != "f":
+    if not can_vary(kind, str(x.dtype), x.ndim - 1):
         return None
+    if kind != "noise":
+        return lambda batch, random: _shifted(batch, random, flip=kind == "shift_flip")
     spread = _NOISE * x.std(axis=0, keepdims=True)
     return lambda batch, random: (batch + spread * random.standard_normal(batch.shape)).astype(batch.dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 import tf_keras
 
+from optimizers.datasets.several import joined
 from optimizers.declarations import Part, StageContext, TrainingData
+from optimizers.engine.driver import check_examples
 from optimizers.errors import NotApplicable
+from optimizers.recipe import parse
+from optimizers.records import DatasetSummary, ModelSummary, TensorSpec
 from optimizers.techniques._training import TrainingParams
 from optimizers.tf import feeding, masks, train
 from optimizers.tf.build import save_working
@@ -144,6 +149,35 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words
     model = tf_keras.Model(inputs, tf_keras.layers.Dense(1)(inputs))
     with pytest.raises(NotApplicable, match=words):
         tuned(model, data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "inputs", "words"),
+    [
+        ("noise", [("int32", 1)], "Noise can only be added to decimal numbers"),
+        ("noise", [("int32", 1), ("float32", 1)], ""),
+        ("shift", [("float32", 1)], "Only images can be shifted"),
+        ("shift_flip", [("float32", 3)], ""),
+        ("none", [("int32", 1)], ""),
+    ],
+)
+def test_what_cannot_be_varied_is_refused_before_anything_runs(
+    augmentation: str, inputs: list[tuple[str, int]], words: str
+) -> None:
+    specs = tuple(TensorSpec(name="x", shape=(4,) * rank, dtype=dtype) for dtype, rank in inputs)
+    model = ModelSummary(
+        format="", keras_version="", inputs=specs, outputs=(), parameters=0, trainable_parameters=0, layers=()
+    )
+    data = DatasetSummary(task="binary", input_shape=(4,), input_dtype="", n_train=9, n_validation=9, n_test=9)
+    recipe = parse(f"magnitude_pruning(augmentation={augmentation})")
+    x = joined([np.zeros((9, *spec.shape), spec.dtype) for spec in specs])
+    part = Part(x, np.arange(9) % 2)
+    for refusing in (
+        lambda: check_examples(recipe, model, data),
+        lambda: augmentation == "none" or feeding.augmentation(augmentation, TrainingData(part, part, "binary", ())),
+    ):
+        with pytest.raises(NotApplicable, match=words) if words else nullcontext():
+            refusing()
 
 
 @pytest.mark.parametrize("activation", ["softmax", None])
