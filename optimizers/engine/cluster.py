@@ -143,9 +143,9 @@ class DaskExecutor:
                 priority=10 if task.lane == "interactive" else 0,
             )
             future.add_done_callback(lambda _: events.put(None))
-            self._follow(future, events, task, label, on_event, cancelled)
+            answer = self._follow(future, events, task, label, on_event, cancelled)
             if future.status == "finished":
-                found: dict[str, Any] = json.loads(future.result())
+                found: dict[str, Any] = json.loads(answer or future.result())
                 return found
             if future.status == "error":
                 raise in_words(future.exception())
@@ -164,9 +164,9 @@ class DaskExecutor:
         label: str,
         on_event: OnEvent,
         cancelled: Callable[[], bool],
-    ) -> None:
-        """Passes on what a worker tells until the task has ended. Raises `Cancelled`."""
-        started, heard = time.monotonic(), False
+    ) -> str:
+        """Passes on what a worker tells until the task has ended; its answer if that came, too. Raises `Cancelled`."""
+        started, heard, answer = time.monotonic(), False, ""
         while True:
             if cancelled():
                 future.cancel(force=True)
@@ -180,9 +180,11 @@ class DaskExecutor:
                     on_event({"type": "waiting", "why": f"Waiting for a free worker of the cluster{of}."})
                 continue
             if event is None:
-                return
+                return answer
             heard = True
-            if event["type"] == "log":
+            if event["type"] == "answer":
+                answer = event["whole"]
+            elif event["type"] == "log":
                 _append(Path(task.log), event["text"])
             else:
                 on_event(event)

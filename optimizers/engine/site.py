@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PLUGIN = "paretoscope"
 _SHORTEST_PAUSE = 0.3
-_LOG_BLOCK = 1 << 16
+_LOG_BLOCK = _LONGEST_EVENT = 1 << 16
 _log = logging.getLogger(__name__)
 _sites: weakref.WeakKeyDictionary[Worker, Site] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
@@ -39,17 +39,23 @@ _making = threading.Lock()
 def work(payload: str) -> str:
     """The Dask task: runs one of our tasks on this worker; both are JSON.
 
+    The answer also goes the way of events, which is there before the app could ask for it.
+
     Returns:
         ``{"result": …}``, ``{"error": …}`` as `ParetoscopeError.to_dict` has it, or ``{"again": true}`` where this
         worker was about to close and another one has to do it.
     """
     from distributed import get_worker
 
-    told = json.loads(payload)
+    told, worker = json.loads(payload), get_worker()
     try:
-        return json.dumps(site_of(get_worker()).work(told))
+        answer = site_of(worker).work(told)
     except ParetoscopeError as error:
-        return json.dumps({"error": error.to_dict()})
+        answer = {"error": error.to_dict()}
+    whole = json.dumps(answer)
+    if len(whole) <= _LONGEST_EVENT:
+        worker.log_event(told["topic"], json.dumps({"id": told["id"], "event": {"type": "answer", "whole": whole}}))
+    return whole
 
 
 def name_of_device() -> str:
