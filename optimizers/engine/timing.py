@@ -28,7 +28,7 @@ from optimizers.settings import Settings
 
 MOST_FILES = 8
 """That are timed together."""
-PATIENCE = 30.0
+PATIENCE = 20.0
 """Seconds that a file waits for others."""
 _MOST_BYTES = 256 << 20
 """Of files that are timed together: a process has all of them in memory."""
