@@ -292,7 +292,7 @@ def front_table(home: Path) -> list[str]:
             until = min(tried[-1].at for tried in files.values())
             times.append(until)
             for method, row in told.items():
-                found[method].append(volume(files[method], until, *row["base"], quality=row["quality"]))
+                found[method].append(volume(files[method], until, *row["base"]))
         if not times:
             continue
         cells = [f"{np.mean(found[method]):.2f}" for method in METHODS]
