@@ -114,8 +114,15 @@ class TimingDesk:
 
     def _serve(self, bench: Bench) -> None:
         """Until nobody asks any more."""
-        while together := self._gathered(bench):
-            self._settle(bench, together)
+        try:
+            while together := self._gathered(bench):
+                self._settle(bench, together)
+        except Exception as problem:  # such as a full disk; nobody must wait for ever
+            with self._lock:
+                left = self._asks.pop(bench, [])
+            for ask in left:
+                ask.problem = problem
+                ask.ended.set()
 
     def _gathered(self, bench: Bench) -> list[Ask]:
         """The next that are timed together, when there are enough of them or nobody else is to be expected."""

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from optimizers.engine import timing
+from optimizers.engine.driver import bench_of
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import WorkerDied
 from optimizers.recipe import parse
@@ -86,3 +87,17 @@ def test_a_run_that_is_cancelled_while_it_waits_leaves_the_others_alone(queue):
     queue.cancel(runs[0].id)
     queue.wait([run.id for run in runs])
     assert [queue.history.run(run.id).state for run in runs] == ["cancelled", "done"]
+
+
+def test_what_goes_wrong_while_others_are_waited_for_is_told(queue):
+    [run] = queue.submit(MODEL, DATA, RECIPES[:1])
+    queue.wait([run.id])
+    run, desk = queue.history.run(run.id), queue.driver.timing
+    file = queue.store.get(run.artifact_key).model_copy(update={"digest": "not timed yet"})
+
+    def full(event):
+        raise OSError("No space left on device")
+
+    ask = timing.Ask((file,), queue.store.get(run.baseline_key), {}, "", full)
+    with desk.underway(bench_of(run)), desk.underway(bench_of(run)), pytest.raises(OSError, match="No space"):
+        desk.time(bench_of(run), ask, lambda: None)
