@@ -49,7 +49,10 @@ def prepare(
         print_json(found.model_dump(mode="json"))
         return
     for trial in found.trials:
-        print(f"{trial.scaling:12} {found.metric} {trial.score:.6g}  loss {trial.error:.6g}  p {trial.worse:.3g}")
+        which = f"{trial.input}: " if trial.input else ""
+        print(
+            f"{which}{trial.scaling:12} {found.metric} {trial.score:.6g}  loss {trial.error:.6g}  p {trial.worse:.3g}"
+        )
     for note in found.notes:
         print(f"Note: {note}")
     print(f"--data '{found.uri}'")

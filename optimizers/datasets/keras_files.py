@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers.datasets import members, pickles
-from optimizers.datasets.preparation import MAX_BYTES, NOTHING, Preparation
+from optimizers.datasets.preparation import NOTHING, Preparation
+from optimizers.datasets.scaling import MAX_BYTES
 from optimizers.declarations import RawData, RawPart
 from optimizers.errors import DataRefused
 

@@ -6,12 +6,12 @@ learnt (means, deviations, ranges) is learnt on the training part alone.
 
 from __future__ import annotations
 
-import math
 import os
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from optimizers.errors import DataRefused, InvalidParameter
 from optimizers.params import ParamSet, fields, param, resolve
@@ -20,21 +20,15 @@ from optimizers.records import DatasetRef, DatasetSummary, Task, digest_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from optimizers.declarations import Dataset, Part
+    from optimizers.declarations import Dataset
 
 VERSION = "1"
 """Raised when a preparation starts to give other numbers; part of the data's digest."""
 
-MAX_BYTES = 4 << 30
-"""Most bytes that the prepared examples may take up as float32."""
-
 Values = Literal["pixels", "unit", "signed"]
-_RANGES: dict[str, tuple[float, float]] = {"pixels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
 _LUMA = (0.299, 0.587, 0.114)
 """Source: ITU-R BT.601; Pillow and Keras use the same."""
 
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
-_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _READING = ("target", "task", "labels", "ignore")
 _UNKNOWN = 2
 """The id that Keras gives to words outside the vocabulary."""
@@ -82,6 +76,14 @@ class Preparation(ParamSet):
         help="What unit, signed, pixels, caffe and torch start from: pixels 0 to 255, unit 0 to 1 or signed -1 to 1.",
         advanced=True,
     )
+    scalings: str = param(
+        "",
+        label="Scaling of each input",
+        help="For examples with several inputs: an input, a colon and its scaling, with commas between them, such as "
+        "image:unit,table:standardize; image:pixels:unit starts from 0 to 1.",
+        advanced=True,
+        text="labels",
+    )
     channels: Literal["as_is", "grey", "rgb", "bgr"] = param(
         "as_is", label="Colour channels", help="Makes images grey or colour; bgr is for models that want blue first."
     )
@@ -124,6 +126,17 @@ class Preparation(ParamSet):
             raise ValueError("scaling torch needs colour, so channels cannot be grey")
         return self
 
+    @field_validator("scalings")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        _each_scaling(text)
+        return text
+
+    @property
+    def each_scaling(self) -> dict[str, tuple[str, Values]]:
+        """Scaling, and what it starts from, by input, where there are several."""
+        return _each_scaling(self.scalings)
+
     @property
     def given(self) -> dict[str, Any]:
         """What differs from the defaults, by name."""
@@ -143,6 +156,29 @@ class Preparation(ParamSet):
     def known_task(self) -> Task | None:
         """The task, where it was named."""
         return None if self.task == "auto" else cast(Task, self.task)
+
+
+def _each_scaling(text: str) -> dict[str, tuple[str, Values]]:
+    """What ``image:unit,table:pixels:unit`` says. Raises `ValueError`."""
+    known = next(field.choices for field in fields(Preparation) if field.name == "scaling")
+    found: dict[str, tuple[str, Values]] = {}
+    for part in filter(None, text.split(",")):
+        name, _, last = part.strip().rpartition(":")
+        values, before = "pixels", name.rpartition(":")
+        if last in get_args(Values) and before[2] in known:
+            name, last, values = before[0], before[2], last
+        if not name or last not in known:
+            raise ValueError(f"write an input, a colon and one of {', '.join(known)}, such as image:unit")
+        if name in found:
+            raise ValueError(f"the input {name!r} is given twice")
+        found[name] = (last, cast(Values, values))
+    return found
+
+
+def scalings_told(each: Mapping[str, tuple[str, Values]]) -> str:
+    """The text that `Preparation.each_scaling` reads, without inputs that stay as they are."""
+    written = {name: (way, "" if start == "pixels" else f":{start}") for name, (way, start) in each.items()}
+    return ",".join(f"{name}:{way}{start}" for name, (way, start) in written.items() if way != "as_is")
 
 
 NOTHING = Preparation()
@@ -218,17 +254,22 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
     Raises:
         DataRefused: The examples cannot be prepared so, for instance words cannot be resized, or have several inputs.
     """
-    from optimizers.datasets import shaping
+    from optimizers.datasets import scaling, shaping
     from optimizers.declarations import Dataset, Part
 
     p, parts = preparation, [data.train, data.validation, data.test]
     if p == NOTHING or data.summary.drawn or (data.summary.inputs and p == of(p.reading)):
         return data
     if data.summary.inputs:
-        raise DataRefused(
-            "Examples with several inputs are used as they are; prepare them before saving them.",
-            code="bad-preparation",
-        )
+        if p != of({**p.reading, "scalings": p.scalings}):
+            raise DataRefused(
+                "Examples with several inputs are used as they are, but for scalings; prepare them before saving them.",
+                code="bad-preparation",
+            )
+        scaled, more = scaling.scaled_inputs(data, p.each_scaling)
+        return _described(scaled, (*data.summary.notes, *more))
+    if p.scalings:
+        raise DataRefused("These examples have one input; give scaling instead of scalings.", code="bad-preparation")
     notes: list[str] = []
     xs, ys = [part.x for part in parts], [part.y for part in parts]
     masked = _masked(data.summary, shaping.channels_last(xs[0][:1]) if p.layout == "channels_last" else xs[0])
@@ -239,7 +280,7 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
         told = {"grey": "Images are grey.", "rgb": "Images have three colour channels.", "bgr": "Blue comes first."}
         notes.append(told[p.channels])
     if p.height and xs[0].shape[1:3] != (p.height, p.width):
-        _check_size(sum(map(len, xs)), (p.height, p.width, *xs[0].shape[3:]))
+        scaling.check_size(sum(map(len, xs)), (p.height, p.width, *xs[0].shape[3:]))
         xs = [shaping.resized(x, p.height, p.width) for x in xs]
         notes.append(f"Images were resized to {p.height} x {p.width} pixels.")
         if masked:
@@ -256,7 +297,7 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
     train, validation, test = (Part(x, y) for x, y in zip(xs, ys, strict=True))
     shape = ys[0].shape[1:] if data.summary.label_shape else ()
     prepared = Dataset(train, validation, test, data.summary.model_copy(update={"label_shape": shape}))
-    scaled, more = _scaled(prepared, p)
+    scaled, more = scaling.scaled(prepared, p.scaling, p.values)
     return _described(scaled, (*data.summary.notes, *notes, *more))
 
 
@@ -265,116 +306,13 @@ def _masked(summary: DatasetSummary, x: np.ndarray) -> bool:
     return x.ndim > 2 and len(summary.label_shape) >= 2 and summary.label_shape[:2] == x.shape[1:3]
 
 
-def _check_size(n: int, shape: tuple[int, ...]) -> None:
-    size = 4 * n * math.prod(shape)
-    if size > MAX_BYTES:
-        raise DataRefused(
-            f"{n} examples of {'x'.join(map(str, shape))} take {size / 2**30:.1f} GiB, more than {MAX_BYTES >> 30} "
-            "GiB; use fewer examples or a smaller size.",
-            code="too-large",
-        )
-
-
-def _scaled(data: Dataset, p: Preparation) -> tuple[Dataset, tuple[str, ...]]:
-    """The data set with ``(x - shift) / scale``, both learnt on the training part or fixed."""
-    import numpy as np
-
-    from optimizers.declarations import Dataset, Part
-
-    if p.scaling == "as_is":
-        return data, ()
-    x = data.train.x
-    _check_size(len(data.train) + len(data.validation) + len(data.test), x.shape[1:])
-    low, high = _RANGES[p.values]
-    flip = False
-    shift: np.ndarray
-    scale: np.ndarray
-    if p.scaling in ("standardize", "min_max"):
-        shift, scale = _learnt(x, p.scaling, _words(data))
-        note = {
-            "standardize": "Every feature has mean 0 and deviation 1 in the training part.",
-            "min_max": "Every feature goes from 0 to 1 in the training part.",
-        }[p.scaling]
-    elif p.scaling in _RANGES:
-        to_low, to_high = _RANGES[p.scaling]
-        scale = np.asarray((high - low) / (to_high - to_low))
-        shift = low - to_low * scale
-        note = f"Values from {low:g} to {high:g} were scaled to {to_low:g} to {to_high:g}."
-    else:
-        if x.shape[-1] != 3 or x.ndim != 4:
-            raise DataRefused(
-                f"Scaling {p.scaling} is for colour images, but the examples have shape {x.shape[1:]}; "
-                "add channels=rgb.",
-                code="no-colour",
-            )
-        flip = p.scaling == "caffe"
-        per_pixel = (high - low) / 255
-        mean = np.asarray(_CAFFE_MEAN if flip else _TORCH_MEAN) * (1 if flip else 255)
-        std = np.ones(3) if flip else np.asarray(_TORCH_STD) * 255
-        shift, scale = low + mean * per_pixel, std * per_pixel
-        note = f"Scaled as keras.applications does in mode {p.scaling!r}."
-
-    def scaled(part: Part) -> Part:
-        raw = part.x[..., ::-1] if flip else part.x
-        with np.errstate(over="ignore"):
-            x = raw.astype(np.float32)
-            x -= shift.astype(np.float32)
-            x /= scale.astype(np.float32)
-        if not np.isfinite(x).all():
-            raise DataRefused(
-                "Scaled values are beyond the range of float32; choose another scaling.", code="not-finite"
-            )
-        return Part(x, part.y)
-
-    made = Dataset(scaled(data.train), scaled(data.validation), scaled(data.test), data.summary)
-    return Dataset(made.train, made.validation, made.test, _encoded(made, shift, scale)), (note,)
-
-
-def _learnt(x: np.ndarray, scaling: str, words: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Shift and scale of the training part, for each feature (last dimension); images without channels have one."""
-    import numpy as np
-
-    from optimizers.datasets import shaping
-
-    axes = tuple(range(x.ndim)) if shaping.is_plain_image(x.shape[1:]) else tuple(range(x.ndim - 1))
-    if scaling == "standardize":
-        shift, scale = x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
-    else:
-        shift = x.min(axis=axes).astype(np.float64)
-        scale = x.max(axis=axes).astype(np.float64) - shift
-    shift, scale = np.asarray(shift), np.asarray(np.where(scale > 0, scale, 1.0))
-    if words:
-        shift[words], scale[words] = 0.0, 1.0
-    return shift, scale
-
-
-def _words(data: Dataset) -> list[int]:
-    """Positions of one-hot features, which are not scaled."""
-    encoding = data.summary.preview.get("encoding", ())
-    return [number for number, feature in enumerate(encoding) if "category" in feature]
-
-
-def _encoded(data: Dataset, shift: np.ndarray, scale: np.ndarray) -> Any:
-    """The summary, its table of raw values telling how they become what the model sees."""
-    import numpy as np
-
-    encoding = data.summary.preview.get("encoding")
-    if not encoding:
-        return data.summary
-    shifts, scales = (np.broadcast_to(v, (len(encoding),)) for v in (shift, scale))
-    changed = [
-        feature | {"mean": feature["mean"] + feature["std"] * float(m), "std": feature["std"] * float(s)}
-        for feature, m, s in zip(encoding, shifts, scales, strict=True)
-    ]
-    return data.summary.model_copy(update={"preview": {**data.summary.preview, "encoding": changed}})
-
-
 def _described(data: Dataset, notes: tuple[str, ...]) -> Dataset:
-    from optimizers.datasets import previews
+    from optimizers.datasets import previews, several
     from optimizers.declarations import Dataset
 
-    x = data.train.x
-    changed: dict[str, Any] = {"input_shape": x.shape[1:], "input_dtype": str(x.dtype), "notes": notes}
+    x, inputs = data.train.x, several.inputs_of(data.train.x)
+    shape, dtype = (inputs[0].shape, inputs[0].dtype) if inputs else (x.shape[1:], str(x.dtype))
+    changed: dict[str, Any] = {"inputs": inputs, "input_shape": shape, "input_dtype": dtype, "notes": notes}
     if "encoding" not in data.summary.preview:
         changed["preview"] = previews.of_part(data.train, data.summary.classes)
     return Dataset(data.train, data.validation, data.test, data.summary.model_copy(update=changed))

@@ -1,4 +1,4 @@
-"""Proposes how data are prepared for a model: shape and size from what the model expects, scaling by trying it out.
+"""Proposes how values are scaled for a model, by trying it out.
 
 Test examples are never looked at.
 """
@@ -6,17 +6,17 @@ Test examples are never looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from optimizers.datasets import columns as columns_of_table
-from optimizers.datasets import fit, shaping
-from optimizers.datasets.preparation import Values, join, of, prepare
+from optimizers.datasets import fit
+from optimizers.datasets.preparation import Values, join, of, prepare, scalings_told
+from optimizers.datasets.shape_proposals import as_image
 from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused
 from optimizers.kinds import KINDS
-from optimizers.records import DatasetSummary, ModelSummary, Record, Task
+from optimizers.records import ModelSummary, Record, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +33,13 @@ class Trial(Record):
     """One scaling and how the model does under it. ``error`` is the mean loss: log loss, or squared error.
 
     ``score`` is the share of right answers (labels, positions) for classes, else the error again. ``worse`` is the
-    p-value of a paired test that the best of all is no better than this one.
+    p-value of a paired test that the best of all is no better than this one. ``input`` tells which one of several is
+    scaled so, the others being as they are proposed.
     """
 
     scaling: str
     values: str
+    input: str = ""
     score: float
     error: float
     worse: float
@@ -55,80 +57,16 @@ class Proposal(Record):
     notes: tuple[str, ...] = ()
 
 
+_Way = tuple[str, Values]
+"""A scaling, and the range that it starts from."""
+
+
 @dataclass(frozen=True)
 class _Answers:
     """Correctness (or minus the squared error) and loss of every example, shape (n,)."""
 
     points: np.ndarray
     loss: np.ndarray
-
-
-def fitting(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    """Layout, channels, size, length and vocabulary that make examples what the model takes, as far as shapes tell.
-
-    Args:
-        model: With one input.
-        data: As read without these.
-
-    Returns:
-        Fields of `Preparation`; none where the examples fit as they are or nothing of this kind would help.
-    """
-    if len(model.inputs) != 1:
-        return {}
-    wanted, shape = model.inputs[0].shape, data.input_shape
-    if len(shape) == 1 and data.input_dtype.startswith(("int", "uint")):
-        return _tokens(model, data)
-    if fit.fitted_shape(model.inputs[0], shape) is not None:
-        return {}
-    image = _as_image(shape)
-    if image is None:
-        return {}
-    found: dict[str, Any] = {}
-    if image != shape and len(shape) == 3:
-        found["layout"] = "channels_last"
-    height, width, channels = (*image, 1)[:3]
-    target = _image_wanted(wanted)
-    if target is None:
-        return found
-    if target[2] == 1 and channels > 1:
-        found["channels"] = "grey"
-    elif target[2] == 3 and channels != 3:
-        found["channels"] = "rgb"
-    if target[0] and target[1] and (height, width) != target[:2]:
-        found |= {"height": target[0], "width": target[1]}
-    return found
-
-
-def size_wanted(model: ModelSummary) -> dict[str, Any]:
-    """Height and width of the images that the model takes; none where it takes any."""
-    target = _image_wanted(model.inputs[0].shape) if len(model.inputs) == 1 else None
-    return {"height": target[0], "width": target[1]} if target and target[0] and target[1] else {}
-
-
-def targets_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    """The columns of a table that a model with several output numbers predicts, where their number tells."""
-    columns = columns_of_table.several_targets(model.inputs, model.outputs, data)
-    return {"target": ",".join(columns)} if columns else {}
-
-
-def labels_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    """``labels=ranked`` where there are as many different labels as outputs, but not numbered from zero."""
-    shape = model.outputs[0].shape if len(model.outputs) == 1 else (0,)
-    units = (shape[-1] if data.label_shape else max((length or 0 for length in shape), default=1)) or 0
-    numbered = data.classes and all(name.isdigit() for name in data.classes)
-    if numbered and data.n_labels and data.n_labels < len(data.classes) and max(units, 2) == data.n_labels:
-        return {"labels": "ranked"}
-    return {}
-
-
-def ignored(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    """``ignore=255`` where that label is far from the others, which are classes of the model, and is itself none."""
-    if len(model.outputs) != 1 or not data.far_labels:
-        return {}
-    classes = fit.classes_told(model.outputs[0], data.label_shape, model.activation)
-    outside = all(not 0 <= int(label) < classes for label in data.far_labels.split(","))
-    inside = 0 < data.other_labels <= classes
-    return {"ignore": data.far_labels} if inside and outside and data.n_labels != classes else {}
 
 
 def propose(
@@ -153,32 +91,95 @@ def propose(
     if task == "fidelity":
         note = "Without labels, or with several outputs, there is nothing to compare scalings by; values stay as is."
         return plain.model_copy(update={"notes": (*told, note)})
-    candidates = list(_candidates(data, model))
-    if len(candidates) < 2:
+    bench = _Bench(part, model, uri, task, answer)
+    order = _tried(part.train.x, model)
+    if not order:
         return plain
-    answers: dict[tuple[str, Values], _Answers] = {}
-    for scaling, values in candidates:
-        extra = {"scaling": scaling, "values": values} if scaling != "as_is" else {}
-        try:
-            scaled = prepare(part, of(extra))
-        except DataRefused:
-            continue
-        tried = fit.adapt_dataset(scaled, model.inputs, model.outputs, uri, model.activation)
-        answers[scaling, values] = _judged(answer(tried.validation.x), tried.validation, task, model.activation)
-    trials = _ranked(answers, task)
-    even = _even(trials, task)
-    chosen = _chosen(even)
-    more = {"scaling": chosen.scaling, "values": chosen.values} if chosen.scaling != "as_is" else {}
-    kept = of(given | more)
+    chosen: dict[str, _Way] = {}
+    found: dict[str, _Comparison] = {}
+    for first in (True, False) if len(order) > 1 else (False,):  # what others need is not known the first time
+        for name, ways in order.items():
+            found[name] = bench.compared(name, ways, chosen)
+            chosen[name] = found[name].best if first else found[name].chosen
+    last = found[next(reversed(order))]
+    kept = of(given | _options(chosen))
     return Proposal(
         uri=join(uri, kept),
         given=kept.given,
         task=task,
         n=len(base.validation),
         metric=KINDS[task].quality,
-        trials=tuple(trials),
-        notes=(*told, *_remarks(even, chosen, base.validation, task)),
+        trials=tuple(trial for name in order for trial in found[name].trials),
+        notes=(*told, *_remarks(last, all(way[0] == "as_is" for way in chosen.values()), base.validation, task)),
     )
+
+
+def _options(ways: dict[str, _Way]) -> dict[str, str]:
+    """Fields of `Preparation` for the scaling of each input; of the only input, which has no name."""
+    if list(ways) == [""]:
+        scaling, values = ways[""]
+        return {"scaling": scaling, "values": values} if scaling != "as_is" else {}
+    text = scalings_told(ways)
+    return {"scalings": text} if text else {}
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """How the model does under each scaling of one input, best first, and which of them are no worse than the best."""
+
+    trials: list[Trial]
+    even: list[Trial]
+
+    @property
+    def best(self) -> _Way:
+        return _way(self.trials[0])
+
+    @property
+    def chosen(self) -> _Way:
+        return _way(_chosen(self.even))
+
+
+def _way(trial: Trial) -> _Way:
+    return trial.scaling, cast(Values, trial.values)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Compares scalings by what the model makes of some examples."""
+
+    part: Dataset
+    model: ModelSummary
+    uri: str
+    task: Task
+    answer: Callable[[np.ndarray], np.ndarray]
+
+    def compared(self, name: str, ways: Iterable[_Way], others: dict[str, _Way]) -> _Comparison:
+        """One input in all of the ways, the others as they are chosen so far."""
+        answers: dict[_Way, _Answers] = {}
+        for way in ways:
+            try:
+                scaled = prepare(self.part, of(_options({**others, name: way})))
+            except DataRefused:
+                continue
+            tried = fit.adapt_dataset(scaled, self.model.inputs, self.model.outputs, self.uri, self.model.activation)
+            found = self.answer(tried.validation.x)
+            answers[way] = _judged(found, tried.validation, self.task, self.model.activation)
+        trials = [trial.model_copy(update={"input": name}) for trial in _ranked(answers, self.task)]
+        return _Comparison(trials, _even(trials, self.task))
+
+
+def _tried(x: np.ndarray, model: ModelSummary) -> dict[str, list[_Way]]:
+    """Scalings that make sense, by input, images first; a single input has no name. Whole numbers are left alone."""
+    found: dict[str, list[_Way]] = {}
+    several = len(model.inputs) > 1
+    for number, spec in enumerate(model.inputs):
+        known = model.input_ranges[number] if number < len(model.input_ranges) else None
+        if spec.dtype.startswith(("int", "uint")) or (known is not None and known.whole) or "," in spec.name:
+            continue
+        ways = list(_candidates(x[spec.name] if several else x))
+        if len(ways) > 1:
+            found[spec.name if several else ""] = ways
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
 def _told(given: dict[str, Any], model: ModelSummary) -> Iterator[str]:
@@ -192,40 +193,6 @@ def _told(given: dict[str, Any], model: ModelSummary) -> Iterator[str]:
             f"The columns {', '.join(columns)} are predicted, all others are features: the model takes "
             f"{math.prod(n or 1 for n in model.inputs[0].shape)} numbers and gives {len(columns)}."
         )
-
-
-def _tokens(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    length = model.inputs[0].shape[0] if len(model.inputs[0].shape) == 1 else None
-    known = model.input_ranges[0] if model.input_ranges else None
-    if known is None or not known.whole:
-        return {}
-    if length and length != data.input_shape[0]:
-        found["length"] = length
-    if data.values is not None and data.values.high > known.high:
-        found["words"] = int(known.high) + 1
-    return found
-
-
-def _as_image(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Examples as (height, width) or (height, width, channels); None where they are no images."""
-    if shaping.is_plain_image(shape) or (len(shape) == 3 and shape[-1] in shaping.COLOURS):
-        return shape
-    if len(shape) == 3 and shape[0] in shaping.COLOURS:
-        return (*shape[1:], shape[0])
-    return None
-
-
-def _image_wanted(shape: tuple[int | None, ...]) -> tuple[int | None, int | None, int] | None:
-    """Height, width and channels of a model's images; a vector whose length is a square stands for a grey image."""
-    if len(shape) == 3 and shape[-1] in (1, 3):
-        return shape[0], shape[1], shape[-1]
-    if len(shape) == 2 and None not in shape:
-        return shape[0], shape[1], 1
-    if len(shape) == 1 and shape[0]:
-        side = round(shape[0] ** 0.5)
-        return (side, side, 1) if side * side == shape[0] and side >= 8 else None
-    return None
 
 
 def _sample(data: Dataset) -> Dataset:
@@ -245,13 +212,8 @@ def _joined(one: Part, other: Part) -> Part:
     return Part(np.concatenate([one.x, other.x]), np.concatenate([one.y, other.y]))
 
 
-def _candidates(data: Dataset, model: ModelSummary) -> Iterator[tuple[str, Values]]:
-    """Scalings that make sense for these values."""
-    x = data.train.x
-    several = len(model.inputs) > 1
-    if several or model.inputs[0].dtype.startswith(("int", "uint")) or (model.input_ranges and _whole(model)):
-        yield "as_is", "pixels"
-        return
+def _candidates(x: np.ndarray) -> Iterator[_Way]:
+    """Scalings that make sense for these values of one input, shape (n, ...)."""
     low, high = float(x.min()), float(x.max())
     values: Values | None = None
     if 1.5 < high <= 255 and low >= 0 and x.dtype.kind in "iu":
@@ -259,7 +221,7 @@ def _candidates(data: Dataset, model: ModelSummary) -> Iterator[tuple[str, Value
     elif high <= 1 and low >= -1:
         values = "unit" if low >= 0 else "signed"
     yield "as_is", values or "pixels"
-    is_image = _as_image(x.shape[1:]) is not None
+    is_image = as_image(x.shape[1:]) is not None
     if values and is_image:
         for scaling in ("unit", "signed", "pixels"):
             if scaling != values:
@@ -269,11 +231,6 @@ def _candidates(data: Dataset, model: ModelSummary) -> Iterator[tuple[str, Value
             yield "torch", values
     yield "min_max", values or "pixels"
     yield "standardize", values or "pixels"
-
-
-def _whole(model: ModelSummary) -> bool:
-    known = model.input_ranges[0]
-    return known is not None and known.whole
 
 
 def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _Answers:
@@ -297,7 +254,7 @@ def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _An
     return _Answers(right.sum(axis=1) / n, loss.sum(axis=1) / n)
 
 
-def _ranked(answers: dict[tuple[str, Values], _Answers], task: Task) -> list[Trial]:
+def _ranked(answers: dict[_Way, _Answers], task: Task) -> list[Trial]:
     """Best first: by points, then by loss."""
     order = sorted(answers, key=lambda k: (-float(answers[k].points.mean()), float(answers[k].loss.mean())))
     best = answers[order[0]]
@@ -340,8 +297,10 @@ def _chosen(even: list[Trial]) -> Trial:
     return min(even, key=lambda t: (t.scaling != "as_is", t.scaling in learnt, t.error))
 
 
-def _remarks(even: list[Trial], chosen: Trial, part: Part, task: Task) -> Iterator[str]:
+def _remarks(found: _Comparison, untouched: bool, part: Part, task: Task) -> Iterator[str]:
     import numpy as np
+
+    chosen = _chosen(found.even)
 
     if KINDS[task].decides:
         commonest = _commonest(part.y, task)
@@ -355,7 +314,7 @@ def _remarks(even: list[Trial], chosen: Trial, part: Part, task: Task) -> Iterat
             "Under no scaling does the model do better than always answering the mean: are these the right data, in "
             "the unit that the model was trained with?"
         )
-    if chosen.scaling == "as_is" and len(even) > 1:
+    if untouched and len(found.even) > 1:
         yield "Other scalings do no worse, so the values are left as they are."
 
 

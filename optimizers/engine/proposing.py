@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from optimizers.datasets import preparation, proposals
+from optimizers.datasets import preparation, shape_proposals
 from optimizers.datasets.proposals import Proposal
 from optimizers.engine.plan import proposal_key
 from optimizers.engine.worker import Pool, Task
@@ -59,11 +59,16 @@ def _shaped(
     try:
         found = read(given)
     except DataRefused as error:
-        size = proposals.size_wanted(model) if error.code == "sizes-differ" else {}
+        size = shape_proposals.size_wanted(model) if error.code == "sizes-differ" else {}
         if not size:
             raise
         found = read(given | size)
-    for more in (proposals.targets_wanted, proposals.ignored, proposals.labels_wanted, proposals.fitting):
+    for more in (
+        shape_proposals.targets_wanted,
+        shape_proposals.ignored,
+        shape_proposals.labels_wanted,
+        shape_proposals.fitting,
+    ):
         extra = more(model, found[2])
         if extra:
             found = read(found[0] | extra)

@@ -74,11 +74,13 @@ def offer(queue: JobQueue, chosen: Choice, problem: str = "") -> None:
 
 def controls(chosen: Choice, data: DatasetSummary) -> None:
     """A form that prepares the data otherwise."""
-    if not _may_be_prepared(chosen.data) or data.inputs:
+    if not _may_be_prepared(chosen.data):
         return
     bare, present = preparation.split(chosen.data)
     owner = f"preparation:{bare}"
     wanted = [field for field in fields(Preparation) if _concerns(field, data, chosen.data)]
+    if not wanted:
+        return
     if st.session_state.get("prepared") != chosen.data:
         st.session_state["prepared"] = chosen.data
         for field in wanted:
@@ -116,6 +118,8 @@ def told(wanted: Preparation) -> str:
         parts.append(f"{given['words']} different words")
     if "scaling" in given:
         parts.append(f"values scaled to {SCALINGS[given['scaling']]}")
+    for name, (scaling, _) in wanted.each_scaling.items():
+        parts.append(f"{name} scaled to {SCALINGS[scaling]}")
     return ", ".join(parts) or "as the file has them"
 
 
@@ -138,12 +142,14 @@ def _reasons(found: Proposal) -> None:
 def _row(trial: Trial, found: Proposal) -> dict[str, object]:
     kind = KINDS[found.task]
     verdict = "as good as the best" if trial.worse >= _ALPHA else f"worse (p {_p(trial.worse)})"
-    if trial.scaling == found.given.get("scaling", "as_is"):
+    wanted = preparation.of(found.given)
+    if trial.scaling == (wanted.each_scaling.get(trial.input, ("as_is",))[0] if trial.input else wanted.scaling):
         verdict = "proposed"
     title = kind.quality.capitalize()
     score = {title: f"{trial.score:.1%}", "Log loss": f"{trial.error:.3g}"} if kind.decides else {
         "Squared error": f"{trial.error:.4g}"}  # fmt: skip
-    return {"Values scaled to": SCALINGS[trial.scaling], **score, "Verdict": verdict}
+    which = {"Input": trial.input} if trial.input else {}
+    return {**which, "Values scaled to": SCALINGS[trial.scaling], **score, "Verdict": verdict}
 
 
 def _p(value: float) -> str:
@@ -163,6 +169,8 @@ def _concerns(field: ParamField, data: DatasetSummary, uri: str) -> bool:
         return own and data.task != "fidelity" and (field.name != "target" or "encoding" in data.preview)
     if field.name == "ignore":
         return own and bool(data.label_shape)
+    if data.inputs or field.name == "scalings":
+        return bool(data.inputs) and field.name == "scalings"
     image = len(data.input_shape) >= 2 and data.preview.get("kind") == "images"
     if field.name in _IMAGE:
         return image

@@ -70,6 +70,10 @@ def test_any_query_is_understood_or_refused_in_one_sentence(query):
         ("height=9999&width=1", "preparation.height must be a whole number in [0, 2048]"),
         ("height=9", "height and width go together"),
         ("scaling=caffe&channels=bgr", "puts blue first by itself"),
+        ("scalings=image", "write an input, a colon and one of as_is, unit"),
+        ("scalings=image:half", "such as image:unit, got 'image:half'"),
+        ("scalings=:unit:pixels", "write an input"),
+        ("scalings=a:unit,a:signed", "the input 'a' is given twice"),
     ],
 )
 def test_bad_queries_are_refused(query, message):

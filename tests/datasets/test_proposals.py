@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.datasets import fit, proposals
-from optimizers.datasets.preparation import NOTHING, parse, split
+from optimizers.datasets import fit, proposals, shape_proposals
+from optimizers.datasets.preparation import NOTHING, parse, prepare, split
+from optimizers.datasets.several import arrays_of, inputs_of, joined
 from optimizers.datasets.targets import read_targets
 from optimizers.declarations import Dataset, Part
 from optimizers.engine import origins
@@ -47,21 +48,21 @@ def described(shape, dtype="uint8", task="classification", classes=("0", "1", "2
     ],
 )
 def test_shapes_tell_layout_channels_and_size(wanted, shape, found):
-    assert proposals.fitting(model(wanted), described(shape)) == found
+    assert shape_proposals.fitting(model(wanted), described(shape)) == found
 
 
 def test_token_ids_get_the_length_and_the_vocabulary_of_the_model():
     words = model((80,), dtype="int32", known=InputRange(low=0, high=999, whole=True))
     data = described((200,), "int32", high=20_000)
-    assert proposals.fitting(words, data) == {"length": 80, "words": 1000}
-    assert proposals.fitting(words, described((80,), "int32", high=500)) == {}
+    assert shape_proposals.fitting(words, data) == {"length": 80, "words": 1000}
+    assert shape_proposals.fitting(words, described((80,), "int32", high=500)) == {}
 
 
 def test_labels_that_do_not_count_from_zero_are_renumbered():
     from_one = described((8, 8), classes=("0", "1", "2", "3"), n_labels=3)
-    assert proposals.labels_wanted(model((8, 8, 1)), from_one) == {"labels": "ranked"}
-    assert proposals.labels_wanted(model((8, 8, 1), units=4), from_one) == {}
-    assert proposals.labels_wanted(model((8, 8, 1)), described((8, 8))) == {}
+    assert shape_proposals.labels_wanted(model((8, 8, 1)), from_one) == {"labels": "ranked"}
+    assert shape_proposals.labels_wanted(model((8, 8, 1), units=4), from_one) == {}
+    assert shape_proposals.labels_wanted(model((8, 8, 1)), described((8, 8))) == {}
 
 
 def table(folder, titles):
@@ -91,7 +92,7 @@ def table(folder, titles):
 def test_columns_to_predict_follow_from_what_the_model_takes_and_gives(titles, taken, given, found, tmp_path):
     data = table(tmp_path, titles.split())
     asked = model((taken,), units=given, activation="linear")
-    assert proposals.targets_wanted(asked, data) == ({"target": found} if found else {})
+    assert shape_proposals.targets_wanted(asked, data) == ({"target": found} if found else {})
     if found:
         with pytest.raises(DataRefused, match=f"{taken} numbers and gives {given}.*for example target={found}"):
             fit.check_fit(asked.inputs, asked.outputs, data)
@@ -128,7 +129,7 @@ def test_labels_that_are_no_classes_of_the_model_are_proposed_not_to_count(outpu
     )
     one = TensorSpec(name="out", shape=output, dtype="float32")
     asked = model((6, 6, 1), activation=activation).model_copy(update={"outputs": (one,)})
-    assert proposals.ignored(asked, data) == found
+    assert shape_proposals.ignored(asked, data) == found
 
 
 def images(n=600, low=0, high=255, dtype=np.uint8):
@@ -179,6 +180,42 @@ def test_data_stay_as_they_are_where_nothing_is_proven_better():
     constant = proposals.propose(images(), "file:x", {}, BINARY, lambda x: np.full((len(x), 1), 0.5))
     assert split(constant.uri)[1] == NOTHING
     assert "commonest class" in constant.notes[0]
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_each_of_several_inputs_gets_the_scaling_that_it_needs(tokens):
+    """A model that adds up what an image from 0 to 1 and a table of deviations tell; either alone tells half."""
+    y = np.arange(600) % 4
+    image = RANDOM.integers(0, 120, (600, 8, 8, 1)) + 130 * (y % 2)[:, None, None, None]
+    rows = (RANDOM.normal(0, 1, (600, 3)) + 4 * (y // 2)[:, None]) * [5, 50, 500] + 1000
+    rows = (RANDOM.integers(0, 9, (600, 3)) + 9 * (y // 2)[:, None]) if tokens else rows.astype(np.float32)
+    x = joined([image.astype(np.uint8), rows], ("image", "rows"))
+    parts = [Part(a, b) for a, b in zip(np.split(x, [300, 500]), np.split(y, [300, 500]), strict=True)]
+    inputs = inputs_of(x)
+    data = Dataset(*parts, described((8, 8, 1), classes=tuple("0123")).model_copy(update={"inputs": inputs}))
+    wanted = tuple(
+        spec.model_copy(update={"dtype": "int32" if tokens and spec.name == "rows" else "float32"}) for spec in inputs
+    )
+    asked = model((8, 8, 1), units=4).model_copy(update={"inputs": wanted, "input_ranges": (None, None)})
+
+    def answer(x):
+        image, rows = arrays_of(x)
+        bright = np.clip(40 * (0.2 - np.abs(image.mean(axis=(1, 2, 3)) - 0.75)), -30, 30)
+        large = np.clip(rows.mean(axis=1) - 8.5 if tokens else 6 * rows.mean(axis=1), -30, 30)
+        p, q = (1 / (1 + np.exp(-v)) for v in (bright, large))
+        return np.stack([(1 - p) * (1 - q), p * (1 - q), (1 - p) * q, p * q], axis=1)
+
+    found = proposals.propose(data, "file:x", {}, asked, answer)
+    assert split(found.uri)[1].each_scaling == {"image": ("unit", "pixels")} | (
+        {} if tokens else {"rows": ("standardize", "pixels")}
+    )
+    assert {trial.input for trial in found.trials} == ({"image"} if tokens else {"image", "rows"})
+    best = next(trial for trial in found.trials if (trial.input, trial.scaling) == ("image", "unit"))
+    assert best.score > 0.9
+    prepared = prepare(data, split(found.uri)[1])
+    assert prepared.train.x["image"].max() <= 1
+    assert prepared.train.x.dtype["rows"].base == (np.int64 if tokens else np.float32)
+    assert [spec.dtype for spec in prepared.summary.inputs] == ["float32", "int64" if tokens else "float32"]
 
 
 def test_test_examples_are_never_looked_at():

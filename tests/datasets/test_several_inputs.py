@@ -84,6 +84,15 @@ def test_names_decide_and_are_told(tmp_path: Path) -> None:
         DataRefused, match=r"are called x_picture, x_words; call them x_image, x_words, after the model"
     ):
         adapt_dataset(data, (IMAGES, TOKENS), ONE)
-    with pytest.raises(DataRefused, match=r"used as they are; prepare them before"):
+    with pytest.raises(DataRefused, match=r"used as they are, but for scalings; prepare them"):
         preparation.prepare(data, preparation.parse("scaling=unit"))
     assert preparation.prepare(data, preparation.parse("task=classification")) is data
+    with pytest.raises(DataRefused, match="no input 'sound' to scale; choose among picture, words"):
+        preparation.prepare(data, preparation.parse("scalings=sound:unit"))
+    scaled = preparation.prepare(data, preparation.parse("scalings=picture:signed:pixels"))
+    np.testing.assert_allclose(scaled.train.x["picture"], data.train.x["picture"] / 127.5 - 1, atol=1e-5)
+    np.testing.assert_array_equal(scaled.train.x["words"], data.train.x["words"])
+    assert "picture: values from 0 to 255 were scaled to -1 to 1." in scaled.summary.notes
+    lone = load_file(saved(tmp_path, x=IMAGE, y=Y))
+    with pytest.raises(DataRefused, match="have one input; give scaling"):
+        preparation.prepare(lone, preparation.parse("scalings=x:unit"))
