@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from tests.models.files import weights_bytes
 Change = Callable[[h5py.Group], None]
 """Spoils the group that holds the arrays of the Dense layer."""
 
-_UNSAFE = ("external", "soft-link", "virtual", "objects", "references", "variable", "compound", "complex", "words")
+_UNSAFE = (
+    *("external", "soft-link", "virtual", "objects", "references", "variable", "compound", "complex", "words"),
+    "packed-before-shuffled",
+)
 _BAD = ("unsafe-file", "bad-file", "too-large", "weights-mismatch")
 
 
@@ -88,6 +92,9 @@ def _changes(marker: Path) -> dict[str, Change]:
         "giant-and-sparse": lambda g, n: g.create_dataset(n, **giant),
         "giant-and-filled": lambda g, n: g.create_dataset(n, fillvalue=1.0, **giant),
         "giant-packed": lambda g, n: _packed(g, n, (1 << 12, 1 << 13)),
+        "giant-chunk": lambda g, n: _in_one_chunk(g, n, 4000, np.ones((3, 2), "float32")),
+        "chunk-that-goes-on": lambda g, n: _endless(g, n),
+        "packed-before-shuffled": lambda g, n: _shuffled_last(g, n),
         "no-space": lambda g, n: g.create_dataset(n, data=h5py.Empty("float32")),
         "scalar": lambda g, n: g.create_dataset(n, data=np.float32(1)),
         "many-dimensions": lambda g, n: g.create_dataset(n, (1,) * 32, "float32"),
@@ -110,6 +117,33 @@ def _virtual(group: h5py.Group, name: str) -> None:
 
 def _packed(group: h5py.Group, name: str, shape: tuple[int, int]) -> None:
     group.create_dataset(name, data=np.zeros(shape, "float32"), compression="gzip", compression_opts=9)
+
+
+def _in_one_chunk(group: h5py.Group, name: str, side: int, values: np.ndarray) -> None:
+    """A small array in a chunk that takes 64 megabytes when it is unpacked."""
+    data = group.create_dataset(
+        name, values.shape, "float32", chunks=(side, side), maxshape=(None, None), compression="gzip"
+    )
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(4 * side)) for _ in range(side))
+    data.id.write_direct_chunk((0, 0), rows + packer.flush())
+
+
+def _endless(group: h5py.Group, name: str) -> None:
+    """An array of 24 bytes whose chunk unpacks to 40 megabytes."""
+    data = group.create_dataset(name, (3, 2), "float32", chunks=(3, 2), compression="gzip")
+    data.id.write_direct_chunk((0, 0), zlib.compress(bytes(40 << 20), 9))
+
+
+def _shuffled_last(group: h5py.Group, name: str) -> None:
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_chunk((3, 2))
+    creation.set_deflate(9)
+    creation.set_shuffle()
+    space = h5py.h5s.create_simple((3, 2))
+    h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, space, creation).write(
+        h5py.h5s.ALL, h5py.h5s.ALL, np.ones((3, 2), "float32")
+    )
 
 
 def _in_root(spoil: Callable[[h5py.File], None]) -> bytes:

@@ -38,7 +38,8 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
         with path.open("rb") as stream, pa.PythonFile(stream, mode="r") as source:
             file = pq.ParquetFile(source, memory_map=False)
             schema = file.schema_arrow
-            titles = [title for title in schema.names if title not in _index(schema)]
+            index = _index(schema)
+            titles = [title for title in schema.names if title not in index]
             tables.check_titles(titles, name)
             tables.check_cells(file.metadata.num_rows * len(titles), name)
             for title in titles:
@@ -85,11 +86,12 @@ def _column(values: pa.ChunkedArray, title: str, name: str) -> np.ndarray:
     if values.null_count:
         raise tables.missing(title, name, values.null_count)
     if of.is_boolean(values.type):
-        return np.array(values.to_pylist(), dtype=bool)
+        return np.asarray(values.to_numpy(), bool)
     if of.is_string(values.type) or of.is_large_string(values.type):
-        words = [str(word).strip() for word in values.to_pylist()]
+        coded = values.combine_chunks().dictionary_encode()  # each word is looked at once, however often it occurs
+        words = [str(word).strip() for word in coded.dictionary.to_pylist()]
         tables.check_words(words, title, name)
-        return np.array(words, dtype=np.str_)
+        return np.asarray(np.array(words, dtype=np.str_)[coded.indices.to_numpy()])
     if of.is_integer(values.type) and not of.is_uint64(values.type):
         whole: np.ndarray = values.cast(pa.int64()).to_numpy()
         return whole

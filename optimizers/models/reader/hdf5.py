@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import zlib
 from typing import Any
 
 import h5py
@@ -19,7 +20,8 @@ from optimizers.models.reader.values import shown
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _PLAIN = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
-_BUILT_IN_FILTERS = frozenset({1, 2, 3, 4})  # deflate, shuffle, fletcher32, szip
+_DEFLATE, _FLETCHER = 1, 3
+_BUILT_IN_FILTERS = frozenset({_DEFLATE, 2, _FLETCHER, 4})  # with shuffle and szip
 _LONGEST_ATTRIBUTE = 8 << 20
 _SMALL, _MOST_KEPT = 64 << 10, 64 << 20
 """Bytes of an array that is kept, since a model is checked and built several times, and of all of them."""
@@ -137,7 +139,8 @@ class Hdf5:
         opaque = kind == "V" and width == 2 and dataset.dtype.names is None and dataset.dtype.subdtype is None
         if not plain and not opaque:
             raise _unsafe(f"has data of type {shown(dataset.dtype)} at {shown(path)!r}")
-        declared = math.prod(dataset.shape) * width
+        chunk = math.prod(dataset.chunks) if dataset.chunks else 0  # unpacked whole, however little of it is used
+        declared = max(math.prod(dataset.shape), chunk) * width
         if path not in self._counted:  # a model may be built several times from one file
             self._counted.add(path)
             self._read_bytes += declared
@@ -151,6 +154,9 @@ class Hdf5:
         creation = dataset.id.get_create_plist()
         if any(creation.get_filter(i)[0] not in _BUILT_IN_FILTERS for i in range(creation.get_nfilters())):
             raise _unsafe("needs a plug-in to be unpacked")
+        if chunk and creation.get_nfilters():
+            filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+            _check_chunks(dataset.id, filters, chunk * width, path)
         return opaque
 
     def text(self, path: str, name: str) -> str | None:
@@ -193,6 +199,29 @@ class Hdf5:
             raise
         except Exception as error:
             raise _damaged(f"has an attribute {name!r} that cannot be read ({shown(error)})") from None
+
+
+def _check_chunks(dataset: Any, filters: list[int], most: int, path: str) -> None:
+    """Refuses chunks that unpack to more than the bytes that they may hold, since HDF5 unpacks them to the end."""
+    if _DEFLATE not in filters:
+        return
+    place = filters.index(_DEFLATE)
+    if filters[place + 1 :] not in ([], [_FLETCHER]):
+        raise _unsafe(f"packs {shown(path)!r} in an unusual order")
+    chunks: list[tuple[int, ...]] = []
+    dataset.chunk_iter(lambda chunk: chunks.append(chunk.chunk_offset))
+    for offset in chunks:
+        skipped, packed = dataset.read_direct_chunk(offset)
+        if skipped >> place & 1:
+            continue
+        try:
+            found = zlib.decompressobj().decompress(packed, most + 1)
+        except zlib.error:
+            continue  # HDF5 finds that, too
+        if len(found) > most:
+            raise ModelRefused(
+                f"The array {shown(path)!r} unpacks to more than its {most:,} bytes; {_AGAIN}", code="too-large"
+            )
 
 
 def _as_texts(value: Any, name: str) -> list[str]:
