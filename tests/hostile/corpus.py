@@ -11,6 +11,8 @@ from tests.hostile.giants import giants
 from tests.hostile.graphs import flatbuffers, saved_models
 from tests.hostile.hdf5 import hdf5
 from tests.hostile.labour import labour
+from tests.hostile.parquet import parquet
+from tests.hostile.pictures import pictures
 from tests.hostile.tables import tables
 
 GROUPS: dict[str, Group] = {
@@ -24,6 +26,8 @@ GROUPS: dict[str, Group] = {
     "flatbuffer": flatbuffers,
     "npz": arrays,
     "csv": tables,
+    "parquet": parquet,
+    "images": pictures,
     "cut off": truncations,
     "disguised": disguises,
 }

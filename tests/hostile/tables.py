@@ -55,6 +55,8 @@ def _unreadable(marker: Path) -> Iterator[tuple[str, bytes]]:
     yield "open-quote", csv() + b'\n"1,2,3'
     yield "quote-inside", csv() + b'\n1,"a"b,0'
     yield "one-long-line", b"a" * (8 << 20)
+    yield "one-long-line-of-values", b"1," * (3 << 20)
+    yield "one-long-line-of-spaces", b"a\ty\n" + b"\t \t" * (2 << 20)
     yield "one-long-cell", b"a,label\n" + b"x" * (2 << 20) + b",1\n"
     yield "commas", b"," * 1_000_000
     yield "line-ends", b"\n" * 1_000_000

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optimizers.datasets.preparation import Preparation
 
 _SPACED = re.compile(r'"[^"]*"|\S+')
+_LONGEST_LINE = 4 << 20
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 
@@ -53,6 +54,7 @@ def _text(path: Path, name: str) -> str:
         raise DataRefused(
             f"{name} holds bytes that are no text; save the table as CSV in UTF-8.", code="unknown-format"
         )
+    _check_lines(data, name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -60,6 +62,20 @@ def _text(path: Path, name: str) -> str:
             f"{name} is not text in UTF-8; save the table as CSV in UTF-8.",
             code="unknown-format",
         ) from None
+
+
+def _check_lines(data: bytes, name: str) -> None:
+    """Refuses lines that no table has, before they are taken apart."""
+    start = 0
+    while start + _LONGEST_LINE < len(data):
+        end = start + _LONGEST_LINE
+        found = max(data.rfind(b"\n", start, end), data.rfind(b"\r", start, end))
+        if found < 0:
+            raise DataRefused(
+                f"{name} has a line of more than {_LONGEST_LINE >> 20} MiB; save a table with a line for each example.",
+                code="not-csv",
+            )
+        start = found + 1
 
 
 def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
@@ -138,6 +154,9 @@ def _column(cells: list[str], title: str, name: str) -> np.ndarray:
     """Whole numbers as int64, numbers as float64, anything else as words; shape (n,)."""
     import numpy as np
 
+    known = _numbers(cells)
+    if known is not None:
+        return known
     words = [cell.strip() for cell in cells]
     gaps = sum(word.lower() in _MISSING for word in words)
     if gaps:
@@ -151,6 +170,21 @@ def _column(cells: list[str], title: str, name: str) -> np.ndarray:
     decimal = any(mark in word for word in words for mark in ".eE")
     whole = not decimal and bool(np.all(np.abs(numbers) < 2**53))
     return numbers.astype(np.int64) if whole else numbers
+
+
+def _numbers(cells: list[str]) -> np.ndarray | None:
+    """Cells that are all finite numbers, as most columns are; None where one is anything else."""
+    import numpy as np
+
+    try:
+        found = np.fromiter(map(float, cells), np.float64, len(cells))
+    except ValueError:
+        return None
+    if not np.isfinite(found).all():
+        return None
+    text = "\n".join(cells)
+    whole = not any(mark in text for mark in ".eE") and bool(np.all(np.abs(found) < 2**53))
+    return found.astype(np.int64) if whole else found
 
 
 def _without_row_numbers(columns: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
