@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
 from optimizers.kinds import KINDS
-from optimizers.records import Direction, Task
+from optimizers.records import Direction, Target, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,14 +57,16 @@ class Difference:
         return not self.low <= 0 <= self.high
 
 
-def answers(file: Path | bytes, x: np.ndarray, task: Task, activation: str, threads: int = 1) -> np.ndarray:
+def answers(
+    file: Path | bytes, x: np.ndarray, task: Task, activation: str, threads: int = 1, targets: Sequence[Target] = ()
+) -> np.ndarray:
     """Outputs of a file as `optimizers.declarations.Evidence` has them: for binary tasks probabilities of class 1."""
     from optimizers.litert.interpreter import predict
 
-    return probabilities(predict(file, x, threads), task, activation)
+    return probabilities(predict(file, x, threads), task, activation, targets)
 
 
-def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray:
+def probabilities(scores: np.ndarray, task: Task, activation: str, targets: Sequence[Target] = ()) -> np.ndarray:
     """Scores of a classifier as probabilities: logits go through the sigmoid or softmax that the model leaves out.
 
     Args:
@@ -71,6 +74,7 @@ def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray
         task: What the model does; what does not tell classes apart is left as it is.
         activation: Of the model's output layer. ``linear`` means logits; where it is not known, scores outside of
             [0, 1] do.
+        targets: Of several outputs, whose scores lie side by side; each has its own task and activation.
 
     Returns:
         Float64 where something was computed, so that large logits do not all become exactly 0 or 1.
@@ -78,6 +82,13 @@ def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray
     import numpy as np
     from scipy.special import expit, softmax
 
+    from optimizers.metrics._outputs import columns, shaped
+
+    if targets:
+        flat = scores.reshape(len(scores), -1)
+        parts = [shaped(flat[:, own], one) for one, own in zip(targets, columns(targets), strict=True)]
+        found = [probabilities(part, one.task, one.activation) for part, one in zip(parts, targets, strict=True)]
+        return np.concatenate([part.reshape(len(part), -1) for part in found], axis=1)
     if not KINDS[task].decides or scores.size == 0:
         return scores
     inside = bool(scores.min() >= 0.0 and scores.max() <= 1.0)
@@ -94,7 +105,32 @@ def probabilities(scores: np.ndarray, task: Task, activation: str) -> np.ndarray
     return np.asarray(softmax(scores.astype(np.float64), axis=-1))
 
 
-def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) -> Worth:
+def truth(y: np.ndarray, task: Task, targets: Sequence[Target], baseline: np.ndarray) -> np.ndarray:
+    """What answers are held against: labels, and the baseline's answers for whatever has none.
+
+    Args:
+        y: Labels as a part has them.
+        task: What the model does.
+        targets: What each of several outputs is to say.
+        baseline: What the baseline answers, as `Evidence` has scores.
+    """
+    if task == "fidelity":
+        return baseline
+    unlabelled = [one for one in targets if one.task == "fidelity"]
+    if not unlabelled:
+        return y
+    from optimizers.datasets.several import named
+    from optimizers.metrics._outputs import columns
+
+    baseline = baseline.reshape(len(baseline), -1)
+    place = {one.name: own for one, own in zip(targets, columns(targets), strict=True)}
+    answered = {one.name: baseline[:, place[one.name]] for one in unlabelled}
+    return named({one.name: answered[one.name] if one.name in answered else y[one.name] for one in targets})
+
+
+def worth(
+    scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False, targets: Sequence[Target] = ()
+) -> Worth:
     """How good each answer is.
 
     Args:
@@ -102,8 +138,11 @@ def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) 
         y: The truth; for reconstruction the inputs, for fidelity what the original answers, shaped as ``scores``.
         task: What the model does.
         several: It has several outputs, flattened and put side by side.
+        targets: What each of several outputs with labels is to say; ``y`` has a field for each.
 
     Returns:
+        Several outputs with labels: the mean over outputs of what their answers are worth, 1 minus that where lower is
+        better.
         Classification and binary: 1 where the answer is right, else 0. Several labels, and classes of positions: the
         headline metric and how it hangs on each example (the delta method), whose mean it is. Regression: 1 minus the
         squared error over the variance of the targets, whose mean is R². Reconstruction: mean squared error. Fidelity:
@@ -115,10 +154,13 @@ def worth(scores: np.ndarray, y: np.ndarray, task: Task, several: bool = False) 
     """
     import numpy as np
 
-    from optimizers.metrics import f1_micro, mean_iou
+    from optimizers.metrics import f1_micro, mean_iou, mean_quality
     from optimizers.metrics._evidence import decisions, estimates
 
     given = np.asarray(scores, np.float64)
+    if targets:
+        together = mean_quality.estimate(Evidence(Path(), task, given, y, targets=tuple(targets)))
+        return Worth(mean_quality.METRIC.title, "fraction", "higher", together.value + together.influence)
     evidence = Evidence(Path(), task, given, y)
     if KINDS[task].one_class:
         decided, truth, _ = decisions(evidence)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from optimizers.params import ParamSet
-from optimizers.records import DatasetRef, DatasetSummary, Direction, Kind, ModelRef, Task
+from optimizers.records import DatasetRef, DatasetSummary, Direction, Kind, ModelRef, Target, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,8 @@ class Part:
     `optimizers.datasets.several`. ``y`` has shape (n,): int64 class numbers, 0 or 1 for binary, float32 for
     regression. Several labels per example have shape (n, labels), 0 or 1, and classes of positions shape
     (n, *positions), both whole numbers; below 0 a position is not judged. Where a model is to give several numbers per
-    example, ``y`` has shape (n, numbers), float32, and where there are no labels (n, 0).
+    example, ``y`` has shape (n, numbers), float32, and where there are no labels (n, 0). For several outputs ``y`` has
+    one field for each that has labels, by its name, as if it were the only one.
     """
 
     x: np.ndarray
@@ -61,7 +62,10 @@ class Part:
 
 @dataclass(frozen=True)
 class RawPart:
-    """Examples of one part as a file has them: ``x`` and labels (or none) of shape (n, ...), and their name."""
+    """Examples of one part as a file has them: ``x`` and labels (or none) of shape (n, ...), and their name.
+
+    Labels of several outputs have one field each, by the outputs' names.
+    """
 
     x: np.ndarray
     labels: np.ndarray | None
@@ -116,6 +120,12 @@ class TrainingData:
     validation: Part
     task: Task
     classes: tuple[str, ...]
+    targets: tuple[Target, ...] = ()
+
+    def of(self, target: Target) -> TrainingData:
+        """The same examples with the labels of one of several outputs."""
+        train, validation = (Part(part.x, part.y[target.name]) for part in (self.train, self.validation))
+        return TrainingData(train, validation, target.task, target.classes)
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,19 @@ class Dataset:
     test: Part
     summary: DatasetSummary
 
+    def of(self, target: Target) -> Dataset:
+        """The same examples with the labels of one of several outputs, as far as it has some."""
+
+        def labelled(part: Part) -> Part:
+            return Part(part.x, part.y[target.name]) if target.name in (part.y.dtype.names or ()) else part
+
+        train, validation, test = map(labelled, (self.train, self.validation, self.test))
+        return Dataset(train, validation, test, self.summary.of(target))
+
     def for_training(self) -> TrainingData:
         """The parts that training, calibration and search may see."""
-        return TrainingData(self.train, self.validation, self.summary.task, self.summary.classes)
+        told = self.summary
+        return TrainingData(self.train, self.validation, told.task, told.classes, told.targets)
 
 
 class Memory(Protocol):
@@ -301,8 +321,9 @@ class Evidence:
     further dimension in ``scores``, of length 1 (or none) where it is the probability of class 1. For reconstruction
     ``y`` are the inputs and for fidelity the baseline's outputs, in the shape of ``scores``. Where a model has several
     outputs each has its columns in ``scores``, flattened, in the model's order, and ``outputs`` tells their shapes for
-    one example. ``times_ms`` are single runs in milliseconds, in order, of this file and of the baseline, taken in
-    turn; both have shape (runs,). ``instances`` tells which process each run was taken in, where several took part.
+    one example; where they have labels ``targets`` does, and ``y`` has a field for each, by its name. ``times_ms`` are
+    single runs in milliseconds, in order, of this file and of the baseline, taken in turn; both have shape (runs,).
+    ``instances`` tells which process each run was taken in, where several took part.
     ``baseline_scores`` are the baseline's outputs on the same examples, where labels make a comparison possible.
     ``memory`` is what processes held that ran the file once.
     """
@@ -312,6 +333,7 @@ class Evidence:
     scores: np.ndarray | None = None
     y: np.ndarray | None = None
     outputs: tuple[tuple[int, ...], ...] = ()
+    targets: tuple[Target, ...] = ()
     times_ms: np.ndarray | None = None
     baseline_times_ms: np.ndarray | None = None
     instances: np.ndarray | None = None

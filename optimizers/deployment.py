@@ -14,7 +14,8 @@ from math import prod
 from typing import Any, Literal
 
 from optimizers.datasets import fit
-from optimizers.records import DatasetSummary, Measurement, Record, Run, Task
+from optimizers.kinds import KINDS
+from optimizers.records import DatasetSummary, Measurement, Record, Run, Target, Task
 
 Kind = Literal["file", "program"]
 
@@ -57,6 +58,7 @@ class Deployable:
         preparation: How its examples were prepared, as in its address; empty if not at all.
         measured: By metric.
         run: Where the file comes from.
+        targets: What each of several outputs says, in the order of ``outputs``; empty where labels have no names.
         arena: Bytes that TensorFlow Lite Micro needs for it, or None where nobody has tried.
     """
 
@@ -74,6 +76,7 @@ class Deployable:
     measured: Mapping[str, Measurement]
     run: Run
     arena: int | None = None
+    targets: tuple[Target, ...] = ()
 
     @cached_property
     def stem(self) -> str:
@@ -105,8 +108,14 @@ class Deployable:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the examples before the model saw them, in sentences."""
-        return self.data.notes if self.data is not None else ()
+        """What was done to the examples before the model saw them, and what several outputs say, in sentences."""
+        told = tuple(f"Output {number + 1}, {one.name}: {_said(one)}." for number, one in enumerate(self.targets))
+        return (*(self.data.notes if self.data is not None else ()), *told)
+
+
+def _said(target: Target) -> str:
+    names = f" ({', '.join(target.classes)})" if target.classes else ""
+    return KINDS[target.task].title.lower() + names
 
 
 @dataclass(frozen=True)

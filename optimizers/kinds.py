@@ -44,6 +44,7 @@ KINDS: Mapping[Task, Kind] = {
     "regression": Kind("Regression"),
     "reconstruction": Kind("Reconstruction", quality="squared error, as a share of the input's variance"),
     "fidelity": Kind("Fidelity to the original", labelled=False),
+    "several": Kind("Several outputs", quality="loss, as a share of that of the best constant answers"),
 }
 ONE_CLASS = frozenset(task for task, kind in KINDS.items() if kind.one_class)
 """Tasks in which an answer is right or wrong as a whole."""

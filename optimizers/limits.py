@@ -158,7 +158,7 @@ def text_of(limits: Iterable[Limit]) -> str:
 
 
 def metric_named(text: str) -> str:
-    """The metric's name that people write as ``size``, ``latency``, ``File size`` or ``size_bytes``.
+    """The metric's name that people write as ``size``, ``File size``, ``size_bytes``; ``digit/accuracy`` of an output.
 
     Raises:
         InvalidParameter: Lists what there is.
@@ -167,6 +167,12 @@ def metric_named(text: str) -> str:
     for name, metric in known.items():
         if wanted in (_plain(name), _plain(_short(name)), _plain(metric.title)):
             return name
+    output, mark, rest = text.strip().rpartition("/")
+    if mark and output.strip():
+        name = f"{output.strip()}/{metric_named(rest)}"
+        if name in known:
+            return name
+        raise InvalidParameter(f"{registry.metric(metric_named(rest)).title} is told of a file, not of one output.")
     more = {"memory": "peak_memory_bytes", "speed": _SPEEDUP, "compressed": "compressed_bytes", "arena": "arena_bytes"}
     if wanted in more:
         return more[wanted]

@@ -23,7 +23,7 @@ class ParamField(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    kind: Literal["bool", "int", "float", "choice", "layers", "model", "column", "labels"]
+    kind: Literal["bool", "int", "float", "choice", "layers", "model", "column", "labels", "output"]
     default: Scalar
     label: str
     help: str
@@ -48,7 +48,7 @@ def param(
     percent: bool = False,
     log: bool = False,
     advanced: bool = False,
-    text: Literal["layers", "model", "column", "labels"] | None = None,
+    text: Literal["layers", "model", "column", "labels", "output"] | None = None,
     searched: bool | tuple[str, ...] = True,
 ) -> Any:
     """A parameter declaration, to be used as a class attribute of a `ParamSet`.
@@ -64,7 +64,7 @@ def param(
         advanced: Hide behind "more settings".
         text: What a text parameter says: ``layers`` is a choice of layers as `optimizers.selection` reads it, ``model``
             the URI of a model or nothing, ``column`` the name of a table's column or nothing, ``labels`` labels with
-            commas between them or nothing.
+            commas between them or nothing, ``output`` the name of one of several outputs or nothing.
         searched: Whether a search may try other values, or which ones of a choice. Settings behind "more settings" and
             texts keep their default in a search whatever is said here.
     """
@@ -138,7 +138,7 @@ def _sentence(owner: str, params: type[ParamSet], error: ValidationError) -> str
         return f"{owner}.{name} must be one of {', '.join(field.choices)}, got {value!r}."
     if field.kind == "bool":
         return f"{owner}.{name} must be true or false, got {value!r}."
-    if field.kind in ("layers", "model", "column", "labels"):
+    if field.kind in ("layers", "model", "column", "labels", "output"):
         return f"{owner}.{name}: {first['msg'].removeprefix('Value error, ')}, got {value!r}."
     noun = "a whole number" if field.kind == "int" else "a number"
     if field.low is not None and field.high is not None:

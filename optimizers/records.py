@@ -10,9 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Task = Literal["classification", "binary", "multilabel", "segmentation", "regression", "reconstruction", "fidelity"]
+Task = Literal[
+    "classification", "binary", "multilabel", "segmentation", "regression", "reconstruction", "fidelity", "several"
+]
 """What a model does with data; `optimizers.kinds` tells what each of them is. Without labels: ``reconstruction`` where
-its output is to be like its input, else ``fidelity``, which is how close a variant's answers are to the original's."""
+its output is to be like its input, else ``fidelity``, which is how close a variant's answers are to the original's.
+``several`` are outputs with labels, each of which has a task of its own."""
 
 Kind = Literal["keras", "keras3", "keras_qat", "tflite"]
 """What a file holds: a model for either Keras, one that only Keras 3 can hold, one prepared for quantization, or what
@@ -68,11 +71,13 @@ def digest_of_path(path: Path) -> str:
 
 
 class TensorSpec(Record):
-    """One input or output. ``shape`` leaves the batch dimension out; None is a dimension of any length."""
+    """One input or output. ``shape`` leaves the batch dimension out; None is a dimension of any length. ``activation``
+    is that of the layer behind an output, empty where it is not known."""
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
+    activation: str = ""
 
 
 class InputRange(Record):
@@ -140,6 +145,25 @@ class DatasetRef(Record):
     scope: str = SHARED
 
 
+class Target(Record):
+    """What is known of the labels of one of several outputs, as `DatasetSummary` has it of the only ones.
+
+    Once data were fitted to a model there is one for each of its outputs, in its order, with the ``activation`` and the
+    shape (``output``) of that output; ``fidelity`` is the task of those without labels.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...] = ()
+    n_labels: int = 0
+    label_shape: tuple[int, ...] = ()
+    label_values: InputRange | None = None
+    alternatives: tuple[Task, ...] = ()
+    far_labels: str = ""
+    output: tuple[int, ...] = ()
+    activation: str = ""
+
+
 class DatasetSummary(Record):
     """What is known about a data set. ``input_shape`` is one example's; ``classes`` is empty where there are none.
 
@@ -150,7 +174,8 @@ class DatasetSummary(Record):
     Where a label is more than one number ``label_shape`` is that of one example's, ``label_values`` the range of its
     numbers, and ``alternatives`` tells what else the labels may be: the model's outputs decide. ``far_labels`` are
     whole numbers far from the others, such as ``255``, which may mark positions that do not count, and ``other_labels``
-    is 1 more than the highest of those others.
+    is 1 more than the highest of those others. Labels with names, for several outputs, are told by ``targets``; the
+    task is ``several`` then.
     """
 
     task: Task
@@ -171,10 +196,16 @@ class DatasetSummary(Record):
     alternatives: tuple[Task, ...] = ()
     far_labels: str = ""
     other_labels: int = 0
+    targets: tuple[Target, ...] = ()
     licence: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
     preview: dict[str, Any] = Field(default_factory=dict)
+
+    def of(self, target: Target) -> DatasetSummary:
+        """The same with the labels of one of several outputs as the only ones."""
+        told = target.model_dump(include={"task", "classes", "n_labels", "label_shape", "alternatives", "far_labels"})
+        return self.model_copy(update={**told, "label_values": target.label_values, "targets": ()})
 
     @property
     def each_input(self) -> tuple[TensorSpec, ...]:

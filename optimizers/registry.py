@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from optimizers.declarations import DataFormat, DatasetOrigin, Metric, ModelOrig
 from optimizers.deployment import Export
 from optimizers.errors import UnknownName
 from optimizers.findings import Analysis
+from optimizers.metrics._outputs import MARK, of_an_output
+from optimizers.records import Target, Task
 
 
 def _scan(package: str, constant: str, key: str) -> dict[str, Any]:
@@ -36,11 +39,54 @@ def techniques() -> dict[str, Technique]:
     return _scan("optimizers.techniques", "TECHNIQUE", "name")
 
 
+class _Metrics(dict[str, Metric]):
+    """All metrics by name; those of one of several outputs, like ``digit/accuracy``, are found though not listed."""
+
+    def __missing__(self, name: str) -> Metric:
+        output, _, metric = name.rpartition(MARK) if isinstance(name, str) else ("", "", "")
+        declared = super().get(metric)
+        if not output or declared is None or declared.needs != "predictions" or "several" in declared.tasks:
+            raise KeyError(name)
+        return of_an_output(declared, output)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(name) is not None  # type: ignore[arg-type]
+
+
 @cache
 def metrics() -> dict[str, Metric]:
-    """All metrics by name, in order of rank."""
+    """All metrics by name, in order of rank; and by names like ``digit/accuracy`` those of one of several outputs."""
     found = _scan("optimizers.metrics", "METRIC", "name")
-    return dict(sorted(found.items(), key=lambda item: item[1].rank))
+    return _Metrics(sorted(found.items(), key=lambda item: item[1].rank))
+
+
+def ranked(names: Iterable[str]) -> list[str]:
+    """Those of the names that are metrics, in order of rank; of equal rank as they come."""
+    known = metrics()
+    return sorted((name for name in names if name in known), key=lambda name: known[name].rank)
+
+
+def fitting(task: Task, targets: Sequence[Target] = ()) -> list[Metric]:
+    """All metrics that make sense for a task, in order of rank; for several outputs also those of each.
+
+    Args:
+        task: What a model does.
+        targets: What each of its outputs does, if these are several.
+    """
+    known = metrics()
+    of_outputs = [
+        of_an_output(metric, target.name)
+        for metric in known.values()
+        for target in targets
+        if metric.needs == "predictions" and target.task in metric.tasks
+    ]
+    return sorted([*(m for m in known.values() if task in m.tasks), *of_outputs], key=lambda m: m.rank)
 
 
 @cache
@@ -92,7 +138,8 @@ def metric(name: str) -> Metric:
     """The metric of that name. Raises `UnknownName`."""
     known = metrics()
     if name not in known:
-        raise UnknownName(f"There is no metric {name!r}; known are: {', '.join(known)}.")
+        several = " Of one of several outputs it is written like digit/accuracy." if MARK in name else ""
+        raise UnknownName(f"There is no metric {name!r}; known are: {', '.join(known)}.{several}")
     return known[name]
 
 

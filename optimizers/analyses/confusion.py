@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optimizers.analyses._outputs import output_of, output_param
 from optimizers.declarations import Evidence
-from optimizers.errors import NotApplicable
 from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Report, Sentence, Table
 from optimizers.kinds import KINDS, ONE_CLASS
+from optimizers.params import ParamSet
+from optimizers.records import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,19 +19,23 @@ _MOST_CLASSES = 20
 _MOST_PAIRS = 20
 
 
-def analyse(context: Context, params: Any) -> Report:
+_TASKS: frozenset[Task] = frozenset({*ONE_CLASS, "segmentation"})
+
+
+class ConfusionParams(ParamSet):
+    output: str = output_param()
+
+
+def analyse(context: Context, params: ConfusionParams) -> Report:
     """Confusion matrices of both files on the test part, and their difference."""
     from optimizers.metrics._evidence import decisions
 
-    own, reference = context.subject.predict(), context.reference.predict()
-    data = context.data()
-    task = data.summary.task
-    if reference.scores.shape[1:] != own.scores.shape[1:]:
-        raise NotApplicable("Both files answer in different shapes, so answers cannot be compared.")
+    chosen = output_of(context, params.output, _TASKS)
+    own, reference, task = chosen.own, chosen.reference, chosen.data.summary.task
     decided, truth, count = decisions(Evidence(Path(), task, own.scores, own.y))
     was, _, _ = decisions(Evidence(Path(), task, reference.scores, reference.y))
     count = max(count, int(truth.max()) + 1)
-    known = data.summary.classes
+    known = chosen.data.summary.classes
     names = [known[i] if i < len(known) else str(i) for i in range(count)]
     now, before = matrix(truth, decided, count), matrix(truth, was, count)
     things = f"{KINDS[task].decides}s"
@@ -42,7 +48,8 @@ def analyse(context: Context, params: Any) -> Report:
                 _drawn("difference", f"Difference to {other}", now - before, names, things, _ABOUT_DIFFERENCES),
                 _drawn("before", other[0].upper() + other[1:], before, names, things),
             ]
-    return Report(sentences=(*_sentences(now, before, names, context.same, things), TEST_PART), tables=tuple(tables))
+    sentences = (*chosen.about, *_sentences(now, before, names, context.same, things), TEST_PART)
+    return Report(sentences=sentences, tables=tuple(tables))
 
 
 def matrix(truth: np.ndarray, decided: np.ndarray, count: int) -> np.ndarray:
@@ -146,7 +153,8 @@ ANALYSIS = Analysis(
     summary="Which classes are taken for which, and did that change?",
     analyse=analyse,
     uses=frozenset({"reference", "predictions", "data"}),
-    tasks=frozenset({*ONE_CLASS, "segmentation"}),
+    params=ConfusionParams,
+    tasks=_TASKS | {"several"},
     quick=True,
     rank=12,
 )

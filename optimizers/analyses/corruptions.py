@@ -61,7 +61,7 @@ class _Bench:
     def __init__(self, context: Context, y: np.ndarray, comparisons: int) -> None:
         self._context, self._y, self._runs, self._done = context, y, 2 * (1 + comparisons), 0
         self.comparisons = comparisons
-        self._task = context.data().summary.task
+        self._data = context.data().summary
         self._truth: np.ndarray | None = None
         self.title, self.unit, self.better = "", "", "higher"
 
@@ -77,18 +77,19 @@ class _Bench:
     def both(self, x: np.ndarray) -> tuple[Worth, Worth]:
         """What both files' answers are worth, this file's first. Without labels what the reference answered to the
         clean examples, which come first, counts as the truth."""
-        from optimizers.answers import answers, worth
+        from optimizers.answers import answers, truth, worth
 
-        context = self._context
+        context, data = self._context, self._data
         scores = []
         for subject in (context.subject, context.reference):
-            told = answers(subject.file, x, self._task, context.model.activation, context.threads)
+            told = answers(subject.file, x, data.task, context.model.activation, context.threads, data.targets)
             scores.append(told)
             self._done += 1
             context.progress(min(self._done, self._runs), self._runs)
         if self._truth is None:
-            self._truth = scores[1] if self._task == "fidelity" else self._y
-        own, reference = (worth(told, self._truth, self._task, len(context.model.outputs) > 1) for told in scores)
+            self._truth = truth(self._y, data.task, data.targets, scores[1])
+        several = len(context.model.outputs) > 1
+        own, reference = (worth(told, self._truth, data.task, several, data.targets) for told in scores)
         self.title, self.unit, self.better = own.title, own.unit, own.better
         return own, reference
 

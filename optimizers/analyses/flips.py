@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optimizers.analyses._changes import changes
 from optimizers.analyses._confidence import confidence_tables, drift_sentence
 from optimizers.analyses._examples import example_table
+from optimizers.analyses._outputs import output_of, output_param
 from optimizers.declarations import Evidence
 from optimizers.errors import NotApplicable
 from optimizers.findings import TEST_PART, Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 class FlipParams(ParamSet):
     shown: int = param(24, low=1, high=200, label="Examples shown", help="Most examples that each list shows.")
+    output: str = output_param()
 
 
 def analyse(context: Context, params: FlipParams) -> Report:
@@ -30,14 +32,13 @@ def analyse(context: Context, params: FlipParams) -> Report:
 
     if context.same:
         raise NotApplicable("This is the reference itself, so no answer changed; choose another file.")
-    own, reference = context.subject.predict(), context.reference.predict()
-    if own.scores.shape != reference.scores.shape:
-        raise NotApplicable("Both files answer in different shapes, so answers cannot be compared.")
-    data = context.data()
-    album, task = Album(data), data.summary.task
-    if not KINDS[task].one_class:
-        return changes(context, album, own, reference, params.shown)
-    return _flips(context, album, _Answers(own.scores, reference.scores, own.y, task), params.shown)
+    told = output_of(context, params.output, KINDS)
+    own, reference, album, task = told.own, told.reference, Album(told.data), told.data.summary.task
+    if KINDS[task].one_class:
+        found = _flips(context, album, _Answers(own.scores, reference.scores, own.y, task), params.shown)
+    else:
+        found = changes(context, album, own, reference, params.shown)
+    return found.model_copy(update={"sentences": (*told.about, *found.sentences)})
 
 
 class _Answers:

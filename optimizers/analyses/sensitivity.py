@@ -71,14 +71,15 @@ class _Trial:
     """Answers of changed originals on the same examples."""
 
     def __init__(self, context: Context, x: np.ndarray, y: np.ndarray, runs: int) -> None:
+        from optimizers.answers import truth
         from optimizers.litert.transplant import Transplant
 
         self._context, self._x, self._runs, self._done = context, x, runs, 0
-        self._task = context.data().summary.task
+        self._data = context.data().summary
         content = context.reference.file.read_bytes()
         self._transplant = Transplant(content)
         self._scores = self._answers(content)
-        self._y = self._scores if self._task == "fidelity" else y
+        self._y = truth(y, self._data.task, self._data.targets, self._scores)
         self.reference = self._worth(self._scores)
 
     @property
@@ -122,7 +123,8 @@ class _Trial:
         from optimizers.answers import answers
 
         context = self._context
-        found = answers(content, self._x, self._task, context.model.activation, context.threads)
+        data = self._data
+        found = answers(content, self._x, data.task, context.model.activation, context.threads, data.targets)
         self._done += 1
         context.progress(self._done, self._runs)
         return found
@@ -130,7 +132,8 @@ class _Trial:
     def _worth(self, scores: np.ndarray) -> Worth:
         from optimizers.answers import worth
 
-        return worth(scores, self._y, self._task, len(self._context.model.outputs) > 1)
+        data = self._data
+        return worth(scores, self._y, data.task, len(self._context.model.outputs) > 1, data.targets)
 
 
 def _replaced(pairs: Iterable[LayerPair]) -> dict[tuple[int, int], np.ndarray]:

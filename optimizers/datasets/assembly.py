@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from optimizers.datasets import previews, several, splits
+from optimizers.datasets import by_output, previews, several, splits
+from optimizers.datasets.by_output import value_range
 from optimizers.datasets.preparation import NOTHING, Preparation
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.declarations import Dataset, Part, RawData
 from optimizers.errors import DataRefused
-from optimizers.records import DatasetSummary, InputRange
+from optimizers.records import DatasetSummary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +43,19 @@ def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Da
     labels = [part.labels for part in raw.parts.values() if part.labels is not None]
     if not labels:
         return _without_labels(raw, name)
-    kinds = {"words" if y.dtype.kind in "SU" else "numbers" for y in labels}
-    if len(kinds) > 1 or len({y.shape[1:] for y in labels}) > 1:
-        raise DataRefused(
-            f"The labels of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
-        )
     ranked = preparation.labels == "ranked"
+    if any(y.dtype.names for y in labels):
+        by_output.check_parts(labels, name)
+    for one in labels[0].dtype.names or ("",):
+        _check_alike([y[one] if one else y for y in labels], f" y_{one}" if one else "", name)
+    if labels[0].dtype.names:
+        if preparation.known_task is not None:
+            raise DataRefused(
+                f"{name} has labels for several outputs, each with a task of its own; leave task out.",
+                code="bad-preparation",
+            )
+        targets = by_output.read(np.concatenate(labels), name, ranked=ranked, ignore=preparation.ignore)
+        return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
     targets = read_targets(
         np.concatenate(labels),
         raw.labels_title,
@@ -57,6 +65,14 @@ def assembled(raw: RawData, name: str, preparation: Preparation = NOTHING) -> Da
         ignore=preparation.ignore,
     )
     return _with_all_parts(_with_labels(raw, targets), targets, raw, name)
+
+
+def _check_alike(labels: list[np.ndarray], which: str, name: str) -> None:
+    kinds = {"words" if y.dtype.kind in "SU" else "numbers" for y in labels}
+    if len(kinds) > 1 or len({y.shape[1:] for y in labels}) > 1:
+        raise DataRefused(
+            f"The labels{which} of the parts of {name} differ in kind or shape; make them alike.", code="bad-labels"
+        )
 
 
 def _with_labels(raw: RawData, targets: Targets) -> dict[str, Part]:
@@ -93,23 +109,21 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         split = splits.stratified(_strata(whole.y, targets), validation=validation, test=test)
         pieces = zip(("train", "validation", "test"), split, strict=True)
         parts |= {part: Part(whole.x[rows], whole.y[rows]) for part, rows in pieces if part in ("train", *missing)}
-        how = "every class in proportion" if targets.classes else "small and large targets in proportion"
-        if targets.task in _BY_RAREST:
-            how = f"rare {'labels' if targets.task == 'multilabel' else 'classes'} in proportion"
         told = " and ".join(f"{len(parts[part])} for {'the test' if part == 'test' else part}" for part in missing)
-        notes = (
-            *notes,
-            f"The file has no {' and no '.join(missing)} part: {told} were set aside, {how}, always the same.",
-        )
+        absent = f"The file has no {' and no '.join(missing)} part"
+        notes = (*notes, f"{absent}: {told} were set aside, {_kept(targets)}, always the same.")
     repeated = _repeated(parts["train"].x, parts["test"].x)
     if repeated:
         share = f"{repeated} of {len(parts['test'])} test examples"
         notes = (*notes, f"{share} are also in the training part, which makes the test too easy.")
-    notes = (*notes, *_constant(parts["test"].y, raw.targets))
+    tested = parts["test"].y
+    for one in tested.dtype.names or ("",):
+        alike = _constant(tested[one] if one else tested, raw.targets)
+        notes = (*notes, *(f"{one}: {note}" if one else note for note in alike))
     train, values, several_numbers = parts["train"], None, targets.y.ndim > 1 and targets.task != "fidelity"
     inputs = several.inputs_of(train.x)
     if not inputs:
-        values = _range(train.x)
+        values = value_range(train.x)
         notes = (*notes, f"The values in the file go from {values.low:g} to {values.high:g}.")
     summary = DatasetSummary(
         task=targets.task,
@@ -124,19 +138,25 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
         values=values,
         n_labels=int((np.unique(targets.y) >= 0).sum()) if targets.classes else targets.different,
         label_shape=targets.y.shape[1:] if several_numbers else (),
-        label_values=_range(targets.y) if several_numbers else None,
+        label_values=value_range(targets.y) if several_numbers else None,
         alternatives=targets.alternatives,
         far_labels=targets.far,
         other_labels=targets.others,
+        targets=targets.each,
         source=name,
         notes=notes,
-        preview=dict(raw.preview) or previews.of_part(train, targets.classes),
+        preview=dict(raw.preview) or previews.of_part(train, targets.classes, targets.each),
     )
     return Dataset(train, parts["validation"], parts["test"], summary)
 
 
-def _range(x: np.ndarray) -> InputRange:
-    return InputRange(low=float(x.min()), high=float(x.max()), whole=x.dtype.kind in "biu")
+def _kept(targets: Targets) -> str:
+    """What a division keeps in proportion, in words."""
+    if targets.each:
+        return "labels of all outputs in proportion as far as there are enough examples"
+    if targets.task in _BY_RAREST:
+        return f"rare {'labels' if targets.task == 'multilabel' else 'classes'} in proportion"
+    return "every class in proportion" if targets.classes else "small and large targets in proportion"
 
 
 def _constant(y: np.ndarray, columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -167,13 +187,17 @@ def _shapes(x: np.ndarray) -> object:
     return {spec.name: spec.shape for spec in several.inputs_of(x)} or x.shape[1:]
 
 
-def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:
+def _strata(y: np.ndarray, targets: Targets, bands: int = 10) -> np.ndarray:
     """What a division keeps in proportion: classes, bands of numbers, or nothing where there are no labels.
 
     Of several labels or positions an example counts for its rarest one, and of several numbers for their mean.
     """
     import numpy as np
 
+    if targets.each:
+        return by_output.strata(
+            [_strata(y[one.name], by_output.of_one(targets, one), by_output.BANDS) for one in targets.each]
+        )
     if targets.task == "fidelity":
         return np.zeros(len(y))
     if targets.task in _BY_RAREST:
@@ -181,7 +205,7 @@ def _strata(y: np.ndarray, targets: Targets) -> np.ndarray:
     if y.ndim > 1:
         flat = y.reshape(len(y), -1).astype(np.float64)
         y = (flat / np.maximum(flat.std(axis=0), 1e-12)).mean(axis=1)
-    return y if targets.classes else splits.target_bands(y)
+    return y if targets.classes else splits.target_bands(y, bands)
 
 
 def _check_enough(targets: Targets, name: str) -> None:
@@ -189,6 +213,8 @@ def _check_enough(targets: Targets, name: str) -> None:
 
     if len(targets.y) < MIN_EXAMPLES:
         raise DataRefused(f"{name} has {len(targets.y)} examples; at least {MIN_EXAMPLES} are needed.", code="too-few")
+    for one in targets.each:
+        _check_enough(by_output.of_one(targets, one), f"{name} (y_{one.name})")
     if targets.classes and targets.y.ndim == 1:
         counts = np.bincount(targets.y)
         alone = np.flatnonzero(counts == 1)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizers.datasets.columns import several_targets
-from optimizers.datasets.several import arrays_of, joined
+from optimizers.datasets.several import arrays_of, joined, named
 from optimizers.datasets.target_arrays import numbered
 from optimizers.declarations import Dataset, InputShape, Part
 from optimizers.errors import DataRefused
 from optimizers.kinds import KINDS
-from optimizers.records import DatasetSummary, Task, TensorSpec
+from optimizers.records import DatasetSummary, Target, Task, TensorSpec
 
 
 def check_fit(
@@ -28,8 +28,8 @@ def check_fit(
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
     Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
     one linear output unit. Labels of several numbers are what the outputs can tell (`_task_of_arrays`). Without labels
-    it is ``reconstruction`` where the output has the input's shape, else ``fidelity`` to the original. That is also the
-    task of a model with several outputs, whatever the labels are.
+    it is ``reconstruction`` where the output has the input's shape, else ``fidelity`` to the original. A model with
+    several outputs does ``several`` tasks where labels are named after them (`targets_of`), else it is ``fidelity``.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
@@ -57,11 +57,71 @@ def check_fit(
     for spec, given in zip(inputs, _in_order(inputs, data, called), strict=True):
         _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "")
     if len(outputs) != 1:
-        return "fidelity"
+        return "several" if targets_of(outputs, data, called) else "fidelity"
+    if data.targets:
+        data = _only(outputs[0], data, called)
     if data.task == "fidelity":
         same = len(inputs) == 1 and outputs[0].shape == inputs[0].shape
         return "reconstruction" if same and not data.drawn else "fidelity"
     return _task(outputs[0], data, called, activation)
+
+
+def targets_of(outputs: tuple[TensorSpec, ...], data: DatasetSummary, called: str) -> tuple[Target, ...]:
+    """What each of several outputs is to say, in the model's order; nothing for one output or labels without names.
+
+    An output whose name no labels have is held against the original: its task is ``fidelity``. Raises `DataRefused`
+    where labels are named after no output, or do not suit theirs.
+    """
+    if len(outputs) < 2:
+        return ()
+    given = {one.name: one for one in data.targets}
+    names = [spec.name for spec in outputs]
+    unknown = [name for name in given if names.count(name) != 1]
+    if unknown:
+        wanted = ", ".join(f"y_{name}" for name in names)
+        raise DataRefused(
+            f"The labels {', '.join(f'y_{name}' for name in unknown)} of {called} are named after no output of the "
+            f"model; its outputs want {wanted}. Those without labels are compared with the original.",
+            code="several-tensors",
+        )
+    return tuple(_target(spec, given.get(spec.name), called) for spec in outputs) if given else ()
+
+
+def _target(spec: TensorSpec, given: Target | None, called: str) -> Target:
+    if given is None:
+        given = Target(name=spec.name, task="fidelity")
+        return given.model_copy(update={"output": _closed(spec, (), called), "activation": spec.activation})
+    task = _task(spec, given, f"y_{spec.name} of {called}", spec.activation)
+    changed = {"task": task, "classes": classes_of(given, task), "activation": spec.activation}
+    return given.model_copy(update=changed | {"output": _closed(spec, given.label_shape, called)})
+
+
+def _closed(spec: TensorSpec, label: tuple[int, ...], called: str) -> tuple[int, ...]:
+    """The shape of an output for one example, open dimensions taken from those of its labels."""
+    lengths = [
+        label[place] if length is None and place < len(label) else length for place, length in enumerate(spec.shape)
+    ]
+    if None in lengths:
+        raise DataRefused(
+            f"The output {spec.name!r} has shape {_shape(spec.shape)}, and nothing in {called} tells how long its open "
+            "dimensions are; fix them in the model.",
+            code="output-shape",
+        )
+    return tuple(length or 0 for length in lengths)
+
+
+def _only(output: TensorSpec, data: DatasetSummary, called: str) -> DatasetSummary:
+    """A summary of named labels as one of those for the only output: named after it, or the only ones there are."""
+    named = [one for one in data.targets if one.name == output.name]
+    chosen = named or (list(data.targets) if len(data.targets) == 1 else [])
+    if not chosen:
+        there = ", ".join(f"y_{one.name}" for one in data.targets)
+        raise DataRefused(
+            f"The model has one output, {output.name!r}, and {called} has the labels {there}; call those that are "
+            f"meant y_{output.name}.",
+            code="several-tensors",
+        )
+    return data.of(chosen[0]).model_copy(update={"targets": (chosen[0],)})
 
 
 def _in_order(inputs: tuple[TensorSpec, ...], data: DatasetSummary, called: str) -> tuple[TensorSpec, ...]:
@@ -175,23 +235,42 @@ def adapt_dataset(
     Raises:
         DataRefused: There is no such form.
     """
-    task = check_fit(inputs, outputs, data.summary, name, activation)
+    summary = data.summary
+    task = check_fit(inputs, outputs, summary, name, activation)
     parts = [adapt(part, *inputs) for part in (data.train, data.validation, data.test)]
-    if task == "fidelity" and data.summary.task != "fidelity":
+    if summary.targets and len(outputs) == 1:
+        summary = _only(outputs[0], summary, name)
+        parts = [Part(part.x, part.y[summary.targets[0].name]) for part in parts]
+    targets = targets_of(outputs, summary, name) if task == "several" else ()
+    if task == "fidelity" and summary.task != "fidelity":
         parts = [Part(part.x, np.zeros((len(part), 0), np.float32)) for part in parts]
     elif task == "reconstruction":
         parts = [Part(part.x, part.x.astype(np.float32)) for part in parts]
-    elif data.summary.label_shape:
-        parts = [Part(part.x, _typed(part.y, task)) for part in parts]
-    elif task == "regression" and data.summary.task != "regression":
-        values = np.asarray(_numbers(data.summary.classes), np.float32)
-        parts = [Part(part.x, values[part.y]) for part in parts]
+    elif targets:
+        read = {one.name: one for one in summary.targets}
+        own = [one for one in targets if one.name in read]
+        parts = [
+            Part(part.x, named({one.name: _fitted(part.y[one.name], read[one.name], one.task) for one in own}))
+            for part in parts
+        ]
+    else:
+        parts = [Part(part.x, _fitted(part.y, summary, task)) for part in parts]
     train, validation, test = parts
-    changed = {"task": task, "classes": classes_of(data.summary, task)}
-    return Dataset(train, validation, test, data.summary.model_copy(update=changed))
+    changed = {"task": task, "classes": classes_of(summary, task), "targets": targets}
+    return Dataset(train, validation, test, summary.model_copy(update=changed))
 
 
-def classes_of(data: DatasetSummary, task: Task) -> tuple[str, ...]:
+def _fitted(y: np.ndarray, told: DatasetSummary | Target, task: Task) -> np.ndarray:
+    """Labels as parts have them for the task: those of several numbers in their form, classes as numbers if need be."""
+    if told.label_shape:
+        return _typed(y, task)
+    if task == "regression" and told.task != "regression":
+        values: np.ndarray = np.asarray(_numbers(told.classes), np.float32)[y]
+        return values
+    return y
+
+
+def classes_of(data: DatasetSummary | Target, task: Task) -> tuple[str, ...]:
     """Names of the classes, or labels, that a model of this task tells apart on this data; none for numbers."""
     if not KINDS[task].decides:
         return ()
@@ -211,13 +290,13 @@ def _typed(y: np.ndarray, task: Task) -> np.ndarray:
     return y.reshape(len(y), math.prod(y.shape[1:])).astype(np.float32) if task == "regression" else y
 
 
-def _classes(data: DatasetSummary) -> int:
+def _classes(data: DatasetSummary | Target) -> int:
     """Into how many classes labels of several numbers fall."""
     named = len(data.classes) if data.task == "segmentation" else 0
     return named or (int(data.label_values.high) + 1 if data.label_values is not None else 0)
 
 
-def _task_of_arrays(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:
+def _task_of_arrays(output: TensorSpec, data: DatasetSummary | Target, called: str, activation: str) -> Task:
     """What labels of several numbers are for an output: the first of their readings that it suits.
 
     An output of the labels' shape gives a number for each of theirs: estimates, or whether a label of a row is true.
@@ -261,7 +340,7 @@ def classes_told(output: TensorSpec, label_shape: tuple[int, ...], activation: s
     return 2 if activation == "sigmoid" and fitted_shape(output, label_shape) is not None else 0
 
 
-def _task(output: TensorSpec, data: DatasetSummary, called: str, activation: str) -> Task:
+def _task(output: TensorSpec, data: DatasetSummary | Target, called: str, activation: str) -> Task:
     if data.label_shape:
         return _task_of_arrays(output, data, called, activation)
     lengths = [length for length in output.shape if length != 1]

@@ -270,6 +270,12 @@ def prepare(data: Dataset, preparation: Preparation) -> Dataset:
         return _described(scaled, (*data.summary.notes, *more))
     if p.scalings:
         raise DataRefused("These examples have one input; give scaling instead of scalings.", code="bad-preparation")
+    if (p.height or p.length) and any(one.label_shape for one in data.summary.targets):
+        raise DataRefused(
+            "Labels at positions, of one of several outputs, are not resized with their examples; save both in the "
+            "size that the model takes.",
+            code="bad-preparation",
+        )
     notes: list[str] = []
     xs, ys = [part.x for part in parts], [part.y for part in parts]
     masked = _masked(data.summary, shaping.channels_last(xs[0][:1]) if p.layout == "channels_last" else xs[0])
@@ -314,5 +320,5 @@ def _described(data: Dataset, notes: tuple[str, ...]) -> Dataset:
     shape, dtype = (inputs[0].shape, inputs[0].dtype) if inputs else (x.shape[1:], str(x.dtype))
     changed: dict[str, Any] = {"inputs": inputs, "input_shape": shape, "input_dtype": dtype, "notes": notes}
     if "encoding" not in data.summary.preview:
-        changed["preview"] = previews.of_part(data.train, data.summary.classes)
+        changed["preview"] = previews.of_part(data.train, data.summary.classes, data.summary.targets)
     return Dataset(data.train, data.validation, data.test, data.summary.model_copy(update=changed))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from optimizers.declarations import Part
+    from optimizers.records import Target
 
 EXAMPLES = 10
 _FEW = 3
@@ -63,8 +64,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, An
     return {"kind": "table", "columns": list(columns), "rows": [list(row) for row in rows]}
 
 
-def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
-    """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image."""
+def of_part(train: Part, classes: Sequence[str], targets: Sequence[Target] = ()) -> dict[str, Any]:
+    """Examples as images, sequences or rows, by their shape: (h, w) of similar size are taken for an image.
+
+    Args:
+        train: Examples and labels.
+        classes: Names of the classes, if labels are such.
+        targets: What is known of the labels of each of several outputs.
+    """
+    if targets:
+        return _of_outputs(train, targets)
     if train.x.dtype.names:
         return _of_one_input(train, classes)
     shape = train.x.shape[1:]
@@ -80,6 +89,30 @@ def of_part(train: Part, classes: Sequence[str]) -> dict[str, Any]:
         labels = _labels(train.y, rows, classes)
         return table(titles, [[*listed(train.x[row]), label] for row, label in zip(rows, labels, strict=True)])
     return {"kind": "none"}
+
+
+def _of_outputs(train: Part, targets: Sequence[Target]) -> dict[str, Any]:
+    """Examples that differ in the labels of the first output, each with those of all."""
+    import numpy as np
+
+    first = targets[0]
+    y = train.y[first.name]
+    rows = varied(y, EXAMPLES, first.classes if y.ndim == 1 else ())
+    labels = [by_name(train.y[row], targets) for row in rows]
+    numbers = np.arange(len(rows))
+    return of_part(replace(train, x=train.x[rows], y=numbers), labels)
+
+
+def by_name(labels: np.ndarray, targets: Sequence[Target]) -> str:
+    """The labels of one example, one record, in a few words: what each output is to say."""
+    return ", ".join(f"{one.name} {worded(labels[one.name], one.classes)}" for one in targets)
+
+
+def worded(label: Any, classes: Sequence[str]) -> str:
+    """The label of one output in a few words."""
+    if getattr(label, "ndim", 0):
+        return told(label, classes)
+    return classes[int(label)] if classes else f"{float(label):.4g}"
 
 
 def _of_one_input(train: Part, classes: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from optimizers.datasets import fit
+from optimizers.datasets.by_output import constant_loss
 from optimizers.datasets.preparation import Values, join, of, prepare, scalings_told
 from optimizers.datasets.shape_proposals import as_image
 from optimizers.declarations import Dataset, Part
@@ -162,8 +163,7 @@ class _Bench:
             except DataRefused:
                 continue
             tried = fit.adapt_dataset(scaled, self.model.inputs, self.model.outputs, self.uri, self.model.activation)
-            found = self.answer(tried.validation.x)
-            answers[way] = _judged(found, tried.validation, self.task, self.model.activation)
+            answers[way] = _answered(self.answer(tried.validation.x), tried, self.model.activation)
         trials = [trial.model_copy(update={"input": name}) for trial in _ranked(answers, self.task)]
         return _Comparison(trials, _even(trials, self.task))
 
@@ -231,6 +231,30 @@ def _candidates(x: np.ndarray) -> Iterator[_Way]:
             yield "torch", values
     yield "min_max", values or "pixels"
     yield "standardize", values or "pixels"
+
+
+def _answered(outputs: np.ndarray, data: Dataset, activation: str) -> _Answers:
+    """How well outputs do on the validation part; several with labels by the mean of what each does.
+
+    Their losses are taken as shares of what the best constant answer has, so that no unit outweighs another.
+    """
+    import numpy as np
+
+    from optimizers.metrics._outputs import columns
+
+    targets, part = data.summary.targets, data.validation
+    if not targets:
+        return _judged(outputs, part, data.summary.task, activation)
+    flat, points, losses = outputs.reshape(len(part), -1), [], []
+    for one, own in zip(targets, columns(targets), strict=True):
+        if one.task == "fidelity":
+            continue
+        y = part.y[one.name]
+        found = _judged(flat[:, own], Part(part.x, y), one.task, one.activation)
+        knows_nothing = constant_loss(y, one.task)
+        points.append(found.points if KINDS[one.task].decides else found.points / knows_nothing)
+        losses.append(found.loss / knows_nothing)
+    return _Answers(np.mean(points, axis=0), np.mean(losses, axis=0))
 
 
 def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _Answers:
@@ -313,6 +337,11 @@ def _remarks(found: _Comparison, untouched: bool, part: Part, task: Task) -> Ite
         yield (
             "Under no scaling does the model do better than always answering the mean: are these the right data, in "
             "the unit that the model was trained with?"
+        )
+    elif task == "several" and chosen.score >= 1:
+        yield (
+            "Under no scaling does the model do better than always giving the same answers: are these the right data, "
+            "with classes and units that the model was trained with?"
         )
     if untouched and len(found.even) > 1:
         yield "Other scalings do no worse, so the values are left as they are."

@@ -1,11 +1,11 @@
-"""Examples for a model with several inputs, kept in one array.
+"""Examples for a model with several inputs, or labels of several outputs, kept in one array.
 
 It has one field per input, in the model's order, so that rows are picked, counted and concatenated as in any array.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,11 +23,16 @@ def joined(arrays: Sequence[np.ndarray], names: Sequence[str] = ()) -> np.ndarra
     if len(arrays) == 1:
         return arrays[0]
     names = names or [f"#{number}" for number in range(len(arrays))]
-    fields = [(name, array.dtype, array.shape[1:]) for name, array in zip(names, arrays, strict=True)]
-    examples = np.empty(len(arrays[0]), np.dtype(fields))
-    for name, array in zip(names, arrays, strict=True):
-        examples[name] = array
-    return examples
+    return named(dict(zip(names, arrays, strict=True)))
+
+
+def named(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """One array with a field for each of one or more arrays of shape (n, ...)."""
+    fields = [(name, array.dtype, array.shape[1:]) for name, array in arrays.items()]
+    rows = np.empty(len(next(iter(arrays.values()))), np.dtype(fields))
+    for name, array in arrays.items():
+        rows[name] = array
+    return rows
 
 
 def inputs_of(x: np.ndarray) -> tuple[TensorSpec, ...]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optimizers.errors import DataRefused
-from optimizers.records import Task
+from optimizers.records import Target, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class Targets:
     Where a label is several numbers ``y`` has shape (n, ...), uint8, int32 or float32, and ``alternatives`` tells what
     else than ``task`` they may be: the model's outputs decide. ``far`` are labels that may mark positions that do not
     count, see `optimizers.datasets.not_judged`, ``others`` is 1 more than the highest other one, and ``different`` how
-    many labels occur.
+    many labels occur. Labels of several outputs have one field each, and ``each`` tells of them.
     """
 
     y: np.ndarray
@@ -47,6 +47,7 @@ class Targets:
     far: str = ""
     others: int = 0
     different: int = 0
+    each: tuple[Target, ...] = ()
 
 
 def read_targets(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from optimizers.datasets import preparation
 from optimizers.deployment import Deployable, Port
-from optimizers.engine.driver import Driver, check_fit
+from optimizers.engine.driver import Driver, check_fit, targets_of
 from optimizers.engine.plan import summary_key
 from optimizers.errors import DataRefused, NotApplicable, StoreDamaged
 from optimizers.history.frames import measurements_of
 from optimizers.litert.file import LiteRtFile
-from optimizers.records import DatasetSummary, ModelSummary, Run, Task
+from optimizers.records import DatasetSummary, ModelSummary, Run
 
 if TYPE_CHECKING:
     from optimizers.models.reader.flatbuffer import Tensor
@@ -43,7 +43,7 @@ def deployable(driver: Driver, run: Run, *, of_baseline: bool = False) -> Deploy
         recipe="float32" if of_baseline else run.recipe,
         content=content,
         digest=artifact.digest,
-        task=_task(driver, run, data),
+        **_fitted(driver, run, data),
         **_read(content),
         data=data,
         preparation=_preparation(run),
@@ -95,14 +95,17 @@ def _known_data(driver: Driver, run: Run) -> DatasetSummary | None:
     return DatasetSummary.model_validate(kept.report) if kept is not None else None
 
 
-def _task(driver: Driver, run: Run, data: DatasetSummary | None) -> Task | None:
+def _fitted(driver: Driver, run: Run, data: DatasetSummary | None) -> dict[str, Any]:
+    """What the model does with the data, and each of its outputs if there are several."""
     kept = driver.store.get(summary_key(run.model, "inspect_model"))
     if data is None or kept is None:
-        return None
+        return {"task": None}
+    model = ModelSummary.model_validate(kept.report)
     try:
-        return check_fit(ModelSummary.model_validate(kept.report), data, run.dataset.name)
+        task = check_fit(model, data, run.dataset.name)
+        return {"task": task, "targets": targets_of(model, data, run.dataset.name)}
     except DataRefused:
-        return None
+        return {"task": None}
 
 
 def _preparation(run: Run) -> dict[str, object]:

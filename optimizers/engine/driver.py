@@ -48,6 +48,7 @@ from optimizers.records import (
     ModelSummary,
     Run,
     StageRecord,
+    Target,
 )
 from optimizers.records import Task as TaskName
 from optimizers.settings import Settings
@@ -310,9 +311,11 @@ class _Work:
 
     def _measured(self, artifact: Artifact, needs: str, dataset_digest: str) -> bool:
         """Whether some metric of that kind is known for the file, in its present version."""
-        current = {m.name: m.version for m in registry.metrics().values() if m.needs == needs}
+        known = registry.metrics()
         return any(
-            current.get(m.metric) == m.version and m.dataset_digest == dataset_digest
+            m.metric in known
+            and (known[m.metric].needs, known[m.metric].version) == (needs, m.version)
+            and m.dataset_digest == dataset_digest
             for m in self.driver.history.measurements([artifact.digest], scopes=[self.scope])
         )
 
@@ -337,6 +340,11 @@ def bench_of(run: Run) -> Bench:
 def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:
     """What the model does with the data. Raises `DataRefused` when the data set of that name does not fit it."""
     return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
+
+
+def targets_of(model: ModelSummary, data: DatasetSummary, name: str = "") -> tuple[Target, ...]:
+    """What each of several outputs is to say, see `optimizers.datasets.fit.targets_of`."""
+    return fit.targets_of(model.outputs, data, name)
 
 
 def check_examples(recipe: Recipe, model: ModelSummary, data: DatasetSummary) -> None:

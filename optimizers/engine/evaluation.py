@@ -54,8 +54,9 @@ def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, sc
         scope: Who may see the results.
     """
     told = Evaluation()
-    for metric in registry.metrics().values():
-        if metric.needs not in ("file", "predictions") or (evidence.task and evidence.task not in metric.tasks):
+    known = registry.metrics().values()
+    for metric in registry.fitting(evidence.task, evidence.targets) if evidence.task else known:
+        if metric.needs not in ("file", "predictions"):
             continue
         try:
             value = metric.measure(evidence)

@@ -14,9 +14,11 @@ from optimizers.errors import InvalidRecipe, NotApplicable
 from optimizers.findings import Report
 from optimizers.history.frames import measurements_of
 from optimizers.recipe import BASELINE, Recipe, Step, check
-from optimizers.records import Measurement, Run, Task
+from optimizers.records import Measurement, Run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from optimizers.engine.driver import Driver
 
 MOST_STEPS = 5
@@ -134,7 +136,11 @@ def lattice(driver: Driver, run: Run, cancelled: Callable[[], bool] = lambda: Fa
     _, model = driver.inspect_model(run.model.uri, cancelled)
     _, data = driver.inspect_dataset(run.dataset.uri, cancelled)
     task = fit.check_fit(model.inputs, model.outputs, data, run.dataset.name, model.activation)
-    several = len(model.outputs) > 1
+    targets = fit.targets_of(model.outputs, data, run.dataset.name)
+
+    def worth_of(scores: np.ndarray, y: np.ndarray) -> Worth:
+        return worth(scores, y, task, len(model.outputs) > 1, targets)
+
     failed = _failures(driver, run)
     found: dict[Subset, Variant] = {}
     for key in subsets(len(steps)) if len(steps) <= MOST_STEPS else prefixes(len(steps)):
@@ -151,7 +157,7 @@ def lattice(driver: Driver, run: Run, cancelled: Callable[[], bool] = lambda: Fa
                 digest = artifact.digest if artifact is not None else ""
             except InvalidRecipe as error:
                 problem = error.message
-        measured, quality = _measured(driver, run, digest), _worth(driver, run, digest, task, several)
+        measured, quality = _measured(driver, run, digest), _worth(driver, run, digest, worth_of)
         if not {"size_bytes", "speedup" if key else "latency_ms"} <= measured.keys() or quality is None:
             measured, quality = {}, None
         if not measured and len(key) < len(steps):
@@ -165,7 +171,7 @@ def _measured(driver: Driver, run: Run, digest: str) -> Mapping[str, Measurement
     return measurements_of(driver.history, run.model_copy(update={"artifact_digest": digest})) if digest else {}
 
 
-def _worth(driver: Driver, run: Run, digest: str, task: Task, several: bool) -> Worth | None:
+def _worth(driver: Driver, run: Run, digest: str, worth_of: Callable[[np.ndarray, np.ndarray], Worth]) -> Worth | None:
     """What the file's stored answers on the test part are worth; None where there are none."""
     from optimizers.engine.tasks import array
 
@@ -174,7 +180,7 @@ def _worth(driver: Driver, run: Run, digest: str, task: Task, several: bool) -> 
     if kept is None:
         return None
     try:
-        return worth(array(driver.store, kept, "scores"), array(driver.store, kept, "y"), task, several)
+        return worth_of(array(driver.store, kept, "scores"), array(driver.store, kept, "y"))
     except NotApplicable:
         return None
 

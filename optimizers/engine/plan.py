@@ -13,7 +13,7 @@ from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, PartName, digest_of, examples_digest
 
-_FORMAT, _SUMMARY = 2, 2
+_FORMAT, _SUMMARY = 2, 3
 """Raised when what a stage leaves in the store changes its form."""
 
 

@@ -99,7 +99,7 @@ def run_stage(
         found = adapted(dataset, told)
         nonlocal drawn
         drawn = found.summary.drawn
-        if found.summary.task == "fidelity":
+        if any(task == "fidelity" for task in (found.summary.task, *(one.task for one in found.summary.targets))):
             return unlabelled.labelled_by(original, found, told, remember)
         return found.for_training()
 
@@ -205,7 +205,7 @@ def evaluate(
     """
     import numpy as np
 
-    from optimizers.answers import probabilities
+    from optimizers.answers import probabilities, truth
     from optimizers.engine.evaluation import evaluated
     from optimizers.litert import interpreter
 
@@ -221,12 +221,11 @@ def evaluate(
     if kept is None:
         report.emit("progress", step=0, of=len(asked), metrics={})
         scores = interpreter.predict(file, asked.x, threads=cores())
-        scores = probabilities(scores, data.summary.task, model.activation)
-        y = asked.y
-        if data.summary.task == "fidelity":
-            first = store.get(of_baseline)
-            assert first is not None or predictions == of_baseline, "the baseline is evaluated before its variants"
-            y = scores if first is None else array(store, first, "scores")
+        scores = probabilities(scores, data.summary.task, model.activation, data.summary.targets)
+        first = store.get(of_baseline)
+        assert first is not None or predictions == of_baseline, "the baseline is evaluated before its variants"
+        base = scores if first is None else array(store, first, "scores")
+        y = truth(asked.y, data.summary.task, data.summary.targets, base)
         with store.draft() as out:
             np.savez_compressed(out / "predictions.npz", scores=scores, y=y)
             kept = store.commit(out, predictions, "predictions", "predictions.npz", {"file": record.digest})
@@ -234,7 +233,7 @@ def evaluate(
     labelled = KINDS[data.summary.task].labelled
     first = store.get(of_baseline) if labelled and predictions != of_baseline else None
     evidence = Evidence(
-        file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs,
+        file, data.summary.task, array(store, kept, "scores"), array(store, kept, "y"), outputs, data.summary.targets,
         baseline_scores=array(store, first, "scores") if first is not None else None,
     )  # fmt: skip
     told = evaluated(evidence, record.digest, baseline, examples, scope)

@@ -17,6 +17,9 @@ def describe(file: Deployable) -> dict[str, object]:
         "task": file.task,
         "activation": file.activation or None,
         "classes": list(file.classes),
+        "labels": [
+            one.model_dump(mode="json", include={"name", "task", "classes", "activation"}) for one in file.targets
+        ],
         "data": {
             "name": file.run.dataset.name,
             "sha256": file.run.dataset.digest,

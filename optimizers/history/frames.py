@@ -11,6 +11,7 @@ from optimizers import registry
 from optimizers.history.database import History
 from optimizers.history.devices import default, scopes_of
 from optimizers.litert.ratio import verdict
+from optimizers.metrics._outputs import MARK
 from optimizers.records import Difference, Measurement, PartName, Run
 
 COMPARISON_COLUMNS = (
@@ -84,7 +85,7 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "", *, pa
     frame = pd.DataFrame(rows)
     if frame.empty:
         return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    names = [name for name in registry.metrics() if name in frame.columns]
+    names = metric_columns(frame)
     suffixes = ("", "_low", "_high", "_n", "_change")
     known = registry.metrics()
     columns = list(COMPARISON_COLUMNS)
@@ -96,13 +97,21 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "", *, pa
 
 def metric_columns(frame: pd.DataFrame) -> list[str]:
     """Names of the metrics that a comparison holds, in order of rank."""
-    return [name for name in registry.metrics() if name in frame.columns]
+    return registry.ranked(frame.columns)
 
 
 def headline(frame: pd.DataFrame) -> str | None:
     """The prediction metric that leads a comparison (accuracy, or the task's own), or None when there is none."""
     known = registry.metrics()
     return next((name for name in metric_columns(frame) if known[name].needs == "predictions"), None)
+
+
+def leading(frame: pd.DataFrame) -> list[str]:
+    """What tells the quality: the `headline` and, where there are several outputs, what leads each of them."""
+    known = registry.metrics()
+    names = [name for name in metric_columns(frame) if known[name].needs == "predictions"]
+    first = {name.rpartition(MARK)[0]: name for name in reversed(names)}
+    return [name for name in names if name == names[0] or (MARK in name and name in first.values())]
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -210,7 +219,7 @@ def differences_by_run(history: History, runs: Sequence[Run]) -> dict[str, dict[
     """As `differences_of`, for many runs at once, by their ids."""
     found = _differences(history, runs)
     own = {r.id: found.get((r.artifact_digest, r.baseline_digest, r.examples_digest), {}) for r in runs}
-    return {i: {name: told[name] for name in registry.metrics() if name in told} for i, told in own.items()}
+    return {i: {name: told[name] for name in registry.ranked(told)} for i, told in own.items()}
 
 
 def differences_of(history: History, run: Run) -> dict[str, Difference]:
@@ -222,7 +231,7 @@ def measurements_of(history: History, run: Run, device: str = "") -> dict[str, M
     """What was measured on the run's file, by metric, in order of rank; times of one device, as in `comparison`."""
     measured = _measured(history, [run], device)
     own = measured.get((run.artifact_digest, ""), {}) | measured.get((run.artifact_digest, run.examples_digest), {})
-    return {name: own[name] for name in registry.metrics() if name in own}
+    return {name: own[name] for name in registry.ranked(own)}
 
 
 def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurement]]) -> dict[str, object]:

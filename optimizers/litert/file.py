@@ -144,9 +144,17 @@ class LiteRtFile:
     @property
     def activation(self) -> str:
         """``softmax``, ``sigmoid`` or ``linear`` where the last operator tells, else empty."""
+        return self._activation(self.graphs[0].outputs[0]) if self.graphs[0].outputs else ""
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The same for each of `outputs`."""
+        return tuple(map(self._activation, self._in_order(self.graphs[0].outputs)))
+
+    def _activation(self, output: int) -> str:
         graph = self.graphs[0]
         made_by = {tensor: operator for operator in graph.operators for tensor in operator.outputs}
-        last = made_by.get(graph.outputs[0]) if graph.outputs else None
+        last = made_by.get(output)
         for _ in graph.operators:
             if last is None or last.kind not in _PASSED_ON:
                 break
@@ -232,7 +240,10 @@ def describe(path: Path, name: str = "") -> records.ModelSummary:
         format="LiteRT file",
         keras_version="",
         inputs=tuple(_spec(tensor) for tensor in file.inputs),
-        outputs=tuple(_spec(tensor) for tensor in file.outputs),
+        outputs=tuple(
+            _spec(tensor).model_copy(update={"activation": activation})
+            for tensor, activation in zip(file.outputs, file.activations, strict=True)
+        ),
         layers=rows,
         parameters=file.parameters,
         trainable_parameters=0,

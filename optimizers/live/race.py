@@ -39,13 +39,24 @@ class Share(_Told):
     probability: float
 
 
+class Said(_Told):
+    """What a file answers in one of several outputs: ``text``, how ``sure`` where that is told, and whether it
+    ``decides``, so that the text is right or wrong as a whole."""
+
+    output: str
+    text: str
+    sure: float | None = None
+    decides: bool = True
+
+
 class Answer(_Told):
     """What one file answers, or why it does not (``problem``).
 
     ``text`` is the answer in words, and ``decides`` whether it is a decision that is right or wrong as a whole. ``top``
     has the most probable classes (or labels, or the commonest classes of positions) with their ``share``, ``sure`` how
     probable the decision is, and ``value`` the number that a regression estimates. ``picture`` is the address of a
-    picture of the classes of all pixels. ``ms`` is the median of ``n`` runs of this very example.
+    picture of the classes of all pixels. Of a model with several outputs ``said`` has what each says. ``ms`` is the
+    median of ``n`` runs of this very example.
     """
 
     artifact: str
@@ -55,18 +66,23 @@ class Answer(_Told):
     picture: str = ""
     top: tuple[Share, ...] = ()
     value: float | None = None
+    said: tuple[Said, ...] = ()
     ms: float | None = None
     n: int = 0
     problem: str = ""
 
 
 class Outcome(_Told):
-    """A race: the example as the files saw it, its true label where that is known, and an answer of each file."""
+    """A race: the example as the files saw it, its true label where that is known, and an answer of each file.
+
+    ``truths`` has the true labels of several outputs, by name.
+    """
 
     picture: str = ""
     cells: dict[str, Any] = {}
     truth: str = ""
     truth_picture: str = ""
+    truths: dict[str, str] = {}
     answers: tuple[Answer, ...] = ()
 
 
@@ -85,6 +101,7 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
     asked: list[tuple[str, Path, np.ndarray]] = []
     answers: dict[str, Answer] = {}
     truth = truth_picture = ""
+    truths: dict[str, str] = {}
     for racer in racers:
         key, model = racer["artifact"], ModelSummary.model_validate(racer["summary"])
         try:
@@ -94,7 +111,8 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
             data, x, y = _suited(example, model, dataset)
             file = store.path(record)
             answers[key] = _answer(key, file, x, data, model)
-            truth = truth or _truth(y, data)
+            truths = truths or _truths(y, data)
+            truth = truth or (", ".join(map(" ".join, truths.items())) if truths else _truth(y, data))
             if y is not None and data.summary.task == "segmentation":
                 truth_picture = truth_picture or _mask(y, data)
             asked.append((key, file, x))
@@ -103,9 +121,10 @@ def race(report: Any, *, racers: list[dict[str, Any]], dataset: str, digest: str
     for key, times in _timed(asked).items():
         answers[key] = answers[key].model_copy(update=times)
     told = tuple(answers[racer["artifact"]] for racer in racers)
-    return Outcome(picture=picture, cells=cells, truth=truth, truth_picture=truth_picture, answers=told).model_dump(
-        mode="json"
+    outcome = Outcome(
+        picture=picture, cells=cells, truth=truth, truth_picture=truth_picture, truths=truths, answers=told
     )
+    return outcome.model_dump(mode="json")
 
 
 def decode(report: Any, *, content: str, name: str) -> dict[str, Any]:
@@ -132,12 +151,30 @@ def _answer(key: str, file: Path, x: np.ndarray, data: Dataset, model: ModelSumm
     import numpy as np
 
     from optimizers.answers import answers
+    from optimizers.metrics._outputs import columns, shaped
+
+    targets = data.summary.targets
+    scores = answers(file, x, data.summary.task, model.activation, targets=targets)
+    if not np.isfinite(scores).all():
+        raise NotApplicable("The file answers with something that is no number.")
+    if not targets:
+        return _told(key, scores, data)
+    said, picture = [], ""
+    for one, own in zip(targets, columns(targets), strict=True):
+        told = _told(key, shaped(scores[:, own], one), data.of(one))
+        said.append(Said(output=one.name, text=told.text, sure=told.sure, decides=told.decides))
+        picture = picture or told.picture
+    text = ", ".join(f"{one.output} {one.text}" for one in said)
+    return Answer(artifact=key, text=text, decides=False, said=tuple(said), picture=picture)
+
+
+def _told(key: str, scores: np.ndarray, data: Dataset) -> Answer:
+    """What the scores of a single output say, as `Evidence` has them for its task."""
+    import numpy as np
+
     from optimizers.metrics._evidence import class_probabilities, decisions
 
     task: Task = data.summary.task
-    scores = answers(file, x, task, model.activation)
-    if not np.isfinite(scores).all():
-        raise NotApplicable("The file answers with something that is no number.")
     if not KINDS[task].decides:
         if scores.size == 1 and task == "regression":
             value = float(scores.reshape(-1)[0])
@@ -159,6 +196,14 @@ def _answer(key: str, file: Path, x: np.ndarray, data: Dataset, model: ModelSumm
     order = np.argsort(-shares, kind="stable")[:_TOP]
     top = tuple(Share(name=_name(int(i), data), probability=float(shares[i])) for i in order)
     return Answer(artifact=key, text=_name(int(decided[0]), data), top=top, sure=top[0].probability)
+
+
+def _truths(y: np.ndarray | None, data: Dataset) -> dict[str, str]:
+    """The true labels of those of several outputs that have some, in words."""
+    if y is None:
+        return {}
+    labelled = [one for one in data.summary.targets if one.task != "fidelity"]
+    return {one.name: _truth(y[one.name], data.of(one)) for one in labelled}
 
 
 def _truth(y: np.ndarray | None, data: Dataset) -> str:

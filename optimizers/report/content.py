@@ -19,7 +19,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures.repeats import repeats_table
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.database import History
-from optimizers.history.frames import comparison, headline, metric_columns
+from optimizers.history.frames import comparison, headline, leading, metric_columns
 from optimizers.history.repeated import rankings, repeated_metrics
 from optimizers.ledger import losses, stages_of
 from optimizers.params import fields
@@ -133,7 +133,7 @@ def content(history: History, store: Store, run_ids: Sequence[str], title: str =
         frame=frame,
         subjects=tuple(_subjects(store, runs)),
         highlights=tuple(_highlights(frame, quality)),
-        overview=tuple(name for name in (quality, *_OVERVIEW) if name and name in frame),
+        overview=(*leading(frame), *(name for name in _OVERVIEW if name in frame)),
         files=tuple(_file(store, row, found.get(str(row["run_id"])), frame) for _, row in frame.iterrows()),
         failed=tuple((r.recipe, r.failure.message if r.failure else f"It is {r.state}.") for r in runs if _no_file(r)),
         devices=tuple(dict.fromkeys(str(device) for device in frame["device"] if device)),

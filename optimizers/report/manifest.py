@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from optimizers.errors import UserError
-from optimizers.records import Measurement, Record, StepRecord, Task
+from optimizers.records import Measurement, Record, StepRecord, Target, Task
 
 MANIFEST = "manifest.json"
 REPORT = "report.html"
@@ -50,6 +50,7 @@ class PackedSubject(Record):
     task: Task
     activation: str
     outputs: int
+    targets: tuple[Target, ...] = ()
     test: PackedTest
     files: tuple[PackedFile, ...] = Field(min_length=1)
 

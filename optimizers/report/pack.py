@@ -111,6 +111,7 @@ def _subject(
         task=fit.check_fit(model.inputs, model.outputs, data, first.dataset.name, model.activation),
         activation=model.activation,
         outputs=len(model.outputs),
+        targets=fit.targets_of(model.outputs, data, first.dataset.name),
         test=_test(driver, first, model, data, archive, prefix, with_data, cancelled),
         files=tuple(files),
     )

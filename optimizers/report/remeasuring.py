@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from optimizers.answers import probabilities
+from optimizers.answers import probabilities, truth
 from optimizers.declarations import Evidence
 from optimizers.engine.evaluation import evaluated
 from optimizers.engine.store import open_store
 from optimizers.engine.tasks import Reporter, adapted
 from optimizers.errors import UserError
 from optimizers.models.reader.limits import LIMITS
-from optimizers.records import ModelSummary, Task
+from optimizers.records import ModelSummary, Target, Task
 from optimizers.settings import Settings
 
 
@@ -37,6 +37,7 @@ def remeasure(
     task: Task,
     activation: str,
     several: bool,
+    targets: list[dict[str, Any]],
 ) -> dict[str, float]:
     """Every metric of size and quality of a file, measured on the examples given; sizes only where there are none.
 
@@ -45,6 +46,7 @@ def remeasure(
         test: Path of an ``.npz`` file with ``x`` and ``y``, or empty.
         task, activation: Of the original model.
         several: Whether it has several outputs.
+        targets: What each of them is to say, where there are labels.
 
     Raises:
         UserError: The file cannot be run, or the examples do not fit it.
@@ -58,13 +60,17 @@ def remeasure(
     if test:
         x, y = _examples(Path(test))
         try:
-            scores = probabilities(interpreter.predict(path, x), task, activation)
-            if task == "fidelity":
-                same = file == baseline
-                y = scores if same else probabilities(interpreter.predict(Path(baseline), x), task, activation)
+            each = tuple(Target.model_validate(one) for one in targets)
+
+            def ask(asked: Path) -> Any:
+                return probabilities(interpreter.predict(asked, x), task, activation, each)
+
+            scores = ask(path)
+            if task == "fidelity" or any(one.task == "fidelity" for one in each):
+                y = truth(y, task, each, scores if file == baseline else ask(Path(baseline)))
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(f"The examples of the pack do not fit {path.name}.") from error
-        evidence = Evidence(path, task, scores, y, interpreter.output_shapes(path) if several else ())
+        evidence = Evidence(path, task, scores, y, interpreter.output_shapes(path) if several else (), each)
     told = evaluated(evidence, "", "", "", "")
     return {m.metric: m.value for m in told.measurements}
 

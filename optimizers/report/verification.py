@@ -97,6 +97,7 @@ def _subject(
         params = {
             "file": str(paths[file.path]), "baseline": str(baseline), "test": str(test or ""), "task": subject.task,
             "activation": subject.activation, "several": subject.outputs > 1,
+            "targets": [one.model_dump(mode="json") for one in subject.targets],
         }  # fmt: skip
         log = str(driver.settings.logs / f"verify-{digest_of(params)[:12]}.log")
         task = Work(
@@ -149,6 +150,11 @@ def _examples(
     if reference.digest != subject.data_sha256:
         return None, f"{reference.name} is not the data set that was measured on: its digest is another one."
     _, model = driver.inspect_model(_own_model(driver, folder / "0.tflite"))
+    if len(subject.targets) == len(model.outputs):  # labels are named after the original's outputs
+        known = zip(model.outputs, subject.targets, strict=True)
+        model = model.model_copy(
+            update={"outputs": tuple(spec.model_copy(update={"name": one.name}) for spec, one in known)}
+        )
     params = {"key": digest_of({"verify": reference.digest, "model": subject.model_sha256}), "dataset": uri,
               "summary": model.model_dump(mode="json")}  # fmt: skip
     kept = driver.store.get(str(params["key"]))

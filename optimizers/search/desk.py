@@ -109,7 +109,7 @@ class SearchDesk:
 
     def checked(self, model: str, dataset: str, wish: Wish) -> Study:
         """The search as it would begin. Raises as `start`."""
-        from optimizers.engine.driver import check_fit
+        from optimizers.engine.driver import check_fit, targets_of
 
         _, model_ref = origins.resolve_model(model)
         dataset_ref = origins.resolve_dataset(dataset)
@@ -141,7 +141,7 @@ class SearchDesk:
             seconds=wish.seconds,
             most_trials=wish.most_trials,
         )
-        goals.check_goals(study.objectives, goals.limits_of(study), task)
+        goals.check_goals(study.objectives, goals.limits_of(study), task, targets_of(summary, data, dataset_ref.name))
         if not Space(summary, data, study.techniques).chains:
             raise InvalidParameter("With these techniques no recipe is possible for this model and these data.")
         return study

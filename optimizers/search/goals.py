@@ -19,10 +19,10 @@ from optimizers.certification import RISK, Budget
 from optimizers.errors import InvalidParameter, UnknownName
 from optimizers.history.database import History
 from optimizers.history.frames import comparison
-from optimizers.limits import Limit, parse
+from optimizers.limits import MOST_LIMITS, Limit, parse
 from optimizers.metrics._paired import tango_score
 from optimizers.qualifying import Judged, judge_row
-from optimizers.records import Task
+from optimizers.records import Target, Task
 from optimizers.search.records import Study, Trial
 from optimizers.targets.boards import BOARDS, CORE_BYTES, Board
 
@@ -113,18 +113,17 @@ def _quality_of(objectives: Sequence[str]) -> str:
     return next((name for name in objectives if known[name].needs == "predictions"), "")
 
 
-def check_goals(objectives: Sequence[str], limits: Sequence[Limit], task: Task) -> None:
-    """Raises `InvalidParameter` unless these can be searched for on data of this task."""
-    known = registry.metrics()
+def check_goals(objectives: Sequence[str], limits: Sequence[Limit], task: Task, targets: Sequence[Target] = ()) -> None:
+    """Raises `InvalidParameter` unless these can be searched for on data of this task, or with these outputs."""
+    known = [metric.name for metric in registry.fitting(task, targets)]
     if not 1 <= len(objectives) <= 4:
         raise InvalidParameter(f"A search has from 1 to 4 objectives, got {len(objectives)}.")
     if len(set(objectives)) < len(objectives):
         raise InvalidParameter("Each objective can be named once.")
     for name in (*objectives, *(limit.metric for limit in limits)):
-        metric = registry.metric(name)
-        if task not in metric.tasks:
-            fitting = ", ".join(n for n, m in known.items() if task in m.tasks)
-            raise InvalidParameter(f"{metric.title} makes no sense for {task}; for these data there are: {fitting}.")
+        if name not in known:
+            title, fitting = registry.metric(name).title, ", ".join(known)
+            raise InvalidParameter(f"{title} makes no sense for {task}; for these data there are: {fitting}.")
 
 
 def usual_objectives(task: Task) -> tuple[str, ...]:
@@ -132,6 +131,17 @@ def usual_objectives(task: Task) -> tuple[str, ...]:
     known = registry.metrics()
     quality = next(n for n, m in known.items() if m.needs == "predictions" and task in m.tasks)
     return ("size_bytes", quality)
+
+
+def usual_limits(task: Task, targets: Sequence[Target] = ()) -> str:
+    """At most one point less in what leads the quality, or 5% more of an error; of every output with labels."""
+    leading = [(f"{one.name}/", one.task) for one in targets] or [("", task)]
+    found = []
+    for output, own in leading:
+        metric = next(m for m in registry.metrics().values() if m.needs == "predictions" and own in m.tasks)
+        if metric.change is not None:
+            found.append(f"{output}{metric.name}{'>=-1pt' if metric.unit == 'fraction' else '<=1.05x'}")
+    return ", ".join(found[:MOST_LIMITS])
 
 
 def needs_timing(study: Study) -> bool:

@@ -211,16 +211,26 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
         NotApplicable: The model's output does not suit the task.
     """
     from optimizers.tf import cost
-    from optimizers.tf.objective import label_loss, meaning, objective, output_of, things_of
+    from optimizers.tf.heads import SumOfHeads, flat, heads
+    from optimizers.tf.meanings import label_loss, meaning, things_of
+    from optimizers.tf.objective import objective, output_of
+    from optimizers.tf.outputs import each_activation, outputs
 
     data, brought = context.data(), isinstance(model, LiteRtFile)
     macs = model.macs if brought else cost.macs(model)
     dtypes = [np.float32 if brought else tensor.dtype.as_numpy_dtype for tensor in model.inputs]
     widths = [prod(tensor.shape[1:]) for tensor in model.outputs]
-    if len(widths) > 1:
+
+    def ask(x: np.ndarray) -> np.ndarray:
+        return predict(model.content, x).reshape(len(x), -1) if brought else outputs(model, x)
+
+    each = heads(model.activations if brought else each_activation(model), data, ask) if data.targets else ()
+    if each:
+        output, on_labels = "values", SumOfHeads(each)
+    elif len(widths) > 1:
         output, on_labels = "values", label_loss("values", sum(widths), "regression")
     elif brought:
-        output = meaning(model.activation, model.width, data, lambda x: predict(model.content, x))
+        output = meaning(model.activation, model.width, data, ask)
         on_labels = label_loss(output, model.width, data.task, things_of(data))
     else:
         output = output_of(model, data)
@@ -232,13 +242,14 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
     count = min(wanted, max(_FEWEST_EXAMPLES, affordable))
     picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
     x, y = pool.x[picks], pool.y[picks]
-    spread = _spread(y, widths) if len(widths) > 1 else None
-    y = (y if spread is None else y / spread).reshape(len(y), -1)
+    spread = _spread(ask(x) if each else y, widths) if len(widths) > 1 else None
+    y = flat(y, each) if each else (y if spread is None else y / spread).reshape(len(y), -1)
     rows = one_by_one(x[:_PROBES], dtypes)
     large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."
 
     def loss(answers: np.ndarray) -> float:
-        return float(on_labels(y, answers)) if np.isfinite(answers).all() else inf
+        told = answers * spread if each else answers
+        return float(on_labels(y, told)) if np.isfinite(told).all() else inf
 
     things = 1 if output == "values" else things_of(data)
     judged = y.reshape(-1) >= 0 if things > 1 else None

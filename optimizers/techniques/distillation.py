@@ -190,7 +190,7 @@ def _labelled(data: TrainingData, share: float, seed: int) -> np.ndarray | None:
 
 TECHNIQUE = Technique(
     name="distillation",
-    version="1",
+    version="2",
     title="Knowledge distillation",
     summary="Trains a much smaller network to answer as the large one does: really fewer parameters and less "
     "computation, at the price of a full training.",

@@ -215,7 +215,7 @@ def _notes(plan: _Plan, totals: dict[str, list[int]], params: LowRankParams) -> 
 
 TECHNIQUE = Technique(
     name="low_rank",
-    version="2",
+    version="3",
     title="Low-rank decomposition",
     summary="Replaces large kernels by products of smaller ones: fewer parameters and less work in the same "
     "architecture; accuracy has to be won back by training.",

@@ -246,7 +246,7 @@ def _checked(
 
 TECHNIQUE = Technique(
     name="magnitude_pruning",
-    version="2",
+    version="3",
     title="Magnitude pruning",
     summary="Sets small weights to zero while training: the file compresses far better, "
     "but unpacked it is as large and as fast as before.",

@@ -148,7 +148,7 @@ def _verify(
 
 TECHNIQUE = Technique(
     name="quantization_aware_training",
-    version="1",
+    version="2",
     title="Quantization-aware training",
     summary="Trains on with the rounding of 8 bits in every step, so that the int8 file loses less accuracy; "
     "it costs a training and is followed by int8.",

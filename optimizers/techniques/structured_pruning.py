@@ -136,7 +136,7 @@ def rehearse(model: Any, params: StructuredPruningParams, held: frozenset[Proper
 
 TECHNIQUE = Technique(
     name="structured_pruning",
-    version="1",
+    version="2",
     title="Structured pruning",
     summary="Removes whole filters, units and attention heads: the model becomes smaller and faster everywhere; "
     "accuracy has to be won back by training.",

@@ -179,7 +179,7 @@ def _verify(
 
 TECHNIQUE = Technique(
     name="weight_clustering",
-    version="1",
+    version="2",
     title="Weight clustering",
     summary="Lets the weights of a kernel share a few values: the compressed file shrinks several times, "
     "unpacked it is as large and as fast as before.",

@@ -15,7 +15,7 @@ from optimizers.declarations import TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.kinds import KINDS
 from optimizers.techniques._training import TrainingParams, can_vary, check_augmentation
-from optimizers.tf.objective import Objective
+from optimizers.tf.objective import NO_CLASSES, Objective
 from optimizers.tf.outputs import given
 
 _SHIFT = 1 / 8
@@ -45,21 +45,20 @@ def feed(data: TrainingData, params: TrainingParams, goal: Objective, seed: int)
     if params.augmentation == "none":
         return Feed(given(arrays_of(data.train.x)), goal.train_targets, weights, notes)
     vary = augmentation(params.augmentation, data)
-    moved = params.augmentation != "noise" and _has_places(data)
+    moved = [] if params.augmentation == "noise" else _with_places(data)
     return Feed(_Varied(data, params.batch_size, vary, goal, weights, seed, moved=moved), None, None, notes)
 
 
 def example_weights(data: TrainingData, params: TrainingParams) -> np.ndarray | None:
     """Weight of every training example, shape (n,), mean 1; None where all weigh the same.
 
-    Balanced weights are n / (classes present * examples of the class).
+    Balanced weights are n / (classes present * examples of the class). Of several outputs classes weigh in the loss of
+    each (`optimizers.tf.heads`), not examples.
     """
-    if params.class_weights == "none":
+    if params.class_weights == "none" or data.targets:
         return None
     if not KINDS[data.task].one_class:
-        raise NotApplicable(
-            "Class weights need one class per example, and there is none here; set class_weights to 'none'."
-        )
+        raise NotApplicable(NO_CLASSES)
     counts = np.bincount(data.train.y)
     present = int((counts > 0).sum())
     return np.asarray(len(data.train) / (present * counts[data.train.y]), np.float32)
@@ -73,6 +72,12 @@ def weights_told(data: TrainingData, weights: np.ndarray | None) -> tuple[str, .
     rare, frequent = (data.classes[int(data.train.y[place])] for place in (most, least))
     ratio = weights[most] / weights[least]
     return (f"An example of class {rare} counted {ratio:.3g} times as much as one of class {frequent}.",)
+
+
+def _with_places(data: TrainingData) -> list[str]:
+    """Outputs whose labels have to move with the images, a single one being called "". Raises as `_has_places`."""
+    each = {one.name: data.of(one) for one in data.targets} or {"": data}
+    return [name for name, own in each.items() if _has_places(own)]
 
 
 def _has_places(data: TrainingData) -> bool:
@@ -151,11 +156,11 @@ class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
         weights: np.ndarray | None,
         seed: int,
         *,
-        moved: bool,
+        moved: list[str],
     ) -> None:
         super().__init__()
         self._x, self._batch, self._vary, self._goal, self._weights = data.train.x, batch, vary, goal, weights
-        self._y = data.train.y if moved else None
+        self._y, self._moved = data.train.y, moved
         self._random = np.random.default_rng(seed)
         self._order = self._random.permutation(len(self._x))
 
@@ -165,11 +170,15 @@ class _Varied(tf_keras.utils.Sequence):  # type: ignore[misc]
     def __getitem__(self, number: int) -> tuple[Any, ...]:
         picks = self._order[number * self._batch : (number + 1) * self._batch]
         before = self._random.bit_generator.state
-        x, labels = self._vary(self._x[picks], self._random), None
-        if self._y is not None:  # the same random numbers move labels as they moved the images
+        x, labels = self._vary(self._x[picks], self._random), self._y[picks]
+        for name in self._moved:  # the same random numbers move labels as they moved the images
             self._random.bit_generator.state = before
-            labels = self._vary(self._y[picks][..., None], self._random)
-        y = self._goal.targets_of(x, picks, labels)
+            moved = self._vary((labels[name] if name else labels)[..., None], self._random)[..., 0]
+            if name:
+                labels[name] = moved
+            else:
+                labels = moved
+        y = self._goal.targets_of(x, picks, labels if self._moved else None)
         arrays = given(arrays_of(x))
         return (arrays, y) if self._weights is None else (arrays, y, self._weights[picks])
 

@@ -14,6 +14,8 @@ from optimizers.datasets.several import arrays_of
 from optimizers.tf.outputs import answers, each_activation
 
 SMALLEST = 1e-7
+Meaning = Literal["probabilities", "logits", "values"]
+"""What the numbers of an output are."""
 _DISTRIBUTIONS = ("softmax", "sigmoid")
 
 
@@ -119,12 +121,13 @@ def outputs_of(model: Any, x: np.ndarray, y: np.ndarray) -> tuple[Output, ...]:
     widths = [int(np.prod(shape)) for shape in shapes]
     targets = np.split(y, np.cumsum(widths)[:-1], axis=1)
     return tuple(
-        Output(width, shape[-1] if len(shape) else 1, _kind(activation, target), float(target.std()) or 1.0)
+        Output(width, shape[-1] if len(shape) else 1, kind_of(activation, target), float(target.std()) or 1.0)
         for width, shape, activation, target in zip(widths, shapes, each_activation(model), targets, strict=True)
     )
 
 
-def _kind(activation: str, targets: np.ndarray) -> Any:
+def kind_of(activation: str, targets: np.ndarray) -> Any:
+    """The ``kind`` of an output with that activation whose targets are those."""
     inside = targets.size > 0 and targets.min() >= 0 and targets.max() <= 1
     return activation if activation in _DISTRIBUTIONS and inside else "values"
 
@@ -183,6 +186,49 @@ class OutputChange(tf_keras.metrics.Mean):  # type: ignore[misc]
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         change = tf.abs(tf.cast(y_true, tf.float32) - y_pred) * self._shares
         return super().update_state(tf.reduce_sum(change, axis=1), sample_weight)
+
+
+def softened(
+    answers: Any,
+    predicted: Any,
+    classes: Any,
+    kinds: tuple[Meaning, Meaning],
+    told: tuple[int, int],
+    temperature: float,
+) -> Any:
+    """How far classes told are from a teacher's: the divergence of the softened answers, times the squared temperature.
+
+    Args:
+        answers, predicted: Of the teacher and of who learns, shape (n, numbers).
+        classes: The labels, shape (n, things), below 0 where a thing does not count.
+        kinds: What the teacher's and what the other's numbers are, probabilities or logits.
+        told: Of how many things a class is told, and how many numbers each has; it is their mean. The numbers are not
+            taken from the shapes, which need not be known when this is traced: one number that tells two classes apart
+            would then be taken for one class.
+        temperature: 1 leaves answers as they are.
+
+    Returns:
+        Shape (n,).
+
+    Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
+    """
+    things, each = told
+    answers, predicted = (tf.reshape(part, (-1, each)) for part in (answers, predicted))  # a row for each thing
+    wanted, given = (_logits(part, kind) for part, kind in zip((answers, predicted), kinds, strict=True))
+    wanted = tf.nn.log_softmax(wanted / temperature)
+    given = tf.nn.log_softmax(given / temperature)
+    apart = temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
+    return apart if things == 1 else over_things(tf.reshape(apart, (-1, things)), classes)
+
+
+def _logits(values: Any, kind: Meaning) -> Any:
+    """Logits of shape (n, classes), two for a single value; from probabilities up to a constant per example."""
+    if values.shape[1] == 1:
+        if kind == "probabilities":
+            p = tf.clip_by_value(values, SMALLEST, 1 - SMALLEST)
+            values = tf.math.log(p) - tf.math.log1p(-p)
+        return tf.concat([tf.zeros_like(values), values], axis=1)
+    return tf.math.log(tf.maximum(values, SMALLEST)) if kind == "probabilities" else values
 
 
 class Packed(tf_keras.losses.Loss):  # type: ignore[misc]

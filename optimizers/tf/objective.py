@@ -15,32 +15,17 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from optimizers.declarations import StageContext, TrainingData
 from optimizers.errors import NotApplicable
-from optimizers.kinds import KINDS
-from optimizers.records import Task, digest_of_path
+from optimizers.records import digest_of_path
 from optimizers.techniques._training import TrainingParams
-from optimizers.tf.losses import (
-    SMALLEST,
-    FlatAbsoluteError,
-    FlatBinaryAccuracy,
-    FlatBinaryCrossentropy,
-    FlatSquaredError,
-    OutputChange,
-    Packed,
-    PositionsAccuracy,
-    PositionsCrossentropy,
-    SideBySide,
-    on_labels,
-    outputs_of,
-    over_things,
-)
-from optimizers.tf.outputs import output_activation, outputs
+from optimizers.tf.heads import MeanLoss, SumOfHeads, flat, heads, to_teacher, told, without_mean
+from optimizers.tf.losses import Meaning, OutputChange, Packed, SideBySide, on_labels, outputs_of, softened
+from optimizers.tf.meanings import meaning, own_loss, things_of
+from optimizers.tf.outputs import each_activation, output_activation, outputs
 
-_PROBES = 64
-Output = Literal["probabilities", "logits", "values"]
+NO_CLASSES = "Class weights need one class per example, and there is none here; set class_weights to 'none'."
 
 
 @dataclass(frozen=True)
@@ -91,21 +76,20 @@ def objective(
         NotApplicable: What the model gives does not suit the task or the teacher.
     """
     data = context.data()
-    output = output_of(model, data)
-    things = things_of(data)
-    own, metric, direction = _own(output, _width(model, data), data.task, things)
-    notes: tuple[str, ...] = ()
+    learns = _learns(model, data, balanced=params.class_weights != "none")
+    notes = learns.notes
     if len(model.outputs) > 1:
-        each = outputs_of(model, data.train.x, data.train.y)
-        own, metric = SideBySide(each), OutputChange(each)
-        whose = "another model" if teacher is not None and params.learn_from != "labels" else "the original"
-        notes = (f"All {len(each)} outputs learned from what {whose} answers; each counts by how much it varies.",)
-    labels = data.train.y.reshape(len(data.train), -1)
-    validation = data.validation.y.reshape(len(data.validation), -1) if len(data.validation) else None
-    if params.learn_from == "labels" and labelled is None:
+        whose = "another model" if teacher is not None else "the original"
+        answered = f"what {whose} answers" if params.learn_from != "labels" else "what the original answers"
+        by = {"labels": "their labels", "original": answered, "both": f"their labels and {answered}"}
+        notes = (learns.told(by[params.learn_from], answered), *notes)
+    labels = learns.labels(data.train.y)
+    validation = learns.labels(data.validation.y) if len(data.validation) else None
+    metric, direction = learns.metric, learns.direction
+    if params.learn_from == "labels" and labelled is None and learns.hard is learns.own:
         return Objective(
-            own, [metric], metric.name, direction, labels, validation,
-            lambda x, picks, y: labels[picks] if y is None else y.reshape(len(y), -1), notes,
+            learns.own, [metric], metric.name, direction, labels, validation,
+            lambda x, picks, y: labels[picks] if y is None else learns.labels(y), notes,
         )  # fmt: skip
     allowed = np.ones(len(labels), bool) if labelled is None else labelled
     alpha = {"labels": 1.0, "original": 0.0, "both": params.label_weight}[params.learn_from]
@@ -116,14 +100,13 @@ def objective(
     def targets_of(x: np.ndarray, picks: np.ndarray, y: np.ndarray | None) -> np.ndarray:
         rows: np.ndarray = packed[picks]
         if y is not None:
-            rows[:, : labels.shape[1]] = y.reshape(len(y), -1)
+            rows[:, : labels.shape[1]] = learns.labels(y)
         if guide:
             rows[:, labels.shape[1] + 1 :] = guide.answers(x)
         return rows
 
-    kind = guide.output if guide else output
-    told = things, _width(model, data) // things
-    loss = _mixed_loss(own, output, kind, labels.shape[1], told, alpha, params.temperature)
+    soft = learns.soft(guide.learns, params.temperature) if guide else None
+    loss = _mixed_loss(learns, labels.shape[1], soft, alpha)
     figures = {"learned_from": params.learn_from, "teacher": guide.name} if guide else {}
     return Objective(
         Packed(loss), [on_labels(metric, labels.shape[1])], metric.name, direction, packed, validation, targets_of,
@@ -131,49 +114,88 @@ def objective(
     )  # fmt: skip
 
 
-def things_of(data: TrainingData) -> int:
-    """Of how many things of an example a class is told: itself, or its labels or positions."""
-    several = KINDS[data.task].decides in ("label", "position")
-    return int(np.prod(data.train.y.shape[1:])) if several else 1
+Soft = Callable[[Any, Any, Any], Any]
+"""From a teacher's answers, answers and labels, all flat, to the distance of the answers, shape (n,)."""
 
 
-def output_of(model: Any, data: TrainingData) -> Output:
+@dataclass(frozen=True)
+class _Learns:
+    """What a model learns from labels.
+
+    Attributes:
+        own: The loss on labels, flat, shape (n, labels) as ``labels`` gives them.
+        hard: The same while training, where classes may weigh differently.
+        metric, direction: For people.
+        labels: From a part's labels to flat ones.
+        soft: From what a teacher learns, and a temperature, to the distance to its answers.
+        told: A sentence on several outputs: from what they learned, and what the original's answers are called.
+        notes: Further sentences.
+    """
+
+    own: Any
+    hard: Any
+    metric: Any
+    direction: Literal["lower", "higher"]
+    labels: Callable[[np.ndarray], np.ndarray]
+    soft: Callable[[Any, float], Soft]
+    told: Callable[[str, str], str]
+    notes: tuple[str, ...] = ()
+    kind: Any = "values"
+
+
+def _learns(model: Any, data: TrainingData, *, balanced: bool = False) -> _Learns:
+    if data.task == "several":
+        return _learns_several(model, data, balanced=balanced)
+    output, width, things = output_of(model, data), _width(model, data), things_of(data)
+    own, metric, direction = own_loss(output, width, data.task, things)
+    told = ""
+    if len(model.outputs) > 1:
+        each = outputs_of(model, data.train.x, data.train.y)
+        own, metric = SideBySide(each), OutputChange(each)
+        told = f"All {len(each)} outputs learned from {{}}; each counts by how much it varies."
+
+    def soft(teacher: _Learns, temperature: float) -> Soft:
+        if output == "values":
+            to_answers = without_mean(own)
+            return lambda answers, given, classes: to_answers(answers, given)
+        kinds, each = (teacher.kind, output), (things, width // things)
+        return lambda answers, given, classes: softened(answers, given, classes, kinds, each, temperature)
+
+    return _Learns(
+        own, own, metric, direction, lambda y: y.reshape(len(y), -1), soft,
+        lambda by, answered: told.format(answered), (), output,
+    )  # fmt: skip
+
+
+def _learns_several(model: Any, data: TrainingData, *, balanced: bool) -> _Learns:
+    each = heads(each_activation(model), data, lambda x: outputs(model, x), balanced=balanced)
+    weighed = [head.name for head in each if head.class_weights]
+    if balanced and not weighed:
+        raise NotApplicable(NO_CLASSES)
+    own = SumOfHeads(each)
+    return _Learns(
+        own,
+        SumOfHeads(each, weighted=True) if weighed else own,
+        MeanLoss(each),
+        "lower",
+        lambda y: flat(y, each),
+        lambda teacher, temperature: to_teacher(each, teacher.kind, temperature),
+        lambda by, answered: told(each, by),
+        (f"Rare classes of {' and '.join(weighed)} counted as much as frequent ones.",) if weighed else (),
+        each,
+    )
+
+
+def output_of(model: Any, data: TrainingData) -> Meaning:
     """What a model's output means for the task, read from its last layer or, where that says nothing, from outputs.
 
     Raises:
         NotApplicable: A width that does not suit the task.
     """
-    return meaning(output_activation(model), _width(model, data), data, lambda x: outputs(model, x))
-
-
-def meaning(activation: str, width: int, data: TrainingData, answers: Callable[[np.ndarray], np.ndarray]) -> Output:
-    """What ``width`` numbers behind an activation mean for the task; see `output_of`.
-
-    Args:
-        activation: Empty where it is not known.
-        width: Numbers per example.
-        data: Of the task.
-        answers: From examples to their outputs, shape (n, width); asked where the activation says nothing.
-    """
-    if data.task == "classification" and width < max(2, len(data.classes)):
-        raise NotApplicable(f"The data have {len(data.classes)} classes; the model tells only {width} apart.")
-    if data.task == "binary" and width > 2:
-        raise NotApplicable(f"A binary task needs one output value or two; the model gives {width}.")
-    things = things_of(data)
-    if things > 1 and (width % things or (data.task == "multilabel" and width != things)):
-        raise NotApplicable(f"The data have {things} labels for an example; the model gives {width} numbers.")
-    if not KINDS[data.task].decides:
-        wanted = int(np.prod(data.train.y.shape[1:]))
-        if width != wanted:
-            raise NotApplicable(f"The data have {wanted} numbers to estimate for an example; the model gives {width}.")
+    if data.task == "several":
+        heads(each_activation(model), data, lambda x: outputs(model, x))
         return "values"
-    if activation in ("softmax", "sigmoid"):
-        return "probabilities"
-    if activation == "linear":
-        return "logits"
-    rows = answers(data.train.x[:_PROBES]).reshape(-1, width // things)
-    inside, alone = rows.min() >= 0 and rows.max() <= 1, rows.shape[1] == 1
-    return "probabilities" if inside and (alone or np.abs(rows.sum(axis=1) - 1).max() < 1e-3) else "logits"
+    return meaning(output_activation(model), _width(model, data), data, lambda x: outputs(model, x))
 
 
 def _width(model: Any, data: TrainingData) -> int:
@@ -182,28 +204,6 @@ def _width(model: Any, data: TrainingData) -> int:
     if any(None in shape for shape in shapes):
         return int(outputs(model, data.train.x[:1]).shape[1])
     return sum(prod(shape) for shape in shapes)
-
-
-def label_loss(output: Output, width: int, task: Task, things: int = 1) -> Any:
-    """The loss of ``width`` numbers on labels of so many ``things``: (labels, answers) to a scalar."""
-    return _own(output, width, task, things)[0]
-
-
-def _own(output: Output, width: int, task: Task, things: int) -> tuple[Any, Any, Literal["lower", "higher"]]:
-    losses, metrics, logits = tf_keras.losses, tf_keras.metrics, output == "logits"
-    threshold = 0.0 if logits else 0.5
-    if not KINDS[task].decides:
-        return FlatSquaredError(), FlatAbsoluteError(name="mae"), "lower"
-    if KINDS[task].decides != "example":
-        if width == things:
-            loss = FlatBinaryCrossentropy(from_logits=logits)
-            return loss, FlatBinaryAccuracy("accuracy", threshold=threshold), "higher"
-        return PositionsCrossentropy(from_logits=logits), PositionsAccuracy("accuracy"), "higher"
-    if width == 1:
-        metric = metrics.BinaryAccuracy("accuracy", threshold=threshold)
-        return losses.BinaryCrossentropy(from_logits=logits), metric, "higher"
-    metric = metrics.SparseCategoricalAccuracy("accuracy")
-    return losses.SparseCategoricalCrossentropy(from_logits=logits), metric, "higher"
 
 
 class _Guide:
@@ -217,7 +217,7 @@ class _Guide:
         self._own = teacher is None
         self._model = teacher if teacher is not None else load_working(self._source)
         self.name = "original" if self._own else self._model.name
-        self.output = output_of(self._model, data)
+        self.learns = _learns(self._model, data)
         theirs, ours = _width(self._model, data), _width(model, data)
         if theirs != ours:
             raise NotApplicable(f"The teacher gives {theirs} values and the student {ours}; they must be alike.")
@@ -237,49 +237,21 @@ class _Guide:
         return outputs(self._model, x)
 
 
-def _mixed_loss(
-    own: Any, output: Output, teacher: Output, labels: int, told: tuple[int, int], alpha: float, temperature: float
-) -> Any:
+def _mixed_loss(learns: _Learns, labels: int, soft: Soft | None, alpha: float) -> Any:
     """(targets of shape (n, labels + 1 + outputs), predictions) to one loss per example.
 
-    The distance to the teacher is the Kullback-Leibler divergence of the softened answers, times the squared
-    temperature, the mean over the things that a class is told of and that count (``told``: how many there are, and how
-    many scores each has); for numbers, and for several outputs, it is the loss of the labels with the teacher's in
-    their place.
-
-    Source: Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network", section 2.
+    The distance to the teacher is that of `optimizers.tf.losses.softened`; for numbers it is the loss of the labels
+    with the teacher's in their place.
     """
-    label_loss = type(own).from_config({**own.get_config(), "reduction": "none"})
+    own, hard = without_mean(learns.own), without_mean(learns.hard)
 
     def loss(targets: Any, predicted: Any) -> Any:
         predicted = tf.reshape(predicted, (tf.shape(targets)[0], -1))
         if targets.shape[1] == labels:  # validation comes with labels alone, and is measured by them
-            return label_loss(targets, predicted)
-        hard = label_loss(targets[:, :labels], predicted) * targets[:, labels] if alpha > 0 else 0.0
-        if alpha >= 1:
-            return hard
-        return alpha * hard + (1 - alpha) * soft(targets[:, labels + 1 :], predicted, targets[:, :labels])
-
-    def soft(answers: Any, predicted: Any, classes: Any) -> Any:
-        if output == "values":
-            return label_loss(answers, predicted)
-        things, each = told
-        if things > 1:  # each is a row of its own
-            answers, predicted = (tf.reshape(part, (-1, each)) for part in (answers, predicted))
-        wanted, given = _logits(answers, teacher), _logits(predicted, output)
-        wanted = tf.nn.log_softmax(wanted / temperature)
-        given = tf.nn.log_softmax(given / temperature)
-        apart = temperature**2 * tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=1)
-        return apart if things == 1 else over_things(tf.reshape(apart, (-1, things)), classes)
+            return own(targets, predicted)
+        on_own = hard(targets[:, :labels], predicted) * targets[:, labels] if alpha > 0 else 0.0
+        if alpha >= 1 or soft is None:
+            return on_own
+        return alpha * on_own + (1 - alpha) * soft(targets[:, labels + 1 :], predicted, targets[:, :labels])
 
     return loss
-
-
-def _logits(values: Any, kind: Output) -> Any:
-    """Logits of shape (n, classes), two for a single value; from probabilities up to a constant per example."""
-    if values.shape[1] == 1:
-        if kind == "probabilities":
-            p = tf.clip_by_value(values, SMALLEST, 1 - SMALLEST)
-            values = tf.math.log(p) - tf.math.log1p(-p)
-        return tf.concat([tf.zeros_like(values), values], axis=1)
-    return tf.math.log(tf.maximum(values, SMALLEST)) if kind == "probabilities" else values

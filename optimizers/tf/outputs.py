@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tf_keras
 
@@ -28,15 +29,23 @@ def output_activation(model: Any) -> str:
 
 
 def each_activation(model: Any) -> list[str]:
-    """For each output of a tf_keras model the name of the activation behind it; empty where there is none."""
+    """For each output of a model of either Keras the name of the activation behind it; empty where there is none."""
+    if model.layers and isinstance(model.layers[-1], Keras3Layer):
+        model = model.layers[-1].inner
+    library = tf_keras if isinstance(model, tf_keras.Model) else keras
     found = []
     for tensor in model.outputs:
-        layer, index = tensor._keras_history.layer, tensor._keras_history.tensor_index
-        while isinstance(layer, tf_keras.Model):
-            inner = layer.outputs[index]._keras_history
-            layer, index = inner.layer, inner.tensor_index
-        found.append(activation_of(layer, tf_keras))
+        layer, index = _made_by(tensor)
+        while isinstance(layer, library.Model):
+            layer, index = _made_by(layer.outputs[index])
+        found.append(activation_of(layer, library))
     return found
+
+
+def _made_by(tensor: Any) -> tuple[Any, int]:
+    """The layer behind a tensor, and which of its outputs it is."""
+    history = tensor._keras_history
+    return history[0], history.tensor_index
 
 
 def given(inputs: Sequence[Any]) -> Any:

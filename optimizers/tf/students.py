@@ -14,11 +14,11 @@ from optimizers.tf import graph, kernels
 from optimizers.tf.channels import plan as plans
 from optimizers.tf.channels import surgery
 from optimizers.tf.channels.trace import trace
-from optimizers.tf.objective import Output
+from optimizers.tf.losses import Meaning
 from optimizers.tf.outputs import output_activation
 
 _ROUND_TO = 4
-_ACTIVATIONS: dict[Output, str] = {"probabilities": "softmax", "logits": "linear", "values": "linear"}
+_ACTIVATIONS: dict[Meaning, str] = {"probabilities": "softmax", "logits": "linear", "values": "linear"}
 
 
 def scaled(teacher: Any, width: float, depth: float) -> tuple[Any, tuple[str, ...]]:
@@ -148,7 +148,7 @@ def untrained(model: Any) -> Any:
     return fresh
 
 
-def compact(teacher: Any, output: Output) -> Any:
+def compact(teacher: Any, output: Meaning) -> Any:
     """A small network for the teacher's inputs and outputs, untrained.
 
     Images get four separable convolutions, sequences three, and everything else two small dense layers; all begin with

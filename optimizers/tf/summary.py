@@ -19,7 +19,7 @@ from optimizers.tf.check import compare
 from optimizers.tf.cost import layer_costs
 from optimizers.tf.dialects import flat_tensors
 from optimizers.tf.emit import Emitter
-from optimizers.tf.outputs import output_activation
+from optimizers.tf.outputs import each_activation, output_activation
 from optimizers.tf.ranges import input_ranges
 
 
@@ -62,7 +62,7 @@ def _summary(
         format=spec.format,
         keras_version=spec.keras_version,
         inputs=tuple(_tensors(spec, model.inputs, inputs=True)),
-        outputs=tuple(_tensors(spec, model.outputs, inputs=False)),
+        outputs=tuple(_outputs(spec, model)),
         layers=_layers(spec, model, emitter, kind=str(more.get("kind", "keras"))),
         parameters=_count(model.weights),
         trainable_parameters=_count(model.trainable_weights),
@@ -80,6 +80,12 @@ def _tensors(spec: ModelSpec, tensors: list[Any], *, inputs: bool) -> Iterator[r
         names = [tensor.name for tensor in tensors]
     for name, tensor in zip(names, tensors, strict=True):
         yield records.TensorSpec(name=name, shape=_shape(tensor), dtype=tf.as_dtype(tensor.dtype).name)
+
+
+def _outputs(spec: ModelSpec, model: Any) -> Iterator[records.TensorSpec]:
+    """The same with what lies behind each."""
+    for tensor, activation in zip(_tensors(spec, model.outputs, inputs=False), each_activation(model), strict=True):
+        yield tensor.model_copy(update={"activation": activation})
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...]:

@@ -16,7 +16,7 @@ def labelled_by(original: Path, data: Dataset, summary: ModelSummary, remember: 
 
     Args:
         original: The model file.
-        data: Adapted to the model, of the task ``fidelity``.
+        data: Adapted to the model, of the task ``fidelity``, or with several outputs of which some have it.
         summary: Of the model. Where one choice is made for each example, softmax and a single sigmoid tell classes
             apart; everything else, such as a class for every pixel, is taken as numbers.
         remember: Keeps the answers for other stages.
@@ -28,11 +28,32 @@ def labelled_by(original: Path, data: Dataset, summary: ModelSummary, remember: 
         return answering(original)(x)
 
     found = remember({"answers_of": digest_of_path(original), "parts": sorted(parts)}, answers)
+    if data.summary.targets:
+        return _completed(data, found)
     one_choice = len(summary.outputs) == 1 and len(summary.outputs[0].shape) == 1
     task, y, classes = _meaning(found, summary.activation if one_choice else "")
     cut = len(data.train)
     train, validation = Part(data.train.x, y[:cut]), Part(data.validation.x, y[cut:])
     return TrainingData(train, validation, task, classes)
+
+
+def _completed(data: Dataset, answers: np.ndarray) -> TrainingData:
+    """Labels of several outputs, those of outputs that have none being what the original answers, (n, outputs)."""
+    from optimizers.datasets.several import named
+    from optimizers.metrics._outputs import columns
+
+    targets, cut = data.summary.targets, len(data.train)
+    places = columns(targets)
+
+    def whole(part: Part, found: np.ndarray) -> Part:
+        labels = {
+            one.name: found[:, own] if one.task == "fidelity" else part.y[one.name]
+            for one, own in zip(targets, places, strict=True)
+        }
+        return Part(part.x, named(labels))
+
+    train, validation = whole(data.train, answers[:cut]), whole(data.validation, answers[cut:])
+    return TrainingData(train, validation, "several", (), targets)
 
 
 def _meaning(answers: np.ndarray, activation: str) -> tuple[Task, np.ndarray, tuple[str, ...]]:

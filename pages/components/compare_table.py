@@ -13,7 +13,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
 from optimizers.figures.cells import Column, cells
 from optimizers.figures.tradeoff import identities
-from optimizers.history.frames import headline, metric_columns
+from optimizers.history.frames import leading, metric_columns
 from optimizers.qualifying import Judgement
 from optimizers.records import Run
 from pages.components import selection
@@ -31,8 +31,8 @@ def table(queue: JobQueue, frame: pd.DataFrame, runs: list[Run], judgement: Judg
     every = st.toggle("Every metric", key="every_metric", bind="query-params")
     limited = {v.limit.metric for j in judgement.files.values() for v in j.verdicts} if judgement else set()
     shown = [name for name in columns if every or known[name].rank < INSIDE or name in limited]
-    lead = headline(frame)
-    shown.sort(key=lambda name: (name != lead, name not in limited, known[name].needs == "predictions"))
+    lead = leading(frame)
+    shown.sort(key=lambda name: (name not in lead, name not in limited, known[name].needs == "predictions"))
     data, told = cells(frame, shown, judgement)
     losses = last_losses(queue, runs)
     config: dict[str, Any] = {name: _column(column) for name, column in told.items()}

@@ -147,7 +147,7 @@ def _row(trial: Trial, found: Proposal) -> dict[str, object]:
         verdict = "proposed"
     title = kind.quality.capitalize()
     score = {title: f"{trial.score:.1%}", "Log loss": f"{trial.error:.3g}"} if kind.decides else {
-        "Squared error": f"{trial.error:.4g}"}  # fmt: skip
+        "Relative loss" if found.task == "several" else "Squared error": f"{trial.error:.4g}"}  # fmt: skip
     which = {"Input": trial.input} if trial.input else {}
     return {**which, "Values scaled to": SCALINGS[trial.scaling], **score, "Verdict": verdict}
 
@@ -166,9 +166,10 @@ def _concerns(field: ParamField, data: DatasetSummary, uri: str) -> bool:
     """Whether a setting means anything for data of this kind."""
     own = uri.startswith(uploads.PREFIX)
     if field.name in ("target", "task", "labels"):
-        return own and data.task != "fidelity" and (field.name != "target" or "encoding" in data.preview)
+        named = field.name == "task" and data.targets  # each output has a task of its own
+        return own and data.task != "fidelity" and not named and (field.name != "target" or "encoding" in data.preview)
     if field.name == "ignore":
-        return own and bool(data.label_shape)
+        return own and bool(data.label_shape or any(len(one.label_shape) for one in data.targets))
     if data.inputs or field.name == "scalings":
         return bool(data.inputs) and field.name == "scalings"
     image = len(data.input_shape) >= 2 and data.preview.get("kind") == "images"

@@ -20,7 +20,7 @@ from optimizers.figures.names import names
 from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import identities, speedup_of
 from optimizers.forecast import Forecast
-from optimizers.history.frames import headline, metric_columns
+from optimizers.history.frames import leading, metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components import selection
@@ -82,7 +82,7 @@ def file_name(model: str, variant: str) -> str:
 
 def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
     known, head = registry.metrics(), ["| | Measured | Against the baseline |", "|:--|:--|:--|"]
-    first = {headline(frame), *_FIRST}
+    first = {*leading(frame), *_FIRST}
     lines, others, inside = list(head), list(head), list(head)
     for name in metric_columns(frame):
         metric = known[name]

@@ -18,11 +18,12 @@ _MOST_BUTTONS = 3
 
 @dataclass(frozen=True)
 class Choices:
-    """What a declaration cannot know: the model's layers, further models (names by URI), a table's columns."""
+    """What a declaration cannot know: the model's layers and outputs, other models (names by URI), columns."""
 
     layers: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 def given_params(owner: str, params: type[ParamSet], choices: Choices) -> dict[str, Scalar]:
@@ -59,6 +60,8 @@ def control(owner: str, field: ParamField, choices: Choices) -> Scalar:
         )
     if field.kind == "labels":
         return str(st.text_input(field.label, max_chars=200, placeholder="None", **said) or "").strip()
+    if field.kind == "output":  # a model with one has nothing to choose
+        return str(st.selectbox(field.label, choices.outputs, **said)) if choices.outputs else field.default
     if field.kind == "choice":
         return _choice(field, said)
     if field.percent and field.low is not None and field.high is not None:

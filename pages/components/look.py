@@ -11,6 +11,7 @@ import streamlit as st
 
 from optimizers import registry
 from optimizers.engine.analysing import Look, Question
+from optimizers.engine.driver import targets_of
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
 from optimizers.figures.findings import chart
@@ -72,7 +73,7 @@ def reports(queue: JobQueue, question: Question) -> None:
     declared = known[_chosen(titles)]
     st.subheader(declared.title, anchor=False)
     st.caption(declared.summary)
-    given = _settings(declared)
+    given = _settings(declared, _outputs(queue, question, declared))
     part(queue, replace(question, analysis=declared.name, given=given))
 
 
@@ -115,11 +116,23 @@ def _chosen(titles: Mapping[str, str]) -> str:
     return chosen
 
 
-def _settings(declared: Analysis) -> dict[str, object]:
-    if not fields(declared.params):
+def _settings(declared: Analysis, outputs: tuple[str, ...]) -> dict[str, object]:
+    drawn = [field for field in fields(declared.params) if field.kind != "output" or outputs]
+    if not drawn:
         return {}
     with st.popover("Settings", icon=":material/tune:"):
-        return dict(forms.given_params(f"analysis {declared.name}", declared.params, forms.Choices()))
+        choices = forms.Choices(outputs=outputs)
+        return dict(forms.given_params(f"analysis {declared.name}", declared.params, choices))
+
+
+def _outputs(queue: JobQueue, question: Question, declared: Analysis) -> tuple[str, ...]:
+    """Names of the outputs that an analysis can look at one by one; none where the model has a single one."""
+    if not any(field.kind == "output" for field in fields(declared.params)):
+        return ()
+    run = question.run
+    _, model = queue.driver.inspect_model(run.model.uri)
+    _, data = queue.driver.inspect_dataset(run.dataset.uri)
+    return tuple(one.name for one in targets_of(model, data, run.dataset.name) if one.task in declared.tasks)
 
 
 @guarded

@@ -10,14 +10,14 @@ import streamlit as st
 
 from optimizers.datasets import drawn
 from optimizers.datasets.fit import classes_of
-from optimizers.engine.driver import check_fit
+from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
 from optimizers.figures import examples
 from optimizers.figures import format as fmt
 from optimizers.figures.theme import CONFIG
 from optimizers.models import sample
-from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Task, TensorSpec
+from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Target, Task, TensorSpec
 from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
 from pages.components.text import TASKS, escaped
@@ -130,8 +130,14 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
         st.caption("There is no picture of examples of this shape.")
     if "input" in preview:
         st.caption(f"Shown is the input “{escaped(str(preview['input']))}”, one of {len(data.inputs)}.")
-    if len(summary.outputs) > 1 and data.task != "fidelity":
-        st.caption("The labels are not used: of a model with several outputs variants are compared with the original.")
+    if task == "several":
+        st.markdown("\n".join(f"- {target_text(one)}" for one in targets_of(summary, data, dataset.name)))
+    elif len(summary.outputs) > 1 and data.task != "fidelity":
+        wanted = " and ".join(f"y_{spec.name}" for spec in summary.outputs)
+        st.caption(
+            f"The labels are not used: they do not say which of the {len(summary.outputs)} outputs they are for, so "
+            f"variants are compared with the original. Save them as {escaped(wanted)}."
+        )
     elif classes := classes_of(data, task):
         noun = "labels, of which an example may have several" if task == "multilabel" else "classes"
         where = f" at each of {shape_text(data.label_shape)} positions" if task == "segmentation" else ""
@@ -140,6 +146,19 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
         st.caption(f"{shape_text(data.label_shape)} numbers to estimate for each example.")
     elif data.target_unit:
         st.caption(f"The target is in {data.target_unit}.")
+
+
+def target_text(target: Target) -> str:
+    """What one of several outputs is to say, in Markdown."""
+    told = TASKS[target.task].lower()
+    if target.task == "fidelity":
+        return f"**{escaped(target.name)}**: no labels, so it is compared with the original"
+    if target.classes:
+        names = ", ".join(target.classes[:20]) + (", …" if len(target.classes) > 20 else "")
+        told += f" ({escaped(names)})"
+    elif target.label_shape:
+        told += f" ({shape_text(target.label_shape)} numbers)"
+    return f"**{escaped(target.name)}**: {told}"
 
 
 _PURPOSE = {"train": "train", "validation": "validate", "test": "test"}

@@ -29,11 +29,10 @@ class Lane:
 
 def board(lanes: Sequence[Lane], outcome: Outcome) -> None:
     """The verdict in large words, and a card for each file."""
-    reference = _reference(lanes, outcome)
+    reference = _first(lanes, outcome)
     slowest = max((a.ms for a in outcome.answers if a.ms is not None), default=0.0)
     cards = [
-        _card(lane, answer, reference, outcome.truth, slowest)
-        for lane, answer in zip(lanes, outcome.answers, strict=True)
+        _card(lane, answer, reference, outcome, slowest) for lane, answer in zip(lanes, outcome.answers, strict=True)
     ]
     words = verdict(lanes, outcome)
     st.html(
@@ -79,6 +78,8 @@ def verdict(lanes: Sequence[Lane], outcome: Outcome) -> str:
     if values:
         low, high = (min(told, key=lambda a: a.value or 0.0), max(told, key=lambda a: a.value or 0.0))
         return f"All answer {low.text}" if low.text == high.text else f"Answers from {low.text} to {high.text}"
+    if any(a.said for a in told):
+        return _verdict_on_outputs(lanes, outcome)
     if not any(a.decides for a in told):
         return f"{len(told)} answers"
     reference = _reference(lanes, outcome)
@@ -90,11 +91,39 @@ def verdict(lanes: Sequence[Lane], outcome: Outcome) -> str:
     return f"{len(differing)} of {len(told)} {noun} from {_called(lanes, outcome)}, which answers {reference}"
 
 
+def _verdict_on_outputs(lanes: Sequence[Lane], outcome: Outcome) -> str:
+    """Who agrees in what several outputs decide, in one sentence."""
+    told = [a for a in outcome.answers if not a.problem]
+    reference = _first(lanes, outcome)
+    decided = [one.output for one in reference.said if one.decides] if reference is not None else []
+    if not decided or len(told) == 1:
+        return f"{len(told)} answer{'' if len(told) == 1 else 's'}"
+    differing = {name for a in told for name in _differing(a, reference)}
+    if not differing:
+        return f"All {len(told)} agree on {' and '.join(decided)}" if len(told) > 2 else (
+            f"Both agree on {' and '.join(decided)}")  # fmt: skip
+    count = sum(bool(_differing(a, reference)) for a in told)
+    noun = "file differs" if count == 1 else "files differ"
+    where = " and ".join(name for name in decided if name in differing)
+    return f"{count} of {len(told)} {noun} from {_called(lanes, outcome)} in {where}"
+
+
+def _differing(answer: Answer, reference: Answer | None) -> list[str]:
+    """Outputs that decide otherwise than those of the reference."""
+    others = {one.output: one.text for one in reference.said} if reference is not None else {}
+    return [one.output for one in answer.said if one.decides and one.text != others.get(one.output, one.text)]
+
+
 def _reference(lanes: Sequence[Lane], outcome: Outcome) -> str:
+    """The text that others are held against."""
+    first = _first(lanes, outcome)
+    return first.text if first is not None else ""
+
+
+def _first(lanes: Sequence[Lane], outcome: Outcome) -> Answer | None:
     """The answer that others are held against: the baseline's, or the first one."""
     answered = [(lane, a) for lane, a in zip(lanes, outcome.answers, strict=True) if not a.problem]
-    first = next((a for lane, a in answered if lane.is_baseline), answered[0][1] if answered else None)
-    return first.text if first is not None else ""
+    return next((a for lane, a in answered if lane.is_baseline), answered[0][1] if answered else None)
 
 
 def _called(lanes: Sequence[Lane], outcome: Outcome) -> str:
@@ -102,20 +131,20 @@ def _called(lanes: Sequence[Lane], outcome: Outcome) -> str:
     return "the baseline" if any(lane.is_baseline for lane in answered) else answered[0].label
 
 
-def _card(lane: Lane, answer: Answer, reference: str, truth: str, slowest: float) -> str:
+def _card(lane: Lane, answer: Answer, reference: Answer | None, outcome: Outcome, slowest: float) -> str:
     look = theme.look("baseline" if lane.is_baseline else lane.family)
-    differs = answer.decides and not answer.problem and answer.text != reference
+    text = reference.text if reference is not None else ""
+    differs = bool(_differing(answer, reference)) or (answer.decides and not answer.problem and answer.text != text)
     head = f'<article class="race-card{" differs" if differs else ""}" style="--family:{look.colour}">'
     parts = [head, f"<h3>{_breakable(lane.label)}<small>{fmt.size(lane.size_bytes)}</small></h3>"]
     if answer.problem:
         return "".join([*parts, f'<p class="race-problem">{escape(answer.problem)}</p></article>'])
-    long = " long" if len(answer.text) > _LONG else ""
-    mark = ""
-    if truth and answer.decides:
-        mark = ' <span role="img" aria-label="right">✓</span>' if answer.text == truth else (
-            ' <span role="img" aria-label="wrong">✗</span>'
-        )  # fmt: skip
-    parts.append(f'<p class="race-answer{long}">{escape(answer.text)}{mark}</p>')
+    if answer.said:
+        parts.append(_said(answer, outcome))
+    else:
+        long = " long" if len(answer.text) > _LONG else ""
+        mark = _mark(answer.text, outcome.truth) if answer.decides else ""
+        parts.append(f'<p class="race-answer{long}">{escape(answer.text)}{mark}</p>')
     if answer.picture:
         parts.append(_picture(answer.picture, "The class of every pixel"))
     if answer.sure is not None:
@@ -132,6 +161,24 @@ def _card(lane: Lane, answer: Answer, reference: str, truth: str, slowest: float
         share = answer.ms / slowest if slowest else 0.0
         parts.append(f'<p class="race-time">{fmt.milliseconds(answer.ms)}</p>{_bar(share)}')
     return "".join([*parts, "</article>"])
+
+
+def _said(answer: Answer, outcome: Outcome) -> str:
+    """What several outputs say, one below the other."""
+    lines = []
+    for one in answer.said:
+        mark = _mark(one.text, outcome.truths.get(one.output, "")) if one.decides else ""
+        sure = f" <small>{_percent(one.sure)} sure</small>" if one.sure is not None else ""
+        lines.append(f"<dt>{escape(one.output)}</dt><dd>{escape(one.text)}{mark}{sure}</dd>")
+    return f'<dl class="race-said">{"".join(lines)}</dl>'
+
+
+def _mark(text: str, truth: str) -> str:
+    """Whether a decision is right, where the truth is known."""
+    if not truth:
+        return ""
+    word, sign = ("right", "✓") if text == truth else ("wrong", "✗")
+    return f' <span role="img" aria-label="{word}">{sign}</span>'
 
 
 def _breakable(name: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from optimizers import limits, registry, sessions
-from optimizers.engine.driver import check_fit
+from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import InvalidParameter, ParetoscopeError
 from optimizers.figures import format as fmt
-from optimizers.records import Task
+from optimizers.records import Target, Task
 from optimizers.search import goals
 from optimizers.search.desk import Wish
 from optimizers.search.records import Study
@@ -44,7 +45,7 @@ def form(queue: JobQueue, chosen: Choice) -> None:
     _, summary = queue.driver.inspect_model(chosen.model)
     dataset, data = queue.driver.inspect_dataset(chosen.data)
     task = check_fit(summary, data, dataset.name)
-    wish = _wish(task)
+    wish = _wish(task, targets_of(summary, data, dataset.name))
     problem = _problem(queue, chosen, wish)
     if problem:
         st.caption(f":red[{problem}]")
@@ -60,18 +61,17 @@ def form(queue: JobQueue, chosen: Choice) -> None:
     st.rerun()
 
 
-def _wish(task: Task) -> Wish:
-    known = registry.metrics()
-    fitting = [name for name, metric in known.items() if task in metric.tasks]
-    quality = next(name for name in fitting if known[name].needs == "predictions")
+def _wish(task: Task, targets: Sequence[Target]) -> Wish:
+    known = {metric.name: metric for metric in registry.fitting(task, targets)}
     left, right = st.columns([3, 2], gap="large")
     objectives = left.multiselect(
-        "Make better", fitting, list(goals.usual_objectives(task)), key="search_objectives", max_selections=4,
+        "Make better", list(known), list(goals.usual_objectives(task)), key="search_objectives", max_selections=4,
         format_func=lambda name: known[name].title,
         help="The first one decides among the files that keep all limits. With several the whole front is explored.",
     )  # fmt: skip
     text = left.text_input(
-        "Limits", _usual_limit(quality), key="search_limits", placeholder=limits.EXAMPLE, bind="query-params",
+        "Limits", goals.usual_limits(task, targets), key="search_limits", placeholder=limits.EXAMPLE,
+        bind="query-params",
         help="Separated by commas. A sign compares with the original: accuracy>=-1pt allows one point less. Speed is "
         "timed only if it is an objective or a limit, and only for files that keep the other limits.",
     )  # fmt: skip
@@ -98,15 +98,6 @@ def _wish(task: Task) -> Wish:
         tuple(objectives), text, board, 60 * float(minutes or 10.0), tuple(techniques), sampler, int(seed or 0),
         int(most) if most else None,
     )  # fmt: skip
-
-
-def _usual_limit(quality: str) -> str:
-    metric = registry.metric(quality)
-    if metric.change is None:
-        return ""
-    if metric.unit == "fraction":
-        return f"{quality}>=-1pt"
-    return f"{quality}<=1.05x"
 
 
 def _problem(queue: JobQueue, chosen: Choice, wish: Wish) -> str:

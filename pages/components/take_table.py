@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from optimizers.history.frames import headline
+from optimizers.history.frames import leading
 from optimizers.qualifying import Judgement
 from optimizers.report import copied
 from pages.components.compare_chart import file_stem, picture_format
@@ -19,7 +19,7 @@ def take_table(frame: pd.DataFrame, judgement: Judgement | None) -> None:
     menu = st.popover("Copy and save", icon=":material/content_copy:", key="take_table", on_change="rerun")
     if not menu.open:
         return
-    shown = [name for name in (headline(frame), *_FIRST) if name and name in frame]
+    shown = [name for name in (*leading(frame), *_FIRST) if name in frame]
     with menu:
         picture_format()
         st.download_button(

@@ -4,7 +4,8 @@ They are called ``x_train``, ``y_train`` and, if there are any, ``x_validation``
 ``y_…``; or just ``x`` and ``y``. ``images``, ``data``, ``features``, ``inputs``, ``labels`` and ``targets`` are
 understood as well, in any order of the words and in capitals. Without any labels the examples have none.
 
-For a model with several inputs there is one array for each: ``x_NAME``, or ``x_train_NAME`` and so on.
+For a model with several inputs there is one array for each: ``x_NAME``, or ``x_train_NAME`` and so on; for one with
+several outputs ``y_NAME`` likewise.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _LETTERS = {
 }
 
 
-_OF_INPUT = re.compile(rf"x_(?:({'|'.join(PARTS)})_)?(.+)")
+_BY_NAME = {letter: re.compile(rf"{letter}_(?:({'|'.join(PARTS)})_)?(.+)") for letter in "xy"}
 
 
 def is_arrays(path: Path, start: bytes) -> bool:
@@ -97,22 +98,30 @@ def read_arrays(path: Path, name: str) -> dict[tuple[str, str], tuple[str, np.nd
                 code="too-many-arrays",
             )
         chosen = _chosen(names, name, strict=True)
-        inputs = {} if any(letter == "x" for letter, _ in chosen) else _by_input(names, name)
-        if not chosen and not inputs:
-            chosen = _chosen(names, name, strict=False)
-        if {"", "train"} <= {part for _, part in chosen} | set(inputs):  # x beside x_train is something else
+        letters = {letter for letter, _ in chosen}
+        by_name = {letter: {} if letter in letters else _by_name(names, name, letter) for letter in "xy"}
+        if not any(len(of_part) > 1 for of_part in by_name["x"].values()):
+            by_name["x"] = {}
+            if not chosen:  # x_image and y_kind are plain x and y
+                several_outputs = any(len(of_part) > 1 for of_part in by_name["y"].values())
+                chosen = _chosen([n for n in names if not several_outputs or not _is_output(n)], name, strict=False)
+                by_name["y"] = by_name["y"] if several_outputs else {}
+        named = {**by_name["x"], **by_name["y"]}
+        if {"", "train"} <= {part for _, part in chosen} | set(named):  # x beside x_train is something else
             chosen = {purpose: member for purpose, member in chosen.items() if purpose[1]}
-            inputs.pop("", None)
-        wanted = [*chosen.values(), *(member for of_part in inputs.values() for member in of_part.values())]
+            for of_letter in by_name.values():
+                of_letter.pop("", None)
+        wanted = [*chosen.values(), *(m for parts in by_name.values() for of in parts.values() for m in of.values())]
         if sum(found.sizes[member] for member in wanted) > MAX_BYTES:
             raise DataRefused(
                 f"The arrays of {name} take more than {MAX_BYTES >> 30} GiB when unpacked; use fewer examples.",
                 code="too-large",
             )
         arrays = {purpose: _titled(found, member, name) for purpose, member in chosen.items()}
-        for part, of_part in inputs.items():
-            read = {title: _titled(found, member, name) for title, member in of_part.items()}
-            arrays["x", part] = _joined(read, name)
+        for letter, joined in (("x", _joined), ("y", _labels_by_output)):
+            for part, of_part in by_name[letter].items():
+                read = {title: _titled(found, member, name) for title, member in of_part.items()}
+                arrays[letter, part] = joined(read, name)
         return arrays
 
 
@@ -130,18 +139,22 @@ def _chosen(names: list[str], name: str, *, strict: bool) -> dict[tuple[str, str
     return chosen
 
 
-def _by_input(names: list[str], name: str) -> dict[str, dict[str, str]]:
-    """For each part the members for a model's inputs, by the inputs' names; none where no part has several."""
+def _by_name(names: list[str], name: str, letter: str) -> dict[str, dict[str, str]]:
+    """For each part the members for a model's inputs (``x``) or outputs (``y``), by their names."""
     found: dict[str, dict[str, str]] = {}
     for member in names:
         title = PurePosixPath(member).stem
-        told = _OF_INPUT.fullmatch(title)
+        told = _BY_NAME[letter].fullmatch(title)
         if told and _purpose(title, strict=True) is None:
             of_part = found.setdefault(PARTS[told[1]] if told[1] else "", {})
             if told[2] in of_part:
                 raise DataRefused(f"{name} has {title} twice; keep one of them.", code="ambiguous-arrays")
             of_part[told[2]] = member
-    return found if any(len(of_part) > 1 for of_part in found.values()) else {}
+    return found
+
+
+def _is_output(member: str) -> bool:
+    return _BY_NAME["y"].fullmatch(PurePosixPath(member).stem) is not None
 
 
 def _joined(arrays: dict[str, tuple[str, np.ndarray]], name: str) -> tuple[str, np.ndarray]:
@@ -158,6 +171,19 @@ def _joined(arrays: dict[str, tuple[str, np.ndarray]], name: str) -> tuple[str, 
         raise DataRefused(f"One example of {titles} in {name} is too large; use smaller ones.", code="too-large")
     inputs = sorted(arrays)
     return titles, several.joined([_examples(arrays[one][1], arrays[one][0], name) for one in inputs], inputs)
+
+
+def _labels_by_output(arrays: dict[str, tuple[str, np.ndarray]], name: str) -> tuple[str, np.ndarray]:
+    """Labels of several outputs as one array, and the names of their arrays."""
+    titles = " and ".join(title for title, _ in arrays.values())
+    lengths = {y.shape[:1] for _, y in arrays.values()}
+    if len(lengths) > 1 or lengths == {()}:
+        told = ", ".join(f"{title} has {len(y) if y.ndim else 1}" for title, y in arrays.values())
+        raise DataRefused(
+            f"The labels of the outputs in {name} differ in length: {told}; every example needs all of its labels.",
+            code="lengths-differ",
+        )
+    return titles, several.named({one: _labels(arrays[one][1], arrays[one][0], name) for one in sorted(arrays)})
 
 
 def _purpose(title: str, strict: bool) -> tuple[str, str] | None:
@@ -183,6 +209,8 @@ def _array(
     there = arrays["x" if letter == "y" else "y", part][0]
     what = "labels" if letter == "y" else "examples"
     wanted = f"{letter}_{part}" if part else letter
+    by_output = next((y.dtype.names for (kind, _), (_, y) in arrays.items() if kind == "y" == letter), None)
+    wanted = " and ".join(f"{wanted}_{one}" for one in by_output or ()) or wanted
     raise DataRefused(f"{name} has {there} but no {what}; add an array {wanted}.", code=f"no-{what}")
 
 
@@ -257,7 +285,7 @@ def _examples(x: np.ndarray, title: str, name: str) -> np.ndarray:
 def _labels(y: np.ndarray, title: str, name: str) -> np.ndarray:
     if y.dtype.kind == "f":
         _check_finite(y, title, name)
-    return y
+    return y  # those of several outputs were looked at one by one
 
 
 def _check_finite(values: np.ndarray, title: str, name: str) -> None:
