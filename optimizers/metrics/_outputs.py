@@ -62,7 +62,9 @@ def of_output(evidence: Evidence, name: str) -> Evidence:
 
 
 def each_output(evidence: Evidence) -> list[tuple[Target, Evidence]]:
-    """Every output by itself, in the model's order. Raises as `of_output`."""
+    """Every output by itself, in the model's order. Raises as `of_output`, and where there are not several."""
+    if evidence.scores is None or not evidence.targets:
+        raise NotApplicable("This metric needs predictions of several outputs with labels, and there are none.")
     return [(one, of_output(evidence, one.name)) for one in evidence.targets]
 
 

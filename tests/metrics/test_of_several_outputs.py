@@ -156,6 +156,8 @@ def test_a_search_looks_at_all_outputs_unless_told_otherwise() -> None:
 
 
 def test_answers_of_another_width_are_refused() -> None:
+    with pytest.raises(NotApplicable, match="predictions of several outputs"):
+        registry.metric("mean_quality").measure(Evidence(Path()))
     other = Evidence(Path(), "several", EVIDENCE.scores[:, :-1], EVIDENCE.y, targets=TARGETS)  # type: ignore[index]
     with pytest.raises(NotApplicable, match="25 numbers for an example instead of 26"):
         registry.metric("kind/accuracy").measure(other)
