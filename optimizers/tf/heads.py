@@ -123,7 +123,8 @@ def told(heads: Sequence[Head], by: str) -> str:
 
 
 def _pieces(heads: Sequence[Head], y_true: Any, y_pred: Any) -> Any:
-    y_true, y_pred = tf.cast(y_true, tf.float32), tf.reshape(y_pred, (-1, sum(head.width for head in heads)))
+    y_true, y_pred = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
+    y_pred = tf.reshape(y_pred, (-1, sum(head.width for head in heads)))
     labels, widths = [head.labels for head in heads], [head.width for head in heads]
     return zip(heads, tf.split(y_true, labels, 1), tf.split(y_pred, widths, 1), strict=True)
 
