@@ -7,6 +7,7 @@ import re
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -69,8 +70,12 @@ def _common_options(spec: LayerSpec, options: dict[str, Any]) -> dict[str, Any]:
     for key in ("target_shape", "dims"):
         if key in options:
             options[key] = tuple(-1 if size is None else size for size in options[key])
-    if spec.kind == "Normalization" and spec.options.get("axis") is None and "axis" not in spec.options:
-        options.pop("axis", None)
+    if spec.kind == "Normalization":
+        if "axis" not in spec.options:
+            options.pop("axis", None)
+        for key in ("mean", "variance"):  # Keras 3 rounds them to float32 whatever it computes in, Keras 2 does not
+            if key in options:
+                options[key] = np.asarray(options[key], np.float32).tolist()
     return options
 
 

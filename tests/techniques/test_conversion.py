@@ -203,6 +203,31 @@ def test_a_float_file_of_another_model_is_refused() -> None:
         verify.against_model(model, convert(other, "float32").file, "float32", examples)
 
 
+def cancelling(left: float) -> Any:
+    """A model whose answer is what is left of two large numbers: their rounding is as large as ``left`` decides."""
+    inputs = tf_keras.Input((16,))
+    drawn = tf_keras.initializers.RandomNormal(seed=1)
+    one, other = (tf_keras.layers.Dense(64, kernel_initializer=drawn) for _ in range(2))
+    apart = tf_keras.layers.Subtract()([one(inputs), other(inputs)])
+    model = tf_keras.Model(inputs, tf_keras.layers.Dense(4, kernel_initializer="ones")(apart))
+    kernel, bias = one.get_weights()
+    other.set_weights([kernel + np.float32(left) * np.sign(kernel), bias])
+    return model
+
+
+def test_where_rounding_grows_a_file_may_be_off_by_as_much_and_no_more() -> None:
+    model, examples = cancelling(1e-4), verify.random_inputs(cancelling(1e-4), 0)
+    moved = verify._rounded_again(model, examples)
+    told = verify._references(model, examples)
+    grown = max(float(np.abs(a[0] - b[0]).max()) for a, b in zip(moved, told, strict=True))
+    largest = max(float(np.abs(answer[0]).max()) for answer in told)
+    assert 1e-5 < grown / largest < 2e-2
+    assert [a.tolist() for a in verify._references(model, examples)[0]] == [a.tolist() for a in told[0]]
+    verify.against_model(model, convert(model, "float32").file, "float32", examples)
+    with pytest.raises(ConversionWrong, match="is off by"):
+        verify.against_model(model, convert(cancelling(1.1e-4), "float32").file, "float32", examples)
+
+
 def test_a_file_without_the_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = two_dense()
     with pytest.raises(ConversionWrong, match="weights are missing"):
