@@ -27,8 +27,8 @@ def opacities(page):
 
 
 def arrives(page, words):
-    """Whether the address holds something within a few seconds."""
-    for _ in range(50):
+    """Whether the address holds something within a while; a machine that runs other tests may need seconds."""
+    for _ in range(150):
         if words in page.url:
             settled(page)
             return True
