@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from optimizers.datasets.tables import is_number
 from optimizers.records import DatasetSummary, TensorSpec
 
 _NAMED = re.compile(r"(y|targets?|labels?|class|outputs?)([ _.-]?\d+|[ _.-].+)?", re.IGNORECASE)
@@ -34,16 +35,8 @@ def several_targets(
     if given < 2 or len(encoding) == taken or len(encoding) + len(columns) - len(used) != taken + given:
         return ()
     words = {str(feature["column"]) for feature in encoding if "category" in feature}
-    if data.classes != _TRUTH and not all(map(_is_number, data.classes)) and not data.label_shape:
+    if data.classes != _TRUTH and not all(map(is_number, data.classes)) and not data.label_shape:
         return ()  # words, which would become features of unknown number
     usable = [column for column in columns if column not in words and "," not in column]
     named = [column for column in usable if _NAMED.fullmatch(column)]
     return tuple(named if len(named) == given else usable[-given:] if len(usable) > given else ())
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -137,6 +137,15 @@ def raw_data(columns: Mapping[str, np.ndarray], target: str, name: str) -> RawDa
     )  # fmt: skip
 
 
+def is_number(text: str) -> bool:
+    """Whether a title, a cell or a class stands for a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_titles(titles: Sequence[str], name: str) -> None:
     """Raises `DataRefused` where columns cannot be told apart or are very many."""
     if len(titles) > MAX_COLUMNS:

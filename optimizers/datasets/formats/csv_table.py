@@ -114,7 +114,7 @@ def _separator(first: str, second: str = "") -> str:
     """What stands between columns, by the first lines: a space for any number of spaces and tabs."""
     found = max(",;\t", key=first.count)
     cells = [cell.split() for cell in (first + found + second).split(found)]
-    several = any(len(cell) > 1 and all(map(_is_number, cell)) for cell in cells)
+    several = any(len(cell) > 1 and all(map(tables.is_number, cell)) for cell in cells)
     return " " if found not in first or (found == "\t" and several) else found
 
 
@@ -136,18 +136,10 @@ def _check_header(header: list[str], name: str) -> None:
 
 def _are_values(header: list[str]) -> bool:
     """Whether a first line is an example already; years, or pixels with numbers in ascending order, are names."""
-    numbers = [title for title in header if _is_number(title)]
+    numbers = [title for title in header if tables.is_number(title)]
     if len(numbers) == len(header) or not all(title.isdecimal() for title in numbers):
         return bool(numbers)
     return any(float(left) >= float(right) for left, right in pairwise(numbers))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _column(cells: list[str], title: str, name: str) -> np.ndarray:
