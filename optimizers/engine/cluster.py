@@ -33,6 +33,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _CONNECTING_SECONDS = 20.0
 _DEVICES_SECONDS = 60.0
 _QUIET_SECONDS = 2.0
+_KEPT_SECONDS = 1.0
 _TICK = 0.2
 _log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class DaskExecutor:
         self._topic = ""
         self._here: LocalExecutor | None = None
         self._devices: tuple[float, frozenset[str]] = (0.0, frozenset())
+        self._ended: list[tuple[float, Future]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
 
@@ -108,6 +110,7 @@ class DaskExecutor:
         with self._lock:
             client, self._client = self._client, None
             here, self._here = self._here, None
+            self._ended.clear()
         if here is not None:
             here.close()
         if client is not None:
@@ -143,9 +146,12 @@ class DaskExecutor:
                 priority=10 if task.lane == "interactive" else 0,
             )
             future.add_done_callback(lambda _: events.put(None))
+            self._let_go()
             answer = self._follow(future, events, task, label, on_event, cancelled)
             if future.status == "finished":
                 found: dict[str, Any] = json.loads(answer or future.result())
+                with self._lock:
+                    self._ended.append((time.monotonic(), future))
                 return found
             if future.status == "error":
                 raise in_words(future.exception())
@@ -155,6 +161,16 @@ class DaskExecutor:
             return None
         finally:
             self._listening.pop(task_id, None)
+
+    def _let_go(self) -> None:
+        """Lets the cluster forget what ended a while ago.
+
+        Dask sends what clients say at most every 10 ms. The next task of a run, which is often there at once, would
+        wait for that after each word about the one before it; so these go along behind a task.
+        """
+        with self._lock:
+            old = time.monotonic() - _KEPT_SECONDS
+            self._ended = [(ended, future) for ended, future in self._ended if ended > old]
 
     def _follow(
         self,

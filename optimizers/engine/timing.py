@@ -1,6 +1,6 @@
 """Files that are ready at about the same time are timed together, in the same processes as their original.
 
-Processes that time start LiteRT, load the original and run it as often as the file: shared by eight files, each takes a
+Processes that time start LiteRT, load the original and run it as often as the file: shared by many files, each takes a
 third as long. So a run whose file is ready waits for others on the same model and data, if such are under way. It gives
 its place among the runs that work to the next one meanwhile.
 """
@@ -26,7 +26,7 @@ from optimizers.history.database import History
 from optimizers.records import Artifact, Measurement
 from optimizers.settings import Settings
 
-MOST_FILES = 8
+MOST_FILES = 12
 """That are timed together."""
 PATIENCE = 20.0
 """Seconds that a file waits for others."""

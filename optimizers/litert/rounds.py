@@ -27,8 +27,11 @@ from optimizers.datasets.several import arrays_of
 from optimizers.errors import NotApplicable, from_dict
 from optimizers.litert.interpreter import inputs, load, quantized
 
-_WARM_UP_NS = 20_000_000
+_WARM_UP_NS = 5_000_000
 _WARM_UP_RUNS = 5
+_FEWEST_RUNS = 8
+_LONGEST_STRETCH = 4.0
+"""Times as long as asked a process may go on until a slow file has as many runs as that."""
 _SHORTEST_RUN_NS = 50_000
 _SHORTEST_TURN_NS, _LONGEST_TURN_NS = 5_000_000, 50_000_000
 """When its turn begins, a file finds the caches full of the other one's weights: run by run, one of 1.5 MB took 8%
@@ -93,7 +96,8 @@ class Rounds:
         Args:
             threads: CPU threads of the interpreters.
             batch: Examples in one run.
-            seconds: Time after which no further turn starts, warm-up not counted; there are always two.
+            seconds: Time after which no further turn starts, warm-up not counted; there are always two, and up to four
+                times as long if that gives a slow file eight runs.
             backwards: Load and time the files in the opposite order.
             files: Numbers of those that take part, in order; all of them if left out.
 
@@ -163,10 +167,12 @@ def in_range(rng: np.random.Generator, detail: dict[str, Any]) -> np.ndarray:
 def _warmed_up(interpreter: Any) -> tuple[int, float]:
     """Number of invocations that make one run, and nanoseconds of one run, found while the caches warm up."""
     spent: list[int] = []
-    while sum(spent) < _WARM_UP_NS or (len(spent) < _WARM_UP_RUNS and sum(spent) < 10 * _WARM_UP_NS):
+    total = 0
+    while total < _WARM_UP_NS or (len(spent) < _WARM_UP_RUNS and total < 40 * _WARM_UP_NS):
         started = perf_counter_ns()
         interpreter.invoke()
         spent.append(perf_counter_ns() - started)
+        total += spent[-1]
     once = max(1.0, float(np.median(spent)))
     repeat = ceil(_SHORTEST_RUN_NS / once)
     return repeat, repeat * once
@@ -194,12 +200,17 @@ def _taken(asked: dict[str, Any]) -> list[list[float]]:
     warm = {i: _warmed_up(ready[i]) for i in order}
     in_a_row = runs_in_a_row([length for _, length in warm.values()])
     times: list[list[float]] = [[] for _ in order]
-    deadline = perf_counter_ns() + int(asked["seconds"] * 1e9)
-    while len(times[0]) < 2 * in_a_row or perf_counter_ns() < deadline:
+    started = perf_counter_ns()
+    while _goes_on(len(times[0]), in_a_row, (perf_counter_ns() - started) / 1e9 / asked["seconds"]):
         for i in order:
             times[i] += [_run_ms(ready[i], warm[i][0]) for _ in range(in_a_row)]
         order.reverse()
     return times
+
+
+def _goes_on(runs: int, in_a_row: int, share: float) -> bool:
+    """Whether another turn starts, after so many runs of each file and that share of the seconds asked for."""
+    return runs < 2 * in_a_row or share < 1 or (runs < _FEWEST_RUNS and share < _LONGEST_STRETCH)
 
 
 def _remembered(asked: dict[str, Any]) -> tuple[int, int]:

@@ -45,6 +45,14 @@ class FakeExecutor:
         with self._lock:
             self.asked[what] += 1
 
+    def keep(self, key: str, told: dict[str, Any]) -> dict[str, Any]:
+        """In the store, where it is found the next time."""
+        store = open_store(self.settings)
+        with store.draft() as out:
+            (out / "summary").write_text("told")
+            store.commit(out, key, "summary", "summary", told)
+        return told
+
     def inspect_model(self, on_event: OnEvent, cancelled: Callable[[], bool], *, uri: str, key: str) -> Any:
         self.count("inspect_model")
         summary = ModelSummary(
@@ -56,13 +64,13 @@ class FakeExecutor:
             parameters=650,
             trainable_parameters=650,
         )
-        return summary.model_dump(mode="json")
+        return self.keep(key, summary.model_dump(mode="json"))
 
     def inspect_dataset(self, on_event: OnEvent, cancelled: Callable[[], bool], *, uri: str, key: str) -> Any:
         from optimizers.engine import origins
 
         self.count("inspect_dataset")
-        return origins.load_dataset(uri).summary.model_dump(mode="json")
+        return self.keep(key, origins.load_dataset(uri).summary.model_dump(mode="json"))
 
     def rehearse(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("rehearse")
@@ -91,10 +99,7 @@ class FakeExecutor:
         digest = open_store(self.settings).get(params["artifact"]).digest
         data = examples_digest(self.data_digest(params["dataset"]), params["part"])
         common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
-        store = open_store(self.settings)
-        with store.draft() as out:
-            (out / "summary").write_text("evaluated")
-            store.commit(out, params["evaluation"], "summary", "summary", {"absent": {"auc": "One class only."}})
+        self.keep(params["evaluation"], {"absent": {"auc": "One class only."}})
         measurements = [
             Measurement(metric="size_bytes", unit="B", value=64.0, **common),
             Measurement(metric="accuracy", unit="fraction", value=0.9, dataset_digest=data, **common),
@@ -120,9 +125,7 @@ class FakeExecutor:
         for file in params["files"]:
             self.count("timed")
             digest = store.get(file["artifact"]).digest
-            with store.draft() as out:
-                (out / "summary").write_text("timed")
-                store.commit(out, file["timing"], "summary", "summary", {"absent": {"latency_p99_ms": "Too few runs."}})
+            self.keep(file["timing"], {"absent": {"latency_p99_ms": "Too few runs."}})
             measurement = Measurement(
                 artifact_digest=digest, metric="latency_ms", version="3", unit="ms", value=0.5, n=100, **timed
             )

@@ -74,7 +74,7 @@ def test_a_machine_that_changes_its_speed_does_not_change_the_ratio(slow: float)
     assert precise >= 0.8
 
 
-def test_timing_ends_when_the_ratio_is_known_and_not_before_ten_processes() -> None:
+def test_timing_ends_when_the_ratio_is_known_and_not_before_the_first_look() -> None:
     quiet = Machine(0, 2.0, 0.001)
     found = latency.until_precise(quiet.take, 600.0, quiet.clock)[0]
     assert found.precise
