@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 
@@ -14,9 +15,14 @@ _WHEN_NEEDED = ("scipy.optimize", "scipy.special", "scipy.stats")
 
 
 def warm() -> None:
-    """Imports every module of the charts, the reports and the parts of pages, and what these import when called."""
+    """Imports every module of the charts, the reports and the parts of pages, and what these import when called.
+
+    What is in memory then stays, so garbage is no longer looked for in it.
+    """
     for package in (optimizers.figures, optimizers.report, pages.components):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     for name in _WHEN_NEEDED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()

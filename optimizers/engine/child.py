@@ -26,7 +26,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from optimizers.engine.confinement import no_core_dumps, no_network, reading_limits, too_much_memory
+from optimizers.engine.confinement import (
+    come_after_pages,
+    no_core_dumps,
+    no_network,
+    reading_limits,
+    too_much_memory,
+)
 from optimizers.engine.lanes import lane
 from optimizers.engine.store import ask
 from optimizers.engine.tasks import Reporter
@@ -94,6 +100,7 @@ def main() -> None:
     if "asks" in sys.argv[3:]:
         ask(Owner(events, answers))
     if pool == "tensorflow":
+        come_after_pages()
         import optimizers.tf.summary  # noqa: F401  (TensorFlow is loaded before the first task arrives and counts)
     events.emit("ready")
     while True:

@@ -1,5 +1,5 @@
 """What a worker process may not do: keep core dumps, reach the network, and, while it reads a stranger's file, use
-more memory, computing time or disk than reading takes.
+more memory, computing time or disk than reading takes. And that what trains and converts lets pages come first.
 
 All of it works without privileges. It is a second wall: the readers execute nothing from a file in the first place.
 """
@@ -13,7 +13,7 @@ import resource
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from optimizers.errors import ReadingStopped
@@ -22,12 +22,24 @@ from optimizers.settings import Settings
 WRITTEN_BYTES = 64 << 20
 """Largest file that reading a model or a data set may write: a description, some previews, a log."""
 
+_NICENESS = 10
+_SESSION = Path("/proc/self/autogroup")
+"""Where Linux schedules by session, a process' own niceness counts within its session only, and a worker has one of its
+own; this is the niceness of the session."""
 _UNLIMITED = resource.RLIM_INFINITY
 
 
 def no_core_dumps() -> None:
     """A crash leaves no copy of the memory on the disk."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def come_after_pages() -> None:
+    """Where the machine has too little for all, this process and its threads get what others leave."""
+    os.nice(_NICENESS)
+    with suppress(OSError):
+        if _SESSION.exists():
+            _SESSION.write_text(f"{_NICENESS}", encoding="ascii")
 
 
 @contextmanager
