@@ -23,6 +23,7 @@ Side = Literal["most", "least"]
 
 MOST_LIMITS = 12
 EXAMPLE = "size<=100KB, accuracy>=-1pt, speedup>=2"
+"""Limits on size, quality and speed."""
 _LATENCY, _SPEEDUP = "latency_ms", "speedup"
 
 _SIGNS: dict[str, Side] = {
@@ -133,6 +134,19 @@ class Limit:
             points = round(quantity * 100, 2)
             return f"{points:g} point{'' if abs(points) == 1 else 's'}"
         return fmt.value(self.declared, quantity)
+
+
+def usual(metric: str) -> str:
+    """What people often allow a quality to lose: a point of a share, or 5% more of an error."""
+    declared = registry.metric(metric)
+    if declared.unit != "fraction":
+        return f"{metric}<=+5%"
+    return f"{metric}>=-1pt" if declared.direction == "higher" else f"{metric}<=+1pt"
+
+
+def example(metric: str) -> str:
+    """`EXAMPLE` with that quality."""
+    return EXAMPLE.replace("accuracy>=-1pt", usual(metric))
 
 
 def parse(text: str, *, quality: str = "") -> tuple[Limit, ...]:

@@ -61,9 +61,12 @@ class StandIns:
 def stand_in(report: Any, *, name: str, params: dict[str, Any], seconds: float, busy: bool, ledger: str) -> Any:
     """The task: what `FakeExecutor` does, in a worker process."""
     settings = Settings()
-    work = getattr(FakeExecutor(settings), name)
+
+    def work() -> Any:
+        return FakeExecutor(settings).do(name, lambda event: None, lambda: False, params)
+
     if name != "run_stage":
-        return work(lambda event: None, lambda: False, **params)
+        return work()
     known = open_store(settings).get(params["key"])
     if known is not None:
         return known.model_dump(mode="json")
@@ -73,7 +76,7 @@ def stand_in(report: Any, *, name: str, params: dict[str, Any], seconds: float, 
             pass
     else:
         time.sleep(seconds)
-    found = work(lambda event: None, lambda: False, **params)
+    found = work()
     if ledger:
         with Path(ledger).open("a", encoding="ascii") as stream:
             stream.write(f"{params['key']}\n")

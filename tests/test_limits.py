@@ -15,7 +15,7 @@ from optimizers.certification import Budget, decide
 from optimizers.cli import app
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import InvalidParameter
-from optimizers.limits import Limit, metric_named, parse, text_of
+from optimizers.limits import Limit, example, metric_named, parse, text_of
 from optimizers.metrics._paired import share_change
 from optimizers.qualifying import judge, judge_row, quantity
 from optimizers.recipe import parse as recipe
@@ -92,6 +92,13 @@ def test_what_people_type(text: str, limits: list[tuple[str, str, str, float]]) 
 def test_what_cannot_be_understood_is_told_with_the_way_out(text: str, told: str) -> None:
     with pytest.raises(InvalidParameter, match="^.*" + told.replace("+", r"\+")):
         parse(text)
+
+
+def test_an_example_is_understood_for_every_quality() -> None:
+    for name, metric in registry.metrics().items():
+        if metric.needs == "predictions" and metric.change is not None:
+            assert [limit.metric for limit in parse(example(name))] == ["size_bytes", name, "speedup"]
+    assert example("digit/accuracy") == "size<=100KB, digit/accuracy>=-1pt, speedup>=2"
 
 
 def test_every_metric_can_be_limited_by_its_name_its_title_and_its_short_form() -> None:

@@ -55,7 +55,9 @@ def bars(frame: pd.DataFrame, metric: str) -> go.Figure:
     from_zero = declared.needs != "predictions" or low < _FAR_FROM_ZERO * high
     places = [str(number) for number in range(len(data))]
     figure = go.Figure(_bar_trace(data, places) if from_zero else _point_trace(data, places))
-    ends = (data["value"] + data["plus"]).fillna(0.0 if from_zero else low)
+    ends = (data["value"] + data["plus"]).fillna(low)
+    if from_zero:  # beside the bar, not in it, where that goes to the left
+        ends = ends.clip(lower=0.0)
     figure.add_trace(
         go.Scatter(
             x=ends, y=places, mode="text", text=[f" {text}" for text in data["text"]], textposition="middle right",

@@ -69,8 +69,10 @@ def _wish(task: Task, targets: Sequence[Target]) -> Wish:
         format_func=lambda name: known[name].title,
         help="The first one decides among the files that keep all limits. With several the whole front is explored.",
     )  # fmt: skip
+    qualities = (name for name, metric in known.items() if metric.needs == "predictions" and metric.change is not None)
     text = left.text_input(
-        "Limits", goals.usual_limits(task, targets), key="search_limits", placeholder=limits.EXAMPLE,
+        "Limits", goals.usual_limits(task, targets), key="search_limits",
+        placeholder=limits.example(next(qualities, "accuracy")),
         bind="query-params",
         help="Separated by commas. A sign compares with the original: accuracy>=-1pt allows one point less. Speed is "
         "timed only if it is an objective or a limit, and only for files that keep the other limits.",

@@ -32,8 +32,12 @@ class FakeExecutor:
         self._lock = threading.Lock()
 
     def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
-        name = task.function.partition(":")[2]
-        return getattr(self, name)(on_event, cancelled, **task.params)
+        return self.do(task.function.partition(":")[2], on_event, cancelled, task.params)
+
+    def do(self, name: str, on_event: OnEvent, cancelled: Callable[[], bool], params: dict[str, Any]) -> Any:
+        """The result of a task of that name; what a model or data are is kept, and found in the store the next time."""
+        found = getattr(self, name)(on_event, cancelled, **params)
+        return self.keep(params["key"], found) if name.startswith("inspect_") else found
 
     def devices(self) -> frozenset[str]:
         return frozenset({device()})
@@ -64,13 +68,13 @@ class FakeExecutor:
             parameters=650,
             trainable_parameters=650,
         )
-        return self.keep(key, summary.model_dump(mode="json"))
+        return summary.model_dump(mode="json")
 
     def inspect_dataset(self, on_event: OnEvent, cancelled: Callable[[], bool], *, uri: str, key: str) -> Any:
         from optimizers.engine import origins
 
         self.count("inspect_dataset")
-        return self.keep(key, origins.load_dataset(uri).summary.model_dump(mode="json"))
+        return origins.load_dataset(uri).summary.model_dump(mode="json")
 
     def rehearse(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("rehearse")

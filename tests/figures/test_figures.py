@@ -84,6 +84,11 @@ def test_bars_start_at_zero_and_close_values_are_points_instead(frame):
     assert bars(frame, "accuracy").layout.xaxis.range[0] > 50
 
 
+def test_figures_stand_beside_bars_that_go_to_the_left(frame):
+    frame["r2"] = -frame["accuracy"]
+    assert min(bars(frame, "r2").data[1].x) == 0
+
+
 def test_bars_without_anything_to_draw(frame):
     assert "Not measured" in texts(bars(EMPTY, "size_bytes"))
     assert "Not measured" in texts(bars(frame, "mae"))
