@@ -20,7 +20,7 @@ import numpy as np
 
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.versions import device
-from optimizers.litert.latency import Timing, time_interleaved
+from optimizers.litert.latency import Timing, time_in_turn
 from optimizers.litert.ratio import PRECISION, verdict
 from optimizers.models.sample import manifest
 from optimizers.recipe import parse
@@ -99,7 +99,7 @@ def made_files(folder: Path) -> tuple[Path, Path, Path]:
 def timed(file: Path, baseline: Path) -> tuple[Timing, float]:
     """A measurement as every run makes it, and how many seconds it took."""
     started = monotonic()
-    found = time_interleaved(file, baseline, seconds=Settings().timing_seconds)
+    [found] = time_in_turn([file], baseline, seconds=Settings().timing_seconds)
     return found, monotonic() - started
 
 
@@ -148,7 +148,7 @@ def medians(file: Path) -> tuple[float, float]:
     """
     ours, theirs = [], []
     for _ in range(_ALTERNATIONS):
-        ours.append(float(np.median(time_interleaved(file, file, seconds=_TURN_SECONDS).times_ms)))
+        ours.append(float(np.median(time_in_turn([file], file, seconds=_TURN_SECONDS)[0].times_ms)))
         theirs.append(tool_ms(file))
     return min(ours), min(theirs)
 

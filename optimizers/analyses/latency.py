@@ -51,14 +51,14 @@ def analyse(context: Context, params: LatencyParams) -> Report:
     Raises:
         NotApplicable: LiteRT cannot run one of the files, or not with that many examples at once.
     """
-    from optimizers.litert.latency import time_interleaved
+    from optimizers.litert.latency import time_in_turn
 
     data = context.data()
     examples = (data.validation if len(data.validation) else data.train).x
-    files = [context.subject.file, context.reference.file]
-    check_batches(files, examples, params.batch)
-    found = time_interleaved(
-        *files, threads=params.threads, batch=params.batch, example=examples[:1], seconds=params.seconds,
+    file, other = context.subject.file, context.reference.file
+    check_batches([file, other], examples, params.batch)
+    [found] = time_in_turn(
+        [file], other, threads=params.threads, batch=params.batch, example=examples[:1], seconds=params.seconds,
         progress=context.progress,
     )  # fmt: skip
     name = "itself" if context.same else context.reference.name

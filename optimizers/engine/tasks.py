@@ -277,7 +277,7 @@ def time_latency(
     example = adapted(dataset, ModelSummary.model_validate(summary)).validation.x[:1]
 
     def together(chosen: Sequence[Artifact]) -> list[latency.Timing]:
-        return latency.time_together(
+        return latency.time_in_turn(
             [store.path(record) for record in chosen], store.path(first), threads=threads, example=example,
             seconds=seconds, progress=lambda step, of: report.emit("progress", step=step, of=of, metrics={}),
         )  # fmt: skip

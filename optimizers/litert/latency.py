@@ -54,41 +54,7 @@ class Take(Protocol):
     def __call__(self, numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]: ...
 
 
-def time_interleaved(
-    file: Path,
-    baseline: Path,
-    *,
-    threads: int = 1,
-    batch: int = 1,
-    example: np.ndarray | None = None,
-    seconds: float = 10.0,
-    progress: Callable[[int, int], None] = lambda step, of: None,
-) -> Timing:
-    """Times a file and its baseline in turn in one fresh process after the other.
-
-    A *run* is one ``invoke()``, inputs already set. Where that takes less than 50 µs, a run is the mean of as many
-    invocations in a row as fill 50 µs, so that the clock's own cost stays below a percent; medians then describe such
-    means, and the tail is smoother than that of single invocations. Each file has its own number.
-
-    Args:
-        file, baseline: ``.tflite`` files; the same file twice is allowed and shows the noise.
-        threads: CPU threads of both interpreters.
-        batch: Examples in one run.
-        example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
-            where there is none.
-        seconds: Time after which no further process starts; at least four are used even if that takes longer.
-        progress: Told how many of how many seconds are over, in hundredths.
-
-    Raises:
-        NotApplicable: LiteRT cannot run one of the files, or not with that batch.
-    """
-    [found] = time_together(
-        [file], baseline, threads=threads, batch=batch, example=example, seconds=seconds, progress=progress
-    )
-    return found
-
-
-def time_together(
+def time_in_turn(
     files: Sequence[Path],
     baseline: Path,
     *,
@@ -98,12 +64,22 @@ def time_together(
     seconds: float = 10.0,
     progress: Callable[[int, int], None] = lambda step, of: None,
 ) -> list[Timing]:
-    """The same for several files with one baseline, all in the same processes: starting these and timing the baseline
-    is done once for all. A file whose ratio is known is left out of further processes.
+    """Times files in turn with one baseline, all in one fresh process after the other; one timing per file.
+
+    A *run* is one ``invoke()``, inputs already set. Where that takes less than 50 µs, a run is the mean of as many
+    invocations in a row as fill 50 µs, so that the clock's own cost stays below a percent; medians then describe such
+    means, and the tail is smoother than that of single invocations. Each file has its own number. A file whose ratio
+    is known is left out of further processes.
 
     Args:
-        files: At least one.
-        seconds: For one file; several have as much longer as each process takes longer with them.
+        files, baseline: ``.tflite`` files; the baseline among the files is allowed and shows the noise.
+        threads: CPU threads of all interpreters.
+        batch: Examples in one run.
+        example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
+            where there is none.
+        seconds: Time after which no further process starts, for one file; several have as much longer as each process
+            takes longer with them. At least four processes are used even if that takes longer.
+        progress: Told how many of how many seconds are over, in hundredths.
 
     Raises:
         NotApplicable: LiteRT cannot run one of the files, or not with that batch.

@@ -78,7 +78,7 @@ def sweep(
     Args:
         files: ``.tflite`` files that are taken in turn.
         places: What is tried.
-        example: As in `optimizers.litert.latency.time_interleaved`.
+        example: As in `optimizers.litert.latency.time_in_turn`.
         seconds: Time after which no further pass starts; there are always four.
         told: Gets the share that is done.
 

@@ -120,7 +120,7 @@ def test_one_disturbed_process_of_ten_does_not_count() -> None:
 
 
 def test_real_files_are_timed_in_processes_of_their_own(files: dict[str, Path]) -> None:
-    found = latency.time_interleaved(files["int8"], files["float"], seconds=0.05)
+    found = latency.time_in_turn([files["int8"]], files["float"], seconds=0.05)[0]
     assert set(found.instances) >= set(range(4))
     assert (found.times_ms > 0).all()
     assert (found.baseline_times_ms > 0).all()
@@ -128,7 +128,7 @@ def test_real_files_are_timed_in_processes_of_their_own(files: dict[str, Path]) 
 
 
 def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
-    assert latency.time_interleaved(files["fused_lstm"], files["loop_gru"], seconds=0.05).ratio.value > 0
+    assert latency.time_in_turn([files["fused_lstm"]], files["loop_gru"], seconds=0.05)[0].ratio.value > 0
 
 
 def test_a_turn_is_long_enough_for_the_caches_of_the_fastest_file(files: dict[str, Path]) -> None:
@@ -157,7 +157,7 @@ def test_memory_is_what_the_file_takes(files: dict[str, Path], tmp_path: Path) -
     assert other.added - own.added == pytest.approx(20_000_000, abs=300_000)
     assert again.added == pytest.approx(own.added, abs=300_000)
     assert 0 < own.added < own.peak
-    found = latency.time_interleaved(files["float"], files["int8"], seconds=0.05)
+    found = latency.time_in_turn([files["float"]], files["int8"], seconds=0.05)[0]
     assert [memory.added for memory in found.memory] == pytest.approx([own.added] * 6, abs=300_000)
 
 
