@@ -88,7 +88,8 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         metric = known[name]
         if row["is_baseline"] and metric.unit == "x":
             continue  # a ratio to itself
-        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]).replace(" to ", "–")
+        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"])
+        bounds = bounds if "-" in bounds else bounds.replace(" to ", "–")  # "-2 to -1", not "-2–-1"
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
         paired = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
         change += f" :gray[:small[{paired}]]" if change and paired else ""

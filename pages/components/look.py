@@ -171,7 +171,7 @@ def show(report: Report, key: str, *, examples: bool = True) -> None:
     for sentence in report.sentences:
         st.markdown(said(sentence))
     if report.facts:
-        with st.container(horizontal=True, gap="small"):  # as many in a row as there is room for
+        with st.container(horizontal=True, gap="small", key=f"facts:{key}"):  # as many in a row as there is room for
             for fact in report.facts:
                 _fact(fact)
     for table in report.tables:
