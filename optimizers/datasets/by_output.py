@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optimizers.datasets import several
+from optimizers.datasets.not_judged import holds
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.errors import DataRefused
 from optimizers.kinds import KINDS
@@ -56,18 +57,32 @@ def read(labels: np.ndarray, where: str, *, ranked: bool, ignore: str = "") -> T
         ignore: Labels of positions that are not judged, for outputs that have labels of positions.
 
     Raises:
-        DataRefused: As `targets.read_targets`, about the labels of one output.
+        DataRefused: As `targets.read_targets`, about the labels of one output; or no output has labels of positions.
     """
+    names = labels.dtype.names or ()
+    ignoring = {name for name in names if ignore and _ignores(labels[name], ignore)}
+    if ignore and not ignoring:
+        raise DataRefused(
+            f"No output in {where} has labels of positions, such as masks or tags, of which some are {ignore}; "
+            "leave ignore out.",
+            code="bad-labels",
+        )
     found, notes = {}, []
-    for name in labels.dtype.names or ():
+    for name in names:
         own = labels[name]
         found[name] = read_targets(
-            own, f"y_{name} in {where}", ranked=ranked and own.dtype.kind in "iu", ignore=ignore if own.ndim > 2 else ""
-        )
+            own, f"y_{name} in {where}", ranked=ranked and own.dtype.kind in "iu",
+            ignore=ignore if name in ignoring else "",
+        )  # fmt: skip
         notes += [f"{name}: {note}" for note in found[name].notes]
     y = several.named({name: told.y for name, told in found.items()})
     each = tuple(target(name, told) for name, told in found.items())
     return Targets(y, "several", (), tuple(notes), each=each)
+
+
+def _ignores(labels: np.ndarray, ignore: str) -> bool:
+    """Whether labels of one output are of positions; those in rows may mean else, unless some are to be ignored."""
+    return labels.ndim > 2 or (labels.ndim == 2 and holds(labels, ignore))
 
 
 def of_one(targets: Targets, one: Target) -> Targets:

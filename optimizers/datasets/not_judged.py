@@ -60,6 +60,15 @@ def read_judged(labels: np.ndarray, name: str, task: Task | None, ignore: str, *
     return replace(found, y=y, task="segmentation", notes=(*found.notes, told, *more))
 
 
+def holds(labels: np.ndarray, ignore: str) -> bool:
+    """Whether one of the labels in ``ignore``, a text as for `read_judged`, occurs."""
+    import numpy as np
+
+    found = np.unique(labels)
+    told = {f"{each:.15g}" for each in found.tolist()} if found.dtype.kind in "biuf" else set(found.astype(str))
+    return bool(told & {word.strip() for word in ignore.split(",")})
+
+
 def _values(labels: np.ndarray, ignore: str, name: str) -> list[str] | list[int]:
     words = [word.strip() for word in ignore.split(",")]
     if labels.dtype.kind in "SU":

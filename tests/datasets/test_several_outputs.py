@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimizers.datasets import by_output
+from optimizers.datasets import by_output, several
 from optimizers.datasets.files import load_file
 from optimizers.datasets.fit import adapt_dataset, check_fit, targets_of
 from optimizers.declarations import Dataset
@@ -69,6 +69,17 @@ def test_each_outputs_labels_are_read_by_the_rules_of_their_own(tmp_path: Path) 
         np.testing.assert_array_equal(part.y["large"], part.x.sum(axis=1) > 3)
     counts = np.bincount(data.test.y["kind"], minlength=3)
     assert counts.max() - counts.min() <= 1, "classes are divided in proportion"
+
+
+def test_positions_of_an_output_need_not_count_be_they_pixels_or_words() -> None:
+    words = np.where(X > 0.9, -100, (X > 0.5).astype(int))
+    labels = {"kind": KIND, "words": words, "mask": LABELS["mask"], "tags": LABELS["tags"]}
+    found = by_output.read(several.named(labels), "data.npz", ranked=False, ignore="-100")
+    assert ((found.y["words"] < 0) == (words == -100)).all()
+    assert {one.name: one.task for one in found.each} == {
+        "kind": "classification", "words": "segmentation", "mask": "segmentation", "tags": "multilabel"}  # fmt: skip
+    with pytest.raises(DataRefused, match=r"No output in data.npz has labels of positions.*leave ignore out"):
+        by_output.read(several.named({"kind": KIND, "tags": LABELS["tags"]}), "data.npz", ranked=False, ignore="9")
 
 
 def test_parts_have_labels_for_the_same_outputs(tmp_path: Path) -> None:
