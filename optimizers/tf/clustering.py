@@ -20,7 +20,7 @@ from optimizers.techniques._allocation import Option, allocate
 from optimizers.tf import kernels
 from optimizers.tf.nearest import nearest_values
 from optimizers.tf.pruning import chosen_only
-from optimizers.tf.sensitivity import Change, rises
+from optimizers.tf.sensitivity import HOPELESS, Change, rises
 
 Initialization = Literal["linear", "density_based", "random", "kmeans_plus_plus"]
 _INITIALIZATIONS = tfmot.clustering.keras.CentroidInitialization
@@ -30,8 +30,6 @@ _LEAST_WITH_ZERO = 3
 _FACTORS = tuple(2 ** (step / 2) for step in range(-4, 5))
 """Of the number that is asked for, what a layer may get where it is chosen by measuring."""
 _FEWEST, _MOST = 2, 256
-_HOPELESS = 1e6
-"""In place of a loss that is not finite: more than any that is."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ def _damages(able: Sequence[int], name: str, moved: Mapping[Any, float]) -> Iter
     """
     most = 0.0
     for number in sorted(able, reverse=True):
-        most = min(max(most, abs(moved[name, number])), _HOPELESS)
+        most = min(max(most, abs(moved[name, number])), HOPELESS)
         yield number, most
 
 

@@ -15,12 +15,11 @@ from optimizers.errors import NotApplicable
 from optimizers.techniques._allocation import Option, allocate, hull
 from optimizers.tf import kernels
 from optimizers.tf.masks import Schedule, Shape, fits, pruned
-from optimizers.tf.sensitivity import Change, rises
+from optimizers.tf.sensitivity import HOPELESS, Change, rises
 
 _MEASURED = (0.25, 0.5, 0.7, 0.85, 0.95, 0.98)
 """Shares of zeros at which a layer's sensitivity is measured."""
 _SHARES = np.linspace(0.0, _MEASURED[-1], 99)
-_HOPELESS = 1e6
 _STEEPER = 1e-6
 """Makes every share of zeros a corner, so that the target is met to within a step."""
 
@@ -118,7 +117,7 @@ def amounts(
     sizes = {name: sum(int(np.prod(v.shape)) for v in found.kernels[name]) for name in found.kernels}
     options = {}
     for name, size in sizes.items():
-        damage = [min(max(0.0, measured.rises[name, share]), _HOPELESS) for share in _MEASURED]
+        damage = [min(max(0.0, measured.rises[name, share]), HOPELESS) for share in _MEASURED]
         points = [Option(1 - share, rise) for share, rise in zip((0.0, *_MEASURED), (0.0, *damage), strict=True)]
         corners = [points[place] for place in hull(points)]
         between = np.interp(_SHARES, [1 - c.cost for c in corners], [c.damage for c in corners])

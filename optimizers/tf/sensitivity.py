@@ -19,6 +19,8 @@ from optimizers.tf.objective import objective
 from optimizers.tf.outputs import given, side_by_side
 
 EXAMPLES = 512
+HOPELESS = 1e6
+"""What stands for a rise of the loss that is not finite, and the most that one counts."""
 _CHUNK_VALUES = 2**22
 Key = TypeVar("Key", bound=Hashable)
 Change = Mapping[Any, Sequence[np.ndarray]]

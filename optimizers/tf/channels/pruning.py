@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _LEVELS = (0.25, 0.5, 0.75)
 _MEASURING_MACS = 1e12
 _FEWEST_EXAMPLES = 64
-_HOPELESS = 1e9
-"""Damage where the answers are no longer finite numbers."""
 _SMALL = "it has too few channels"
 
 
@@ -178,14 +176,14 @@ class Pruning:
         measured = sensitivity.rises(self.model, context, changes(), examples)
         damages: dict[str, dict[int, float]] = {group.name: {} for group in self._trace.groups}
         for (name, count), rise in measured.rises.items():
-            damages[name][count] = rise if isfinite(rise) else _HOPELESS
+            damages[name][count] = rise if isfinite(rise) else sensitivity.HOPELESS
         if not self._sensitivity:
             self._sensitivity = {
                 "part": measured.part,
                 "examples": measured.examples,
                 "loss": measured.loss,
                 "rises": {
-                    name: {str(count): rise for count, rise in rises.items() if rise < _HOPELESS}
+                    name: {str(count): rise for count, rise in rises.items() if rise < sensitivity.HOPELESS}
                     for name, rises in damages.items()
                 },
             }
