@@ -318,7 +318,7 @@ def budget_table(home: Path) -> list[str]:
         counts = [sum(said.count(v) for v in which) for which in
                   (("certified", "the original itself"), ("not proven",), ("failed",))]  # fmt: skip
         told = (
-            [f"{np.median([r['smaller'] for r in won]):.2f}", f"{100 * max(r['drop'] for r in won):.2f}"]
+            [f"{np.median([r['smaller'] for r in won]):.2f}", f"{100 * max(0.0, *(r['drop'] for r in won)):.2f}"]
             if won
             else ["", ""]
         )

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import BrowserType, async_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -45,6 +45,7 @@ from optimizers.settings import Settings
 MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
 SHARED_RECIPES = ("float16", "dynamic_range", "int8")
 BROWSERS = 3
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LOOKS = (3.0, 9.0)
 FIRST = "first visits, browser"
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -152,11 +153,13 @@ def text(raw: Any) -> str:
 
 
 async def by_browser(
-    visitor: Visitor, browser: Browser, port: int, until: float, shared: list[Run], everybody: list[Visitor]
+    visitor: Visitor, chromium: BrowserType, port: int, until: float, shared: list[Run], everybody: list[Visitor]
 ) -> None:
-    """Visits pages in Chromium, and starts a run first."""
+    """Visits pages in Chromium, with a new profile, and starts a run first."""
     choice, root = random.Random(visitor.number), f"http://127.0.0.1:{port}"
-    context = await browser.new_context()
+    await asyncio.sleep(choice.uniform(0, LOOKS[1]))
+    profile = tempfile.mkdtemp(prefix="paretoscope-profile-")
+    context = await chromium.launch_persistent_context(profile, executable_path=PROGRAM, args=FLAGS)
     await context.add_cookies([{"name": sessions.COOKIE, "value": visitor.token, "url": root}])
     page = await context.new_page()
     page.set_default_timeout(60_000)
@@ -179,6 +182,7 @@ async def by_browser(
         check(visitor, f"{name}, browser", await page.content(), everybody)
         await asyncio.sleep(choice.uniform(*LOOKS))
     await context.close()
+    shutil.rmtree(profile, ignore_errors=True)
 
 
 async def idle(page: Any) -> None:
@@ -203,17 +207,14 @@ async def watched(server: psutil.Process, until: float, sizes: list[tuple[float,
 
 async def visits(port: int, server: psutil.Process, visitors: list[Visitor], shared: list[Run], minutes: float) -> Any:
     sizes: list[tuple[float, float]] = []
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         until = time.monotonic() + 60 * minutes
-        work = [by_browser(v, browser, port, until, shared, visitors) for v in visitors[:BROWSERS]]
+        work = [by_browser(v, playwright.chromium, port, until, shared, visitors) for v in visitors[:BROWSERS]]
         work += [by_socket(v, port, until, shared, visitors) for v in visitors[BROWSERS:]]
         ended = await asyncio.gather(*work, watched(server, until, sizes), return_exceptions=True)
         for visitor, problem in zip(visitors, ended, strict=False):
             if isinstance(problem, BaseException):
                 visitor.faults.append(f"visitor {visitor.number} gave up: {str(problem).splitlines()[0]}")
-        await browser.close()
     return sizes
 
 

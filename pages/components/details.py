@@ -39,7 +39,7 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     selection.choice(frame)
     chosen = selection.looked_at()[0]
     row = frame.iloc[ids.index(chosen)]
-    st.code(row["variant"], language=None, wrap_lines=True)
+    st.markdown(code(row["variant"]))
     with st.container(horizontal=True, gap="small"):
         _download(queue, row, called[chosen], main=True)
         baselines = frame[frame["is_baseline"].astype(bool) & (frame["model"] == row["model"])]
