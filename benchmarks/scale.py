@@ -156,9 +156,10 @@ def plan(runs: int = 100_000) -> None:
 
 
 def _lengths(settings: Settings) -> list[float]:
-    """Seconds of the steps that each finished run of a history computed itself."""
+    """Seconds of the steps that each finished run of a history, trials of searches included, computed itself."""
     history = History(settings.history_url)
-    found = [sum(s.seconds for s in run.stages if s.origin == "computed") for run in history.runs(states=["done"])]
+    done = history.runs(states=["done"], study=None)
+    found = [sum(s.seconds for s in run.stages if s.origin == "computed") for run in done]
     history.close()
     lengths = [seconds for seconds in found if seconds]
     if len(lengths) < 10:
