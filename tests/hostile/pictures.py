@@ -35,6 +35,15 @@ def pictures(marker: Path) -> Iterator[HostileFile]:
         inside = {f"{folder}/{i}.png": _sound(i) for folder in folders for i in range(10)}
         yield HostileFile(f"folders-{name}.zip", zipped(inside), "data", harmless=True)
     yield HostileFile("link.zip", _linked(), "data", harmless=True)
+    large = _blank(7000)  # 2 MB of file, as many bytes when unpacked as may be read, and twice when divided
+    inside = {f"{'ab'[number % 2]}/{number}.png": large for number in range(40)}
+    yield HostileFile("many-large.zip", zipped(inside), "data", codes=("too-large",))
+
+
+def _blank(side: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (side, side)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _bad(marker: Path) -> Iterator[tuple[str, str, bytes]]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from optimizers.datasets.preparation import Preparation
 
-MAX_BYTES = 2 << 30
-"""Most bytes that all decoded images may take up."""
+MAX_BYTES = 1 << 30
+"""Most bytes that all decoded images may take up; dividing them into parts takes as many again."""
 
 MAX_PIXELS = 50_000_000
 MAX_MEMBER_BYTES = 100 << 20
