@@ -32,18 +32,18 @@ FIXED_SIZE = {"NASNetLarge": 331, "NASNetMobile": 224}
 """Sizes of networks that take no other."""
 SMALLEST = 75
 """The smallest size that Inception and Xception take."""
-_INTRODUCTION = f"""{SECTION}
+_INTRODUCTION = rf"""{SECTION}
 
 All of them, with random weights (biases and statistics of normalizations, too) and ten outputs, on images as small
 as the architecture takes, from the `.keras` file that Keras 3 saves (`python -m benchmarks.applications`). *There* is
 how far the outputs in Keras 2 are from those in Keras 3, *back* how far the Keras 3 file written from the Keras 2
 model is from that, both as a share of the largest output; in float64 where rounding grows to more than 1e-5 on its way
-through a random network. *Reading* takes in building both and comparing, in seconds of processor time. A star: with
+through a random network. *Reading* takes in building both and comparing, in seconds of processor time. Stars: with
 biases and statistics like the others' rounding the weights once more would change the answers by percents, and the
-conversion is refused for that; here they were drawn a tenth as far apart.
+conversion is refused for that; here they were drawn a tenth as far apart (\*), or are as Keras begins (\*\*).
 """
-SPREADS = (1.0, 0.1)
-"""How far apart biases and statistics are drawn: the second where the first is refused."""
+SPREADS = (1.0, 0.1, 0.0)
+"""How far apart biases and statistics are drawn: the next where one is refused."""
 
 
 def names() -> list[str]:
@@ -153,7 +153,7 @@ def table(results: list[dict[str, Any]]) -> list[str]:
             continue
         sizes = [f"{found[f'{mode}_bytes'] / 1e6:.1f} MB" for mode in ("float32", "dynamic_range")]
         cells = (
-            found["name"] + ("*" if "refused" in found else ""), str(found["size"]),
+            found["name"] + r"\*" * SPREADS.index(found["spread"]), str(found["size"]),
             f"{found['parameters'] / 1e6:.1f} million", f"{found['seconds']:.0f} s",
             _difference(found["there"]), _difference(found["back"]), *sizes,
         )  # fmt: skip

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -36,6 +37,7 @@ _PASSED_ON = ("PATH", "HOME", "KERAS_HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
 _TICK = 0.1
 _START_UP_BYTES = 1 << 30
 """What importing TensorFlow may add to the memory of a process that has just started."""
+_DYING_SECONDS = 1.0
 _INTERACTIVE_MINUTES = 5.0
 """Longest time that somebody waits for a page to read a file."""
 
@@ -65,6 +67,7 @@ class Worker:
         self._answers = answers_of(settings)
         self._buffer = b""
         self._started_with = 0
+        self._killed = False
         self._scratch = tempfile.mkdtemp(prefix="paretoscope-")
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._events, writing = os.pipe()
@@ -82,7 +85,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not self._killed and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -128,7 +131,12 @@ class Worker:
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self._killed = True
+        try:
+            self._process.wait(_DYING_SECONDS)
+        except subprocess.TimeoutExpired:  # giving its memory back takes a process that comes after all others long
+            with contextlib.suppress(RuntimeError):  # while Python itself ends
+                threading.Thread(target=self._process.wait, name="dying").start()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()

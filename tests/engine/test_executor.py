@@ -12,7 +12,7 @@ import pytest
 from optimizers.engine.cluster import DaskExecutor
 from optimizers.engine.executor import LocalExecutor
 from optimizers.engine.versions import device
-from optimizers.engine.worker import Task
+from optimizers.engine.worker import Task, Worker
 from optimizers.errors import Cancelled, NotApplicable, Unexpected, WorkerDied
 from optimizers.settings import Settings
 from tests.dask_cluster import Cluster
@@ -141,6 +141,26 @@ def test_closing_ends_running_tasks(executor, tmp_path):
     executor.close()
     thread.join(20)
     assert caught
+
+
+def test_a_process_that_is_slow_to_die_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("optimizers.engine.worker._DYING_SECONDS", 0.0)
+    worker = Worker("light", Settings(home=tmp_path))
+    process = psutil.Process(worker.pid)
+    worker.kill()
+    assert not worker.alive
+    process.wait(10)
+
+
+def test_what_trains_comes_after_pages_and_what_measures_does_not(tmp_path):
+    executor = LocalExecutor(Settings(home=tmp_path))
+    try:
+        for pool, niceness in (("tensorflow", 10), ("light", 0)):
+            task = Task("tests.engine.fake_tasks:echo", {"value": 1}, pool, "work", str(tmp_path / "log"))
+            assert executor.run(task, lambda event: None, lambda: False) == 1
+            assert psutil.Process(executor._idle[pool][0].pid).nice() - psutil.Process().nice() == niceness
+    finally:
+        executor.close()
 
 
 def test_a_device_is_named(executor):

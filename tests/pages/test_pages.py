@@ -180,7 +180,7 @@ def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
     assert "The outputs differ" in shown(app)
     assert app.selectbox(key="chosen_file").options == ["baseline", "int8", "magnitude_pruning+int8"]
     app.selectbox(key="chosen_file").set_value(ids[1]).run()
-    assert "magnitude_pruning+int8" in [code.value for code in healthy(app).code]
+    assert "`magnitude_pruning+int8`" in [text.value for text in healthy(app).markdown]
     assert len(app.download_button) == 2
 
 
