@@ -157,8 +157,8 @@ def test_what_trains_comes_after_pages_and_what_measures_does_not(tmp_path):
     try:
         for pool, niceness in (("tensorflow", 10), ("light", 0)):
             task = Task("tests.engine.fake_tasks:echo", {"value": 1}, pool, "work", str(tmp_path / "log"))
-            assert executor.run(task, lambda event: None, lambda: False) == 1
-            assert psutil.Process(executor._idle[pool][0].pid).nice() - psutil.Process().nice() == niceness
+            pid = executor.run(task, lambda event: None, lambda: False)["pid"]
+            assert psutil.Process(pid).nice() - psutil.Process().nice() == niceness
     finally:
         executor.close()
 
