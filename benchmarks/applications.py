@@ -43,9 +43,10 @@ biases and statistics like the others' rounding the weights once more would chan
 conversion is refused for that; here they were drawn a tenth as far apart.
 """
 _REMARKS = """
-`ConvNeXtLarge` is converted with `PARETOSCOPE_MEMORY_MIB=14000`; the default of 8192 is too little for it. `EfficientNetV2M` and
-`EfficientNetV2L` hold between both Kerases, but no file of theirs can be checked while their weights are random, even if
-biases and statistics are those that Keras begins with; so they are refused until they are trained.
+`ConvNeXtLarge` is converted with `PARETOSCOPE_MEMORY_MIB=14000`; the default of 8192 is too little for it.
+`EfficientNetV2M` and `EfficientNetV2L` hold between both Kerases, but no file of theirs can be checked while their
+weights are random, even if biases and statistics are those that Keras begins with; so they are refused until they are
+trained.
 """
 SPREADS = (1.0, 0.1)
 """How far apart biases and statistics are drawn: the second where the first is refused."""
