@@ -27,27 +27,10 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "models.md"
-SECTION = "## Models of keras.applications"
 FIXED_SIZE = {"NASNetLarge": 331, "NASNetMobile": 224}
 """Sizes of networks that take no other."""
 SMALLEST = 75
 """The smallest size that Inception and Xception take."""
-_INTRODUCTION = f"""{SECTION}
-
-All of them, with random weights (biases and statistics of normalizations, too) and ten outputs, on images as small
-as the architecture takes, from the `.keras` file that Keras 3 saves (`python -m benchmarks.applications`). *There* is
-how far the outputs in Keras 2 are from those in Keras 3, *back* how far the Keras 3 file written from the Keras 2
-model is from that, both as a share of the largest output; in float64 where rounding grows to more than 1e-5 on its way
-through a random network. *Reading* takes in building both and comparing, in seconds of processor time. A star: with
-biases and statistics like the others' rounding the weights once more would change the answers by percents, and the
-conversion is refused for that; here they were drawn a tenth as far apart.
-"""
-_REMARKS = """
-`ConvNeXtLarge` is converted with `PARETOSCOPE_MEMORY_MIB=14000`; the default of 8192 is too little for it.
-`EfficientNetV2M` and `EfficientNetV2L` hold between both Kerases, but no file of theirs can be checked while their
-weights are random, even if biases and statistics are those that Keras begins with; so they are refused until they are
-trained.
-"""
 SPREADS = (1.0, 0.1)
 """How far apart biases and statistics are drawn: the second where the first is refused."""
 
@@ -74,7 +57,7 @@ def measure(name: str, spread: float) -> dict[str, Any]:
 
     resource.setrlimit(resource.RLIMIT_DATA, (Settings().memory_mib << 20,) * 2)  # as much as a worker may take
     size = FIXED_SIZE.get(name, SMALLEST)
-    found: dict[str, Any] = {"name": name, "size": size, "spread": spread}
+    found: dict[str, Any] = {"name": name, "size": size}
     with tempfile.TemporaryDirectory(prefix="applications-") as scratch:
         folder = Path(scratch)
         file, working, back = (folder / f"{kind}.keras" for kind in ("keras3", "working", "back"))
@@ -159,7 +142,7 @@ def table(results: list[dict[str, Any]]) -> list[str]:
             continue
         sizes = [f"{found[f'{mode}_bytes'] / 1e6:.1f} MB" for mode in ("float32", "dynamic_range")]
         cells = (
-            found["name"] + r"\*" * SPREADS.index(found["spread"]), str(found["size"]),
+            found["name"] + (r"\*" if "refused" in found else ""), str(found["size"]),
             f"{found['parameters'] / 1e6:.1f} million", f"{found['seconds']:.0f} s",
             _difference(found["there"]), _difference(found["back"]), *sizes,
         )  # fmt: skip
@@ -179,8 +162,8 @@ def main() -> None:
         return
     only = sys.argv[sys.argv.index("--only") + 1].split(",") if "--only" in sys.argv else names()
     kept = Path(sys.argv[sys.argv.index("--results") + 1]) if "--results" in sys.argv else None
-    lines = kept.read_text(encoding="utf-8").splitlines() if kept and kept.exists() else []
-    known = {found["name"]: found for found in map(json.loads, lines)}
+    before = kept.read_text(encoding="utf-8").splitlines() if kept and kept.exists() else []
+    known = {found["name"]: found for found in map(json.loads, before)}
     for name in only:
         if "fault" in known.get(name, {"fault": ""}):
             known[name] = asked(name)
@@ -188,15 +171,12 @@ def main() -> None:
             if kept:
                 with kept.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(known[name]) + "\n")
-    written = table([known[name] for name in only])
-    print("\n".join(written))
+    lines = table([known[name] for name in only])
+    print("\n".join(lines))
     if "--write" in sys.argv:
-        text = DOCUMENT.read_text(encoding="utf-8")
-        before, _, after = text.partition(SECTION)
-        rest = after[after.index("\n## ") :] if "\n## " in after else "\n"
-        DOCUMENT.write_text(
-            before + _INTRODUCTION + "\n" + "\n".join(written) + "\n" + _REMARKS + rest, encoding="utf-8"
-        )
+        from benchmarks.tables import written
+
+        DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8"), "applications", lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -158,8 +158,7 @@ async def by_browser(
     """Visits pages in Chromium, with a new profile, and starts a run first."""
     choice, root = random.Random(visitor.number), f"http://127.0.0.1:{port}"
     await asyncio.sleep(choice.uniform(0, LOOKS[1]))
-    profile = tempfile.mkdtemp(prefix="paretoscope-profile-")
-    context = await chromium.launch_persistent_context(profile, executable_path=PROGRAM, args=FLAGS)
+    context = await chromium.launch_persistent_context("", executable_path=PROGRAM, args=FLAGS)
     await context.add_cookies([{"name": sessions.COOKIE, "value": visitor.token, "url": root}])
     page = await context.new_page()
     page.set_default_timeout(60_000)
@@ -182,7 +181,6 @@ async def by_browser(
         check(visitor, f"{name}, browser", await page.content(), everybody)
         await asyncio.sleep(choice.uniform(*LOOKS))
     await context.close()
-    shutil.rmtree(profile, ignore_errors=True)
 
 
 async def idle(page: Any) -> None:

@@ -22,8 +22,8 @@ Kind = Literal["value", "difference", "ratio"]
 Side = Literal["most", "least"]
 
 MOST_LIMITS = 12
-EXAMPLE = "size<=100KB, accuracy>=-1pt, speedup>=2"
-"""Limits on size, quality and speed."""
+_EXAMPLE = "size<=100KB, {}, speedup>=2"
+EXAMPLE = _EXAMPLE.format("accuracy>=-1pt")
 _LATENCY, _SPEEDUP = "latency_ms", "speedup"
 
 _SIGNS: dict[str, Side] = {
@@ -140,13 +140,13 @@ def usual(metric: str) -> str:
     """What people often allow a quality to lose: a point of a share, or 5% more of an error."""
     declared = registry.metric(metric)
     if declared.unit != "fraction":
-        return f"{metric}<=+5%"
+        return f"{metric}<=1.05x"
     return f"{metric}>=-1pt" if declared.direction == "higher" else f"{metric}<=+1pt"
 
 
 def example(metric: str) -> str:
     """`EXAMPLE` with that quality."""
-    return EXAMPLE.replace("accuracy>=-1pt", usual(metric))
+    return _EXAMPLE.format(usual(metric))
 
 
 def parse(text: str, *, quality: str = "") -> tuple[Limit, ...]:

@@ -38,6 +38,7 @@ _TICK = 0.1
 _START_UP_BYTES = 1 << 30
 """What importing TensorFlow may add to the memory of a process that has just started."""
 _DYING_SECONDS = 1.0
+"""For which a process that was killed is waited for."""
 _INTERACTIVE_MINUTES = 5.0
 """Longest time that somebody waits for a page to read a file."""
 
@@ -128,6 +129,8 @@ class Worker:
 
     def kill(self) -> None:
         """Ends the process and everything it started, at once."""
+        if self._killed:
+            return
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)

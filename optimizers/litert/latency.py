@@ -21,6 +21,8 @@ _GROWTH = 1.5
 _TURNS_SECONDS = 0.02
 """Of each file in each process. Processes differ more than runs in one do: with 75 ms instead, an interval is as wide
 after as many processes, which take three times as long."""
+_STRETCH = 4.0
+"""Times as long for files so slow that they would hardly run at all."""
 _MEMORY_LOOKS = 6
 """The lowest and the highest of six bound the median in 97 of 100 cases."""
 
@@ -91,7 +93,9 @@ def time_in_turn(
         def take(numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]:
             progress(min(100, int(100 * (monotonic() - started) / limit)), 100)
             chosen = (*numbers, len(files))
-            return rounds.round(threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen)
+            return rounds.round(
+                threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
+            )
 
         found = until_precise(take, seconds, files=len(files))
         return [replace(one, memory=_memory(rounds, number, threads, batch)) for number, one in enumerate(found)]

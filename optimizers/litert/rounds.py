@@ -30,8 +30,6 @@ from optimizers.litert.interpreter import inputs, load, quantized
 _WARM_UP_NS = 5_000_000
 _WARM_UP_RUNS = 5
 _FEWEST_RUNS = 8
-_LONGEST_STRETCH = 4.0
-"""Times as long as asked a process may go on until a slow file has as many runs as that."""
 _SHORTEST_RUN_NS = 50_000
 _SHORTEST_TURN_NS, _LONGEST_TURN_NS = 5_000_000, 50_000_000
 """When its turn begins, a file finds the caches full of the other one's weights: run by run, one of 1.5 MB took 8%
@@ -87,7 +85,14 @@ class Rounds:
         self._folder.cleanup()
 
     def round(
-        self, *, threads: int, batch: int, seconds: float, backwards: bool, files: Sequence[int] | None = None
+        self,
+        *,
+        threads: int,
+        batch: int,
+        seconds: float,
+        backwards: bool,
+        files: Sequence[int] | None = None,
+        stretch: float = 1.0,
     ) -> list[np.ndarray]:
         """Milliseconds per run of each file, all of the same length, taken in turn forwards and backwards (A B B A …).
 
@@ -96,16 +101,18 @@ class Rounds:
         Args:
             threads: CPU threads of the interpreters.
             batch: Examples in one run.
-            seconds: Time after which no further turn starts, warm-up not counted; there are always two, and up to four
-                times as long if that gives a slow file eight runs.
+            seconds: Time after which no further turn starts, warm-up not counted; there are always two.
             backwards: Load and time the files in the opposite order.
             files: Numbers of those that take part, in order; all of them if left out.
+            stretch: Times as long as ``seconds`` it may take until a slow file has eight runs.
 
         Raises:
             NotApplicable: LiteRT cannot run one of the files, or not with that batch.
         """
         chosen = self._files if files is None else [self._files[number] for number in files]
-        told = self._ask(files=chosen, threads=threads, batch=batch, seconds=seconds, backwards=backwards)
+        told = self._ask(
+            files=chosen, threads=threads, batch=batch, seconds=seconds, backwards=backwards, stretch=stretch
+        )
         return [np.asarray(times, np.float64) for times in told["times"]]
 
     def memory(self, file: int, *, threads: int, batch: int = 1) -> Resident:
@@ -201,16 +208,16 @@ def _taken(asked: dict[str, Any]) -> list[list[float]]:
     in_a_row = runs_in_a_row([length for _, length in warm.values()])
     times: list[list[float]] = [[] for _ in order]
     started = perf_counter_ns()
-    while _goes_on(len(times[0]), in_a_row, (perf_counter_ns() - started) / 1e9 / asked["seconds"]):
+    while _goes_on(len(times[0]), in_a_row, (perf_counter_ns() - started) / 1e9 / asked["seconds"], asked["stretch"]):
         for i in order:
             times[i] += [_run_ms(ready[i], warm[i][0]) for _ in range(in_a_row)]
         order.reverse()
     return times
 
 
-def _goes_on(runs: int, in_a_row: int, share: float) -> bool:
+def _goes_on(runs: int, in_a_row: int, share: float, stretch: float) -> bool:
     """Whether another turn starts, after so many runs of each file and that share of the seconds asked for."""
-    return runs < 2 * in_a_row or share < 1 or (runs < _FEWEST_RUNS and share < _LONGEST_STRETCH)
+    return runs < 2 * in_a_row or share < 1 or (runs < _FEWEST_RUNS and share < stretch)
 
 
 def _remembered(asked: dict[str, Any]) -> tuple[int, int]:

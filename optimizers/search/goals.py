@@ -19,7 +19,7 @@ from optimizers.certification import RISK, Budget
 from optimizers.errors import InvalidParameter, UnknownName
 from optimizers.history.database import History
 from optimizers.history.frames import comparison
-from optimizers.limits import MOST_LIMITS, Limit, parse
+from optimizers.limits import MOST_LIMITS, Limit, parse, usual
 from optimizers.metrics._paired import tango_score
 from optimizers.qualifying import Judged, judge_row
 from optimizers.records import Target, Task
@@ -140,7 +140,7 @@ def usual_limits(task: Task, targets: Sequence[Target] = ()) -> str:
     for output, own in leading:
         metric = next(m for m in registry.metrics().values() if m.needs == "predictions" and own in m.tasks)
         if metric.change is not None:
-            found.append(f"{output}{metric.name}{'>=-1pt' if metric.unit == 'fraction' else '<=1.05x'}")
+            found.append(usual(f"{output}{metric.name}"))
     return ", ".join(found[:MOST_LIMITS])
 
 

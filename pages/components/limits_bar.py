@@ -11,7 +11,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures.names import names
 from optimizers.history.frames import headline, metric_columns
 from optimizers.history.repeated import repeated_metrics
-from optimizers.limits import EXAMPLE, Limit, example, parse, text_of, usual
+from optimizers.limits import Limit, example, parse, text_of, usual
 from optimizers.qualifying import Judgement, judge
 from pages.components.text import code, escaped
 
@@ -26,8 +26,9 @@ def limits_bar(frame: pd.DataFrame) -> Judgement | None:
     """Asks for limits and says which file keeps them best; None where there are none."""
     quality = headline(frame) or ""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    shown = example(quality) if quality else EXAMPLE
-    text = left.text_input("Limits", key=_KEY, placeholder=shown, help=_HELP, bind="query-params", max_chars=400)
+    text = left.text_input(
+        "Limits", key=_KEY, placeholder=example(quality or "accuracy"), help=_HELP, bind="query-params", max_chars=400
+    )
     columns = metric_columns(frame)
     goal = right.selectbox(
         "Best by", columns, columns.index(quality) if quality in columns else 0, key=_GOAL,
@@ -48,11 +49,12 @@ def limits_bar(frame: pd.DataFrame) -> Judgement | None:
 
 def _suggestions(frame: pd.DataFrame, limits: tuple[Limit, ...], quality: str) -> None:
     """Limits that people often have, one click each; what is limited already is not offered."""
-    known, offered = registry.metrics(), [("size_bytes", "size<=0.5x", "Half the size")]
-    if quality and known[quality].unit == "fraction" and known[quality].direction == "higher":
-        offered.append((quality, usual(quality), "At most 1 point worse"))
-    elif quality and frame.loc[frame["is_baseline"].astype(bool), quality].gt(0).all():  # a share of nothing is nothing
-        offered.append((quality, usual(quality), "At most 5% worse"))
+    offered = [("size_bytes", "size<=0.5x", "Half the size")]
+    allowed = usual(quality) if quality else ""
+    if allowed.endswith("pt"):
+        offered.append((quality, allowed, "At most 1 point worse"))
+    elif allowed and frame.loc[frame["is_baseline"].astype(bool), quality].gt(0).all():  # a share of nothing is nothing
+        offered.append((quality, allowed, "At most 5% worse"))
     offered.append(("speedup", "speedup>=2", "Twice as fast"))
     limited = {limit.metric for limit in limits}
     left = [(text, label) for name, text, label in offered if text and name in frame and name not in limited]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,6 @@ def installed_components():
     patch.setattr(manifest_scanner, "scan_component_manifests", found)
     yield
     patch.undo()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def collected_once():
-    """Streamlit collects garbage after every run of a page, which takes long where other tests have loaded much."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

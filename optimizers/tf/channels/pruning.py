@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,7 +175,7 @@ class Pruning:
         measured = sensitivity.rises(self.model, context, changes(), examples)
         damages: dict[str, dict[int, float]] = {group.name: {} for group in self._trace.groups}
         for (name, count), rise in measured.rises.items():
-            damages[name][count] = rise if isfinite(rise) else sensitivity.HOPELESS
+            damages[name][count] = min(rise, sensitivity.HOPELESS)
         if not self._sensitivity:
             self._sensitivity = {
                 "part": measured.part,
