@@ -50,9 +50,8 @@ def prepare(
         return
     for trial in found.trials:
         which = f"{trial.input}: " if trial.input else ""
-        print(
-            f"{which}{trial.scaling:12} {found.metric} {trial.score:.6g}  loss {trial.error:.6g}  p {trial.worse:.3g}"
-        )
+        score = f"{found.metric} {trial.score:.6g}  " if trial.score != trial.error else ""  # else it is the loss
+        print(f"{which}{trial.scaling:12} {score}loss {trial.error:.6g}  p {trial.worse:.3g}")
     for note in found.notes:
         print(f"Note: {note}")
     print(f"--data '{found.uri}'")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 from optimizers.datasets import fit
@@ -28,6 +29,8 @@ EXAMPLES = 1000
 _LEARNT_ON = 5000
 _SEED = 20
 _ALPHA = 0.05
+_COMBINATIONS = 64
+"""Most combinations of scalings of several inputs that are all tried."""
 
 
 class Trial(Record):
@@ -96,12 +99,11 @@ def propose(
     order = _tried(part.train.x, model)
     if not order:
         return plain
-    chosen: dict[str, _Way] = {}
+    chosen = bench.together(order) if len(order) > 1 else {}
     found: dict[str, _Comparison] = {}
-    for first in (True, False) if len(order) > 1 else (False,):  # what others need is not known the first time
-        for name, ways in order.items():
-            found[name] = bench.compared(name, ways, chosen)
-            chosen[name] = found[name].best if first else found[name].chosen
+    for name, ways in order.items():
+        found[name] = bench.compared(name, ways, chosen)
+        chosen[name] = found[name].chosen
     last = found[next(reversed(order))]
     kept = of(given | _options(chosen))
     return Proposal(
@@ -132,10 +134,6 @@ class _Comparison:
     even: list[Trial]
 
     @property
-    def best(self) -> _Way:
-        return _way(self.trials[0])
-
-    @property
     def chosen(self) -> _Way:
         return _way(_chosen(self.even))
 
@@ -154,18 +152,52 @@ class _Bench:
     task: Task
     answer: Callable[[np.ndarray], np.ndarray]
 
+    known: dict[str, _Answers | None] = field(default_factory=dict)
+
+    def together(self, order: dict[str, list[_Way]]) -> dict[str, _Way]:
+        """A way for each input, under which the model does best.
+
+        A model may do no better with one input scaled well as long as another one drowns it, so all combinations are
+        tried; where there are too many, one input after the other, twice.
+        """
+        if math.prod(len(ways) for ways in order.values()) <= _COMBINATIONS:
+            combined = [dict(zip(order, ways, strict=True)) for ways in product(*order.values())]
+            return self._best(combined)
+        chosen: dict[str, _Way] = {}
+        for name, ways in [*order.items(), *order.items()]:
+            chosen = self._best([{**chosen, name: way} for way in ways])
+        return chosen
+
     def compared(self, name: str, ways: Iterable[_Way], others: dict[str, _Way]) -> _Comparison:
         """One input in all of the ways, the others as they are chosen so far."""
-        answers: dict[_Way, _Answers] = {}
-        for way in ways:
-            try:
-                scaled = prepare(self.part, of(_options({**others, name: way})))
-            except DataRefused:
-                continue
-            tried = fit.adapt_dataset(scaled, self.model.inputs, self.model.outputs, self.uri, self.model.activation)
-            answers[way] = _answered(self.answer(tried.validation.x), tried, self.model.activation)
+        answers = {way: told for way in ways if (told := self._answers({**others, name: way})) is not None}
         trials = [trial.model_copy(update={"input": name}) for trial in _ranked(answers, self.task)]
         return _Comparison(trials, _even(trials, self.task))
+
+    def _best(self, combined: list[dict[str, _Way]]) -> dict[str, _Way]:
+        """The one with the least loss of those that are not proven worse than the one with most right answers."""
+        answers = [(ways, told) for ways in combined if (told := self._answers(ways)) is not None]
+        if not answers:
+            return combined[0]
+        lead = min((told for _, told in answers), key=lambda told: _badness(told, self.task))
+        even = [one for one in answers if one[1] is lead or _p_value(lead, one[1]) >= _ALPHA]
+        return min(even, key=lambda one: float(one[1].loss.mean()))[0]
+
+    def _answers(self, ways: dict[str, _Way]) -> _Answers | None:
+        """What the model makes of inputs scaled so; None where the data cannot be scaled so."""
+        options = _options(ways)
+        key = repr(sorted(options.items()))
+        if key not in self.known:
+            try:
+                scaled = prepare(self.part, of(options))
+                tried = fit.adapt_dataset(
+                    scaled, self.model.inputs, self.model.outputs, self.uri, self.model.activation
+                )
+            except DataRefused:
+                self.known[key] = None
+            else:
+                self.known[key] = _answered(self.answer(tried.validation.x), tried, self.model.activation)
+        return self.known[key]
 
 
 def _tried(x: np.ndarray, model: ModelSummary) -> dict[str, list[_Way]]:
@@ -279,8 +311,8 @@ def _judged(outputs: np.ndarray, part: Part, task: Task, activation: str) -> _An
 
 
 def _ranked(answers: dict[_Way, _Answers], task: Task) -> list[Trial]:
-    """Best first: by points, then by loss."""
-    order = sorted(answers, key=lambda k: (-float(answers[k].points.mean()), float(answers[k].loss.mean())))
+    """Best first."""
+    order = sorted(answers, key=lambda key: _badness(answers[key], task))
     best = answers[order[0]]
     found = []
     for key in order:
@@ -288,6 +320,12 @@ def _ranked(answers: dict[_Way, _Answers], task: Task) -> list[Trial]:
         score = float(a.points.mean()) if KINDS[task].decides else error
         found.append(Trial(scaling=key[0], values=key[1], score=score, error=error, worse=_p_value(best, a)))
     return found
+
+
+def _badness(told: _Answers, task: Task) -> tuple[float, float]:
+    """Less is better: wrong answers first where there is a figure for them, then the loss."""
+    loss = float(told.loss.mean())
+    return (-float(told.points.mean()) if KINDS[task].decides else loss), loss
 
 
 def _p_value(best: _Answers, other: _Answers) -> float:

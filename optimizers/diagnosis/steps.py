@@ -35,13 +35,17 @@ def lost(facts: Facts) -> Iterable[Finding]:
         text += f"layer{'s' if n > 1 else ''}, "
         text += f"for example {first.sentence}"
         shown = (Figure("Layers", n, "count"),)
-        yield Finding(f"{noun} were lost", "size", text, _advice(first.later, what), shown, "warning")
+        yield Finding(f"{noun} were lost", "size", text, _advice(facts, first.later, what), shown, "warning")
 
 
-def _advice(later: str, what: Property) -> str:
-    """What helps against a step that undoes what an earlier one achieved."""
+def _advice(facts: Facts, later: str, what: Property) -> str:
+    """What helps against a step that undoes what an earlier one achieved, of what was not tried already."""
     technique = registry.technique(later)
-    known = (_SETTINGS.get(field.name) for field in fields(technique.params))
+    chosen = next((dict(step.params) for step in reversed(facts.chain) if step.technique == later), {})
+    named = [field.name for field in fields(technique.params)]
+    if "granularity" in named and what == "clusters" and chosen.get("granularity") == "auto":
+        named.remove("granularity")  # it made the file with one scale per kernel, too, and kept the smaller one
+    known = (_SETTINGS.get(name) for name in named)
     helps = [words for against, words in filter(None, known) if what in against]
     first = ["put that step first"] if technique.produces != "tflite" else []
     told = ", or ".join([*first, *helps] or ["leave one of the two out"])

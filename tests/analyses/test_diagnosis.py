@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.measurement.diagnosis import CASES, MODELS, Bench, Case, found, wrong
@@ -9,6 +11,7 @@ from optimizers.diagnosis.facts import Facts, file_facts
 from optimizers.diagnosis.original import original
 from optimizers.diagnosis.rules import diagnose
 from optimizers.engine.analysing import Question, analyse
+from optimizers.findings import ChainStep
 from optimizers.history.frames import measurements_of
 from optimizers.ledger import Loss
 from optimizers.models.sample import manifest
@@ -136,6 +139,18 @@ def test_what_is_advised_against_a_loss_is_what_the_later_step_can_do(converted,
     loss = Loss("wide", what, "weight_clustering", later, "layer wide has more than it had.")
     told = cases(facts(converted("wide.keras", "float32"), lost=(loss,)))
     [finding] = [found for case, found in told.items() if case.endswith("were lost")]
+    assert finding.advice.startswith(advice)
+
+
+@pytest.mark.parametrize(("granularity", "advice"), [("auto", "Leave one of the two out."), ("per_channel", "Give it")])
+def test_what_a_step_tried_by_itself_is_not_advised(converted, granularity, advice):
+    loss = Loss("wide", "clusters", "weight_clustering", "int8", "layer wide has more than it had.")
+    chain = (ChainStep("int8", {"granularity": granularity}, "tflite", Path("unused"), {}),)
+    [finding] = [
+        found
+        for case, found in cases(facts(converted("wide.keras", "float32"), lost=(loss,), chain=chain)).items()
+        if case.endswith("were lost")
+    ]
     assert finding.advice.startswith(advice)
 
 

@@ -218,6 +218,32 @@ def test_each_of_several_inputs_gets_the_scaling_that_it_needs(tokens):
     assert [spec.dtype for spec in prepared.summary.inputs] == ["float32", "int64" if tokens else "float32"]
 
 
+def test_an_input_that_drowns_another_does_not_hide_what_that_needs():
+    """As they are the model sees the stronger input alone, and with only that one scaled the weaker one alone."""
+    image = np.repeat(RANDOM.integers(0, 256, (600, 1, 2, 1)), 4, axis=2) * np.ones((1, 8, 1, 1))
+    rows = RANDOM.normal(0, 30, (600, 1))
+
+    def lighter(image):
+        return image[:, :, :4].mean(axis=(1, 2, 3)) - image[:, :, 4:].mean(axis=(1, 2, 3))
+
+    y = (4 * lighter(image) / 255 + rows[:, 0] / 30 > 0).astype(np.int64)
+    x = joined([image.astype(np.uint8), rows.astype(np.float32)], ("image", "rows"))
+    parts = [Part(a, b) for a, b in zip(np.split(x, [300, 500]), np.split(y, [300, 500]), strict=True)]
+    summary = described((8, 8, 1), task="binary", classes=("0", "1")).model_copy(update={"inputs": inputs_of(x)})
+    wanted = tuple(spec.model_copy(update={"dtype": "float32"}) for spec in inputs_of(x))
+    asked = model((8, 8, 1), units=1, activation="sigmoid").model_copy(
+        update={"inputs": wanted, "input_ranges": (None, None)}
+    )
+
+    def answer(x):
+        image, rows = arrays_of(x)
+        logit = 5 * (4 * lighter(image) + rows[:, 0])
+        return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))[:, None]
+
+    found = proposals.propose(Dataset(*parts, summary), "file:x", {}, asked, answer)
+    assert split(found.uri)[1].each_scaling == {"image": ("unit", "pixels"), "rows": ("standardize", "pixels")}
+
+
 def test_test_examples_are_never_looked_at():
     data = images()
     spoilt = Dataset(data.train, data.validation, Part(data.test.x[:0], data.test.y[:0]), data.summary)
