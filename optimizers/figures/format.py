@@ -131,6 +131,12 @@ def _from_to(low: str, high: str) -> str:
     return f"{low.removesuffix(f' {unit}') if unit else low} to {high}"
 
 
+def unbroken(bounds: str) -> str:
+    """An interval for a narrow column: a dash instead of words where no number has a sign, no end of a line inside."""
+    short = bounds if set("-−+") & set(bounds) else bounds.replace(" to ", "\u2060–\u2060")
+    return short.replace(" ", "\u00a0")
+
+
 def change(metric: Metric, difference: float | None, speedup: tuple[float, float] | None = None) -> str:
     """The difference to the baseline in words; empty where there is none.
 

@@ -88,11 +88,10 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         metric = known[name]
         if row["is_baseline"] and metric.unit == "x":
             continue  # a ratio to itself
-        bounds = fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"])
-        bounds = bounds if "-" in bounds else bounds.replace(" to ", "–")  # "-2 to -1", not "-2–-1"
+        bounds = fmt.unbroken(fmt.interval(metric, row[f"{name}_low"], row[f"{name}_high"]))
         change = "" if row["is_baseline"] else fmt.change(metric, row[f"{name}_change"], speedup_of(row))
         paired = fmt.change_interval(metric, row.get(f"{name}_change_low"), row.get(f"{name}_change_high"))
-        change += f" :gray[:small[{paired}]]" if change and paired else ""
+        change += f" :gray[:small[{fmt.unbroken(paired)}]]" if change and paired else ""
         value = fmt.value(metric, row[name])
         table = lines if name in first else others if metric.rank < INSIDE else inside
         table.append(f"| {metric.title} | **{value}** :gray[:small[{bounds}]] | {change} |")

@@ -43,14 +43,14 @@ def results(frame: pd.DataFrame, device: str) -> None:
 
 
 def _line(name: str, row: pd.Series, metric: Metric) -> str:
-    bounds = fmt.interval(metric, row[f"{metric.name}_low"], row[f"{metric.name}_high"]).replace(" to ", "–")
+    bounds = fmt.unbroken(fmt.interval(metric, row[f"{metric.name}_low"], row[f"{metric.name}_high"]))
     missing = fmt.missing(row[metric.name])
     time = "–" if missing else f"**{fmt.value(metric, row[metric.name])}** :gray[:small[{bounds}]]"
     ratio = speedup_of(row)
     change = fmt.change(registry.metric("latency_ms"), row.get("latency_ms_change"), ratio)
     slower = change.endswith("slower")  # then the ends tell how many times slower
     ends = [1 / end for end in ratio[::-1]] if ratio and slower else ratio
-    within = f" :gray[:small[{ends[0]:.2f}–{ends[1]:.2f}x]]" if ends and change else ""
+    within = f" :gray[:small[{fmt.unbroken(f'{ends[0]:.2f} to {ends[1]:.2f}x')}]]" if ends and change else ""
     return _row([code(name), time, "" if row["is_baseline"] else change + within])
 
 

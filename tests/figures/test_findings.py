@@ -6,7 +6,7 @@ import pytest
 
 from optimizers.figures import theme
 from optimizers.figures.findings import chart
-from optimizers.figures.format import bounds, cell, share
+from optimizers.figures.format import bounds, cell, share, unbroken
 from optimizers.findings import Chart, Column, Table
 
 COLUMNS = (
@@ -129,6 +129,11 @@ def test_cells_say_their_unit():
     assert bounds(900, 1100, "B") == "900 bytes to 1.10 KB"
     assert bounds(None, 1.0, "ms") == "– to 1.00 ms"
     assert [share(x) for x in (0.0, 0.123, 0.00021)] == ["0.0%", "12.3%", "0.02%"]
+
+
+def test_an_interval_in_a_narrow_column_stays_in_one_line():
+    assert unbroken("21.9 to 22.1 µs") == "21.9\u2060–\u206022.1\u00a0µs"
+    assert unbroken("−0.3 to +0.2") == "−0.3\u00a0to\u00a0+0.2"
 
 
 def test_numbers_over_orders_of_magnitude_are_spaced_evenly_and_marked():
