@@ -10,6 +10,7 @@ from serving import health
 from serving.cookie import VisitorCookie
 from serving.headers import SecurityHeaders
 from serving.life import life
+from serving.preload import ChartPreload
 
 __all__ = ["base_path", "life", "middleware", "routes"]
 
@@ -21,7 +22,8 @@ def base_path() -> str:
 
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
-    return [Middleware(SecurityHeaders), Middleware(VisitorCookie, path=base_path())]
+    path = base_path()
+    return [Middleware(SecurityHeaders), Middleware(ChartPreload, path=path), Middleware(VisitorCookie, path=path)]
 
 
 def routes() -> list[BaseRoute]:

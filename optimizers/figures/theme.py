@@ -103,7 +103,7 @@ def layout(figure: go.Figure, title: str, subtitle: str = "", *, height: int, **
     wanted: dict[str, Any] = {
         "title": text,
         "height": height,
-        "margin": {"t": 46 + 16 * max(1, subtitle.count("<br>")) if subtitle else 40, "r": 12, "b": 8, "l": 8},
+        "margin": {"t": 62 + 13 * subtitle.count("<br>") if subtitle else 40, "r": 12, "b": 8, "l": 8},
         "legend": {"orientation": "h", "yanchor": "top", "y": -0.2, "xanchor": "left", "x": 0, "title": {"text": ""}},
         "hoverlabel": {"align": "left"},
         "dragmode": False,
