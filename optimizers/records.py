@@ -33,6 +33,9 @@ PartName = Literal["validation", "test"]
 SHARED = "shared"
 """Scope of everything that every session may see: results of sample models on sample data."""
 
+LAST_SEED = 2**31 - 2
+"""Highest seed: TensorFlow takes seeds modulo 2**31 - 1, so the next one would be 0 again."""
+
 
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,11 +84,15 @@ class TensorSpec(Record):
 
 
 class InputRange(Record):
-    """Numbers that an input takes: from ``low`` to ``high``, only whole ones where ``whole``."""
+    """Numbers that an input takes: from ``low`` to ``high``, only whole ones where ``whole``.
+
+    Where ``strict`` they are looked up in a table, which has no place for others.
+    """
 
     low: float
     high: float
     whole: bool = False
+    strict: bool = False
 
 
 class ModelRef(Record):

@@ -127,7 +127,10 @@ class Ranking:
         names = f"{', '.join(leading[:-1])} and {leading[-1]}"
         if len(leading) > _MOST_NAMED:
             names = f"{', '.join(leading[:_MOST_NAMED])} and {len(leading) - _MOST_NAMED} more"
-        if all(p.how == "exact" for p in self.pairs if p.one in leading and p.other in leading):
+        between = {pair.how for pair in self.pairs if pair.one in leading and pair.other in leading}
+        if between == {"fixed"}:
+            return f"Nothing in {names} depends on a seed, so seeds cannot separate them; their test examples may."
+        if between == {"exact"}:
             return f"The same in all: {names}." if len(leading) == len(self.places) else f"Equally good: {names}."
         return f"Not separated by {self.seeds} seeds: {names}; each of them may be the best."
 

@@ -127,6 +127,20 @@ def test_bad_input_is_one_clear_sentence_and_status_two(tmp_path, changes, words
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--model", "sample:penguins_mlp", "--certify", "1"], "name the search with --continue."),
+        (["--continue", "x", "--limits", "size<=9KB", "--seed", "2"], "leave --limits and --seed out"),
+        (["--continue", "x"], "There is no search 'x'"),
+        ([], "Name a model to search for with --model"),
+    ],
+)
+def test_options_that_a_search_would_ignore_are_refused(tmp_path, given, words):
+    done = cli("search", *given, "--home", tmp_path)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
 @pytest.mark.slow
 def test_an_optimized_model_comes_back_as_a_keras_3_file(tmp_path):
     import keras

@@ -8,6 +8,7 @@ from optimizers.analyses._examples import spread
 from optimizers.errors import NotApplicable
 from optimizers.findings import Analysis, Chart, Column, Context, Report, Sentence, Table, Unit
 from optimizers.params import ParamSet, param
+from optimizers.records import LAST_SEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ _ABOUT_COLUMNS = ("Missing values", "Missing sensors")
 
 class CorruptionParams(ParamSet):
     examples: int = param(1000, low=20, high=100_000, label="Examples", help="Validation examples that are made worse.")
-    seed: int = param(0, low=0, high=2**31 - 1, label="Seed", help="The same seed gives the same examples.")
+    seed: int = param(0, low=0, high=LAST_SEED, label="Seed", help="The same seed gives the same examples.")
 
 
 def analyse(context: Context, params: CorruptionParams) -> Report:

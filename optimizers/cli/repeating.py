@@ -13,6 +13,7 @@ from optimizers.errors import NotApplicable
 from optimizers.history.database import History
 from optimizers.history.frames import comparison, headline
 from optimizers.history.repeated import rankings, repeated_metrics
+from optimizers.limits import metric_named
 from optimizers.repeats import Pair, Place
 
 _BRIEFLY = ("compressed_bytes", "speedup")
@@ -28,8 +29,7 @@ def repeats(
 ) -> None:
     """Mean and spread over seeds of each recipe, and a ranking that separates only what the seeds do."""
     with Opened(home) as queue:
-        if metric:
-            registry.metric(metric)
+        metric = metric_named(metric) if metric else ""
         for run_id in runs:
             run_named(queue, run_id)
         found = told(queue.history, runs)

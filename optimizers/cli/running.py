@@ -29,9 +29,8 @@ from optimizers.ledger import Stage, losses, stages_of
 from optimizers.litert.ratio import verdict
 from optimizers.presets import suited
 from optimizers.recipe import Recipe, warnings
-from optimizers.records import Measurement, Run, StageRecord
+from optimizers.records import LAST_SEED, Measurement, Run, StageRecord
 
-_LAST_SEED = 2**31 - 1
 _OF_DIFFERENCE = {"value", "unit", "low", "high", "n", "lost", "gained", "p"}
 
 
@@ -42,7 +41,7 @@ def run(
     data: Data = "",
     as_json: Json = False,
     home: Home = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=_LAST_SEED, help="For everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LAST_SEED, help="For everything random.")] = 0,
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, max=MOST_RUNS, help="Repeats, with this seed and the ones after it.")
     ] = 1,
@@ -71,7 +70,7 @@ def run(
         _, summary = queue.driver.inspect_model(model)
         check_fit(summary, dataset, reference.name)
         recipes = _asked([suited(text, summary.layers) for text in recipe], ablate)
-        runs = queue.submit(model, uri, recipes, seed=[(seed + i) % (_LAST_SEED + 1) for i in range(seeds)])
+        runs = queue.submit(model, uri, recipes, seed=[(seed + i) % (LAST_SEED + 1) for i in range(seeds)])
         if len(runs) > len(recipe):
             say(f"{len(recipes)} recipes make {len(runs)} runs.")
         follow(queue, runs)

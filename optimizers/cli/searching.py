@@ -16,6 +16,7 @@ from optimizers.engine import origins
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import InvalidParameter
 from optimizers.figures import format as fmt
+from optimizers.records import LAST_SEED
 from optimizers.search import goals
 from optimizers.search.certifying import verdicts
 from optimizers.search.desk import View, Wish
@@ -49,7 +50,7 @@ def search(
     ] = None,
     sampler: Annotated[str, typer.Option("--sampler", help="tpe, nsga2 or random.")] = "tpe",
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="No more than so many trials.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="For everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LAST_SEED, help="For everything random.")] = 0,
     go_on: Annotated[
         str, typer.Option("--continue", help="Id of a search that goes on, for as long as --time says.")
     ] = "",
@@ -64,6 +65,14 @@ def search(
         raise InvalidParameter(f"There is no sampler {sampler!r}; there are: {', '.join(get_args(Sampler))}.")
     if bool(model) == bool(go_on):
         raise InvalidParameter("Name a model to search for with --model, or a search that goes on with --continue.")
+    if certify is not None and not go_on:
+        raise InvalidParameter("--certify measures a trial of a search that rests; name the search with --continue.")
+    fixed = {"--data": data, "--limits": limits, "--objective": objective, "--board": board, "--technique": technique,
+             "--sampler": sampler != "tpe", "--seed": seed}  # fmt: skip
+    if go_on and (told_again := [option for option, value in fixed.items() if value]):
+        raise InvalidParameter(
+            f"A search that goes on stays what it was; leave {' and '.join(told_again)} out, or start a new one."
+        )
     wish = Wish(
         tuple(limit.metric_named(name) for name in objective or ()),
         limits,
@@ -78,6 +87,7 @@ def search(
         if certify is not None and go_on:
             queue.wait([queue.searches.certify(go_on, certify).id])
         elif go_on:
+            _check_room(queue.searches.view(go_on), trials or 0)
             queue.searches.go_on(go_on, wish.seconds, trials or 0)
         else:
             origins.resolve_model(model)
@@ -90,6 +100,15 @@ def search(
     else:
         _print(told)
     sys.exit(0 if view.best is not None and view.best.standing != "nearest miss" else 1)
+
+
+def _check_room(view: View, more: int) -> None:
+    """Raises `InvalidParameter` where a search has done all trials that it was allowed."""
+    most, counted = view.study.most_trials, [t.state for t in view.trials if t.state not in ("rejected", "failed")]
+    if most is not None and not more and len(counted) >= most and set(counted) <= {"done"}:
+        raise InvalidParameter(
+            f"The search {view.study.id} has done the {most} trials that it was allowed; add --trials for more."
+        )
 
 
 def _followed(queue: JobQueue, study_id: str) -> View:

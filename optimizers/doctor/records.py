@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 
 from optimizers.doctor import Finding
+from optimizers.doctor.reading import first_line, torn, unreadable
 from optimizers.engine import progress
 from optimizers.engine.locks import Locks, locks_of
 from optimizers.engine.store import open_store
 from optimizers.errors import Unreachable, UserError
+from optimizers.history import tables
 from optimizers.history.database import UNFINISHED, History
 from optimizers.history.tables import SCHEMA_VERSION
 from optimizers.records import Artifact, Run
@@ -33,15 +37,21 @@ def examine(settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, 
     except (UserError, Unreachable) as error:
         yield Finding("schema", "problem", error.message)
         return
+    except (sa.exc.DatabaseError, ValueError) as error:
+        yield Finding("schema", "problem", f"The history is damaged ({first_line(error)}); put a backup in its place.")
+        return
     locks = locks_of(settings, history)
     try:
         yield Finding("schema", "fine", f"The history has version {SCHEMA_VERSION}, the one of this app.")
-        runs, unreadable = _readable(history)
+        if problem := torn(history):
+            yield Finding("schema", "problem", f"The history is damaged ({problem}); put a backup in its place.")
+            return
+        runs = _readable(history)
         yield Finding("runs", "fine", _counted(runs))
-        if unreadable:
-            yield Finding("runs-unreadable", "problem", "Runs whose records cannot be read.", tuple(unreadable))
+        damaged: set[str] = set()
+        yield from unreadable(settings, history, sound, damaged, repair=repair)
         yield from _abandoned(locks, history, runs, repair)
-        yield from _pointing_nowhere(history, runs, sound, repair)
+        yield from _pointing_nowhere(history, runs, sound, damaged, repair)
         yield from _measured(history, runs, sound, repair)
         yield from _left_over(settings, locks, runs, repair)
         yield from _orphans(settings, runs, sound, prune)
@@ -50,14 +60,12 @@ def examine(settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, 
         history.close()
 
 
-def _readable(history: History) -> tuple[list[Run], list[str]]:
-    runs, unreadable = [], []
-    for run_id, record in history.raw_runs():
-        try:
+def _readable(history: History) -> list[Run]:
+    runs = []
+    for _, record in history.raw_rows(tables.runs):
+        with suppress(ValidationError, TypeError):
             runs.append(Run.model_validate(record))
-        except (ValidationError, TypeError):
-            unreadable.append(run_id)
-    return runs, unreadable
+    return runs
 
 
 def _counted(runs: list[Run]) -> str:
@@ -91,16 +99,16 @@ def _abandoned(locks: Locks, history: History, runs: list[Run], repair: bool) ->
 
 
 def _pointing_nowhere(
-    history: History, runs: list[Run], sound: Mapping[str, Artifact], repair: bool
+    history: History, runs: list[Run], sound: Mapping[str, Artifact], damaged: set[str], repair: bool
 ) -> Iterator[Finding]:
-    """Finished runs whose files are gone, are others than those that were measured, or were not measured."""
+    """Finished runs whose files are gone, are others than those that were measured, or lack figures."""
     gone, measured = [], history.measured_digests("size_bytes")
     for run in runs:
         if run.state != "done":
             continue
         told = {run.artifact_key: run.artifact_digest, run.baseline_key: run.baseline_digest}
         there = all(key in sound and sound[key].digest == digest for key, digest in told.items())
-        if not there or run.artifact_digest not in measured:
+        if not there or run.artifact_digest not in measured or damaged & {run.artifact_digest, run.baseline_digest}:
             gone.append(run.id)
             if repair:
                 history.update(run.id, only_from=("done",), state="interrupted", finished_at=None)

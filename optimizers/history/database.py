@@ -128,12 +128,13 @@ class History:
         scopes: Sequence[str] | None = None,
         also: Sequence[str] = (),
         text: str = "",
+        study: str | None = "",
     ) -> Counter[RunState]:
         """How many runs are in each state, of those that match as in `runs`."""
         column = tables.runs.c.state
         query = (
             sa.select(column, sa.func.count().label("n"))
-            .where(_matching(ids, scopes, None, also, text, ""))
+            .where(_matching(ids, scopes, None, also, text, study))
             .group_by(column)
         )
         with self.engine.connect() as connection:
@@ -165,11 +166,19 @@ class History:
         with self.engine.begin() as connection:
             return int(connection.execute(sa.delete(tables.runs).where(tables.runs.c.deleted)).rowcount)
 
-    def raw_runs(self) -> list[tuple[str, Any]]:
-        """Id and record of every run, deleted ones included, unread: a record may be damaged."""
+    def raw_rows(self, table: sa.Table) -> list[tuple[dict[str, Any], Any]]:
+        """Key and record of every row of a table, deleted runs included, unread: a record may be damaged."""
+        names = [column.name for column in table.primary_key]
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(tables.runs.c.id, sa.type_coerce(tables.runs.c.record, sa.Text)))
-            return [(run_id, _parsed(text)) for run_id, text in rows]
+            rows = connection.execute(sa.select(*table.primary_key, sa.type_coerce(table.c.record, sa.Text)))
+            return [(dict(zip(names, row[:-1], strict=True)), _parsed(row[-1])) for row in rows]
+
+    def remove_rows(self, table: sa.Table, keys: Iterable[Mapping[str, Any]]) -> None:
+        """Deletes the rows of a table that have these keys."""
+        with self.engine.begin() as connection:
+            for key in keys:
+                where = [table.c[name] == value for name, value in key.items()]
+                connection.execute(sa.delete(table).where(*where))
 
     def _get(self, connection: sa.Connection, run_id: str) -> Run:
         row = connection.execute(sa.select(tables.runs.c.record).where(tables.runs.c.id == run_id)).first()

@@ -54,8 +54,10 @@ class Figures(Collector):
 
 
 def _runs(queue: JobQueue) -> Iterator[GaugeMetricFamily]:
-    counts = queue.history.counts()
-    states = GaugeMetricFamily("paretoscope_runs", "Runs in the history, by state", labels=("state",))
+    counts = queue.history.counts(study=None)
+    states = GaugeMetricFamily(
+        "paretoscope_runs", "Runs in the history, trials of searches included, by state", labels=("state",)
+    )
     for state in get_args(RunState):
         states.add_metric((state,), counts[state])
     yield states

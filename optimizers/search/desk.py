@@ -23,7 +23,7 @@ from optimizers.history.frames import comparison
 from optimizers.history.searches import Searches
 from optimizers.records import Run
 from optimizers.search import goals
-from optimizers.search.certifying import certify
+from optimizers.search.certifying import certify, keep_verdicts
 from optimizers.search.goals import Best, Outcome
 from optimizers.search.importance import FEWEST
 from optimizers.search.records import Sampler, Study, Trial
@@ -94,6 +94,7 @@ class SearchDesk:
         self._queue, self._closing = queue, closing
         self._searches = Searches(queue.history)
         self._threads: dict[str, threading.Thread] = {}
+        self._judged: set[str] = set()
         self._lock = threading.Lock()
 
     def start(self, model: str, dataset: str, wish: Wish) -> Study:
@@ -161,8 +162,9 @@ class SearchDesk:
         Without an id all searches that were running when an earlier process ended go on.
         """
         if not study_id:
-            for study in self._searches.studies(states=("running",)):
-                self._drive(study.id)
+            for study in self._searches.studies(states=("running", "done")):
+                if study.state == "running" or study.judging:
+                    self._drive(study.id)
             return
         study = self._searches.study(study_id)
         most = study.most_trials + more_trials if study.most_trials is not None else None
@@ -191,6 +193,10 @@ class SearchDesk:
         study, trials = self._searches.study(study_id), self._searches.trials(study_id)
         found = goals.outcomes(self._queue.history, study, trials)
         certified = {run.id: run for run in self._queue.history.runs(list(study.certified.values()))}
+        for run in certified.values():
+            if run.state == "done" and run.id not in self._judged:
+                keep_verdicts(self._queue.history, study, run.id)  # the first one stands
+                self._judged.add(run.id)
         return View(
             study,
             trials,

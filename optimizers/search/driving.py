@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from optimizers.errors import ParetoscopeError, UserError
+from optimizers.errors import Cancelled, ParetoscopeError, UserError
 from optimizers.history.database import UNFINISHED
 from optimizers.history.searches import Searches
 from optimizers.recipe import Recipe, parse
 from optimizers.records import Run
 from optimizers.search import goals
 from optimizers.search.certifying import certify, keep_verdicts
-from optimizers.search.foresight import Abilities, broken_limits, hopeless, promising
+from optimizers.search.clock import Clock
+from optimizers.search.foresight import Abilities, broken_limits, hopeless, promising, worth_timing
 from optimizers.search.goals import Outcome
 from optimizers.search.guide import Guide
 from optimizers.search.ranking import ranked_layers
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from optimizers.engine.queue import JobQueue
 
 _TICK = 0.25
-_KEPT_EVERY = 2.0
 _REPETITIONS = 100
 """Proposals in a row that were tried before or cannot be made, after which nothing is left to try."""
 _STUCK = 5
@@ -51,8 +51,9 @@ class Drive:
         self._searches = Searches(queue.history)
         self._open: dict[int, Trial] = {}
         self._handles: dict[int, int] = {}
-        self._ruled_out = self._dear = 0
+        self._ruled_out = self._dear = self._resuming = 0
         self._seen: tuple[int, list[Outcome]] | None = None
+        self._again: Any = None
 
     def run(self) -> bool:
         """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
@@ -76,35 +77,34 @@ class Drive:
 
     def _work(self) -> None:
         study = self._searches.study(self._id)
+        if study.state == "done":  # an earlier process ended before the winner was judged
+            if study.judging:
+                self._trials = {trial.number: trial for trial in self._searches.trials(self._id)}
+                self._conclude()
+            return
         self._prepare(study)
-        last, kept = time.monotonic(), time.monotonic()
-        spent = study.spent
+        clock = self._clock
         while not self._closing():
             study = self._searches.study(self._id)
             busy = self._settle(study)
-            moment = time.monotonic()
-            spent += moment - last if busy or study.state == "running" else 0.0
-            last = moment
-            if moment - kept > _KEPT_EVERY:
-                self._searches.update(self._id, spent=spent)
-                kept = moment
+            clock.tick(study, busy or study.state == "running")
             if study.state in ("stopped", "failed"):
                 self._cut("The search was stopped.")
                 break
             if study.state == "paused" and not self._open:
                 break
             if study.state == "running":
-                if spent >= study.seconds:
+                if clock.left <= 0:
                     self._cut("The time of the search was over.")
-                more = spent < study.seconds and self._start(study, study.seconds - spent)
-                spent, last = spent + time.monotonic() - last, time.monotonic()
+                more = clock.left > 0 and self._start(study, clock.left)
+                clock.tick(study, counts=True)
                 if not more and not self._open:
-                    self._searches.update(self._id, spent=spent)
-                    if self._searches.update(self._id, only_from=("running",), state="done"):
+                    clock.keep()
+                    if self._searches.update(self._id, only_from=("running",), state="done", judging=True):
                         self._conclude()
                     break
             time.sleep(_TICK)
-        self._searches.update(self._id, spent=spent)
+        clock.keep()
 
     def _prepare(self, study: Study) -> None:
         """Reads model and data, and takes up what an earlier process left."""
@@ -116,7 +116,9 @@ class Drive:
         self._tried = {trial.recipe for trial in self._trials.values()}
         self._space = Space(summary, data, study.techniques, study.layers or ())
         self._guide = Guide(study, self._space, len(self._trials))
-        self._able = Abilities(self._queue.driver, study, self._closing)
+        self._clock = Clock(self._searches, study, self._closing)
+        self._able = Abilities(self._queue.driver, study, self._clock.halted)
+        self._resuming = sum(trial.state == "cut" for trial in self._trials.values())
         self._plans = self._planned(study)
         found = {o.trial.number: o for o in self._outcomes(study)}
         for trial in self._trials.values():
@@ -166,7 +168,7 @@ class Drive:
         done = trial.model_copy(update={"state": "done", "seconds": (trial.seconds or 0.0) + took})
         outcome = next((o for o in goals.outcomes(self._queue.history, study, [*self._ended(), done])
                         if o.trial.number == trial.number), None)  # fmt: skip
-        if outcome is not None and not run.timed and goals.needs_timing(study) and self._worth_timing(outcome):
+        if outcome is not None and not run.timed and goals.needs_timing(study) and worth_timing(outcome):
             timed = self._queue.submit(
                 study.model.uri, study.dataset.uri, [parse(trial.recipe)], seed=study.seed, study=study.id
             )[0]
@@ -177,12 +179,6 @@ class Drive:
         self._close(done, state="done")
         if outcome is not None:
             self._tell(study, outcome)
-
-    @staticmethod
-    def _worth_timing(outcome: Outcome) -> bool:
-        """Timing is dear: only files that pass whatever can be told without it."""
-        return all(v.margin is None or v.margin >= 0 or v.limit.declared.needs == "timing"
-                   for v in outcome.judged.verdicts)  # fmt: skip
 
     def _tell(self, study: Study, outcome: Outcome) -> None:
         values = [0.0 if value is None else value for value in outcome.values]
@@ -208,11 +204,12 @@ class Drive:
         """Certifies the best on test data: once, and only if it keeps all limits."""
         study = self._searches.study(self._id)
         chosen = goals.best(study, self._outcomes(study))
-        if chosen is None or chosen.standing == "nearest miss":
-            return
-        run = certify(self._queue, study, chosen.outcome.trial)
-        self._queue.wait([run.id])
-        keep_verdicts(self._queue.history, study, run.id)
+        if chosen is not None and chosen.standing != "nearest miss":
+            run = certify(self._queue, study, chosen.outcome.trial)
+            self._queue.wait([run.id])
+            keep_verdicts(self._queue.history, study, run.id)
+        if not self._closing():
+            self._searches.update(self._id, judging=False)
 
     # what is tried next -------------------------------------------------------------------------------------------
 
@@ -227,16 +224,18 @@ class Drive:
             if looked > min(_LOOKING_AHEAD, left):
                 return True
             run = [t for t in self._trials.values() if t.state not in ("rejected", "failed")]
-            if study.most_trials is not None and len(run) >= study.most_trials:
+            # Trials that were cut are counted already, and go on first.
+            if study.most_trials is not None and not self._resuming and len(run) >= study.most_trials:
                 return bool(self._open)
-            proposal = next(self._plans, None)
+            proposal, self._again = self._again or next(self._plans, None), None
             if proposal is None:
                 return bool(self._open)
             if proposal == _WAIT:
                 return True
             trial, handle = proposal
             verdict = self._forecast(study, trial, left - looked)
-            if self._closing():
+            if verdict is not None and self._clock.halted():
+                self._again = proposal
                 return True
             if verdict is None:
                 self._ruled_out = self._dear = 0
@@ -244,16 +243,12 @@ class Drive:
                     self._handles[trial.number] = handle
                 self._submit(study, self._trials.get(trial.number, trial))
                 continue
-            if handle is not None:
-                self._guide.drop(handle)
-            if verdict == _NO_TIME:
+            self._guide.drop(handle)
+            dear = verdict == _NO_TIME
+            if dear and trial.number not in self._trials:  # one that was cut stays, and is no new one
                 self._tried.discard(trial.recipe)
-                self._dear += 1
-                over = self._dear >= _TOO_DEAR
-            else:
-                self._ruled_out += 1
-                over = self._ruled_out >= _RULED_OUT
-            if over:
+            self._dear, self._ruled_out = self._dear + dear, self._ruled_out + (not dear)
+            if self._dear >= _TOO_DEAR or self._ruled_out >= _RULED_OUT:
                 return bool(self._open)
         return True
 
@@ -268,7 +263,7 @@ class Drive:
         """What to try, one after the other; `_WAIT` where something has to end first."""
         for trial in list(self._trials.values()):
             if trial.state == "cut":
-                self._tried.discard(trial.recipe)
+                self._resuming -= 1
                 yield trial.model_copy(update={"state": "running", "run_id": "", "reason": ""}), None
         for params in self._space.untrained():
             yield from self._propose(params, "none")
@@ -277,8 +272,8 @@ class Drive:
             return
         while self._open:
             yield _WAIT
-        if study.layers is None:
-            self._rank_layers(study)
+        while study.layers is None and not self._rank_layers(study):
+            yield _WAIT
         chosen = goals.best(study, self._outcomes(study))
         endings = [chain[-1] for chain in self._space.chains]
         best = parse(chosen.outcome.trial.recipe).steps[-1].technique.name if chosen else ""
@@ -338,12 +333,16 @@ class Drive:
                 return self._trial(outcome.trial.params, recipe, "full", outcome.trial.number)
         return None
 
-    def _rank_layers(self, study: Study) -> None:
-        """Finds out which layers are sensitive, on the smallest file that was made without training."""
-        found = ranked_layers(self._queue.driver, self._ended(), self._closing)
+    def _rank_layers(self, study: Study) -> bool:
+        """Finds out which layers are sensitive, on the smallest file made without training; False if halted."""
+        try:
+            found = ranked_layers(self._queue.driver, self._ended(), self._clock.halted)
+        except Cancelled:
+            return False
         self._searches.update(self._id, layers=found)
         self._space = Space(self._space.model, self._space.data, study.techniques, found)
         self._guide.space = self._space
+        return True
 
     # looking ahead ------------------------------------------------------------------------------------------------
 
@@ -351,10 +350,12 @@ class Drive:
         """None if the trial may start, `_NO_TIME`, or why it was rejected, which is kept with it."""
         try:
             expected = self._queue.driver.forecast(
-                study.model.uri, study.dataset.uri, parse(trial.recipe), self._closing
+                study.model.uri, study.dataset.uri, parse(trial.recipe), self._clock.halted
             )
+        except Cancelled:
+            return _NO_TIME
         except ParetoscopeError as error:
-            if not self._closing():
+            if not self._clock.halted():
                 self._keep(trial.model_copy(update={"state": "rejected", "reason": error.message}))
                 self._hopeless(study, trial.params)
             return error.message
@@ -366,7 +367,7 @@ class Drive:
             self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
             self._hopeless(study, trial.params, {name: much for name, (_, much) in broken.items()})
             return reason
-        if (expected.seconds or 0.0) + _MEASURING_SECONDS > left:
+        if trial.effort != "none" and (expected.seconds or 0.0) + _MEASURING_SECONDS > left:
             return _NO_TIME
         self._trials[trial.number] = trial.model_copy(update=told)
         return None

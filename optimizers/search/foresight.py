@@ -155,3 +155,8 @@ def promising(study: Study, trials: Sequence[Trial], outcomes: Sequence[Outcome]
         return missing, outcome.trial.number not in front, key is None, key or ()
 
     yield from sorted((o for o in outcomes if o.trial.number in short and o.trial.number not in done), key=hope)
+
+
+def worth_timing(outcome: Outcome) -> bool:
+    """Timing is dear: only files that pass whatever can be told without it."""
+    return all(v.margin is None or v.margin >= 0 or v.limit.declared.needs == "timing" for v in outcome.judged.verdicts)

@@ -190,7 +190,9 @@ def value_of(metric: str, row: Mapping[str, Any], baseline: Mapping[str, Any]) -
 
 
 def _compares_quality(limit: Limit) -> bool:
-    return limit.kind != "value" and limit.declared.needs == "predictions"
+    """Whether a limit says how much of a quality may be lost; what may be gained at most is judged as it is."""
+    worse = "least" if limit.declared.direction == "higher" else "most"
+    return limit.kind != "value" and limit.declared.needs == "predictions" and limit.side == worse
 
 
 def excess(limit: Limit, row: Mapping[str, Any], files: int) -> float:

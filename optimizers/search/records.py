@@ -38,6 +38,7 @@ class Study(Record):
         most_trials: No more trials than these are run; None for as many as the time allows.
         layers: Ranked from the most to the least sensitive, once that was measured.
         certified: Ids of the runs on test data, by the number of the trial.
+        judging: Whether it is over and its winner has still to be measured on test data.
         problem: Why it failed, in words.
     """
 
@@ -57,6 +58,7 @@ class Study(Record):
     state: StudyState = "running"
     layers: tuple[LayerDamage, ...] | None = None
     certified: dict[int, str] = Field(default_factory=dict)
+    judging: bool = False
     problem: str = ""
     created_at: datetime = Field(default_factory=now)
 

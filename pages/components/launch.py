@@ -7,6 +7,7 @@ import streamlit as st
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.grid import MOST_RUNS, trials
+from optimizers.records import LAST_SEED
 from pages.components import builder, links, session
 from pages.components.links import Choice
 from pages.components.variants import Variant, recipes_of
@@ -51,7 +52,7 @@ def _seeds() -> list[int]:
             "variants the seeds really separate. One seed tells nothing about chance.",
         )  # fmt: skip
         first = st.number_input(
-            "First seed", 0, 2**31 - 1 - _MOST_REPEATS, 0, 1, key="seed", persist_state="session", width=140,
+            "First seed", 0, LAST_SEED - _MOST_REPEATS, 0, 1, key="seed", persist_state="session", width=140,
             help="Decides everything random in training; repeats take the seeds after it.",
         )  # fmt: skip
     return [int(first) + i for i in range(int(repeats))]

@@ -13,7 +13,7 @@ from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import InvalidParameter, ParetoscopeError
 from optimizers.figures import format as fmt
-from optimizers.records import Target, Task
+from optimizers.records import LAST_SEED, Target, Task
 from optimizers.search import goals
 from optimizers.search.desk import Wish
 from optimizers.search.records import Study
@@ -94,7 +94,7 @@ def _wish(task: Task, targets: Sequence[Target]) -> Wish:
             format_func=lambda name: registry.technique(name).title,
         )  # fmt: skip
         sampler = two.selectbox("Sampler", list(_SAMPLERS), key="search_sampler", format_func=_SAMPLERS.__getitem__)
-        seed = one.number_input("Seed", 0, 2**31 - 1, 0, 1, key="search_seed")
+        seed = one.number_input("Seed", 0, LAST_SEED, 0, 1, key="search_seed")
         most = two.number_input("Most trials", 1, 10_000, None, 1, key="search_trials", placeholder="As time allows")
     return Wish(
         tuple(objectives), text, board, 60 * float(minutes or 10.0), tuple(techniques), sampler, int(seed or 0),

@@ -172,3 +172,39 @@ def test_the_command_tells_by_its_exit_status(settings, run):
     assert "results-half-written" in {f["check"] for f in json.loads(asked.stdout)}
     assert command.invoke(app, ["doctor", "--repair"]).exit_code == 0
     assert command.invoke(app, ["doctor"]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["runs", "searches", "search_trials", "measurements", "differences", "verdicts"])
+def test_records_that_cannot_be_read_are_put_aside(settings, run, name):
+    table, history = tables.tables.tables[name], History(settings.history_url)
+    with history.engine.begin() as connection:
+        filled = [column for column in table.c if column.name not in ("record", "deleted")]
+        row = {column.name: 1 if isinstance(column.type, sa.Integer) else "x" for column in filled}
+        connection.execute(sa.insert(table).values({**row, "record": {"torn": True}}))
+    check = "runs-unreadable" if name == "runs" else "records-unreadable"
+    assert check in problems(settings)
+    assert all(finding.repaired for finding in examine(settings, repair=True) if finding.check == check)
+    assert check not in problems(settings)
+    [aside] = [json.loads(line) for line in (settings.home / "unreadable.jsonl").read_text().splitlines()]
+    assert (aside["table"], aside["record"]) == (name, {"torn": True})
+    assert history.run(run.id).state == "done"
+    history.close()
+
+
+def test_a_size_that_is_not_the_file_s_is_measured_again(settings, run):
+    history = History(settings.history_url)
+    [told] = [m for m in history.measurements([run.artifact_digest]) if m.metric == "size_bytes"]
+    history.record([told.model_copy(update={"value": 1e9})])
+    found = problems(settings)
+    assert {"records-unreadable", "runs-without-result"} <= found.keys()
+    list(examine(settings, repair=True))
+    assert history.run(run.id).state == "interrupted"
+    assert not [m for m in history.measurements([run.artifact_digest]) if m.metric == "size_bytes"]
+    history.close()
+
+
+@pytest.mark.parametrize("size", [50, 9000])
+def test_a_damaged_database_is_told_in_words(settings, run, size):
+    path = settings.home / "history.db"
+    path.write_bytes(b"x" * size if size < 100 else path.read_bytes()[:size])
+    assert "The history is damaged" in problems(settings)["schema"].message

@@ -100,12 +100,13 @@ class FakeExecutor:
 
     def evaluate(self, on_event: OnEvent, cancelled: Callable[[], bool], **params: Any) -> Any:
         self.count("evaluate")
-        digest = open_store(self.settings).get(params["artifact"]).digest
+        artifact = open_store(self.settings).get(params["artifact"])
+        digest = artifact.digest
         data = examples_digest(self.data_digest(params["dataset"]), params["part"])
         common = {"artifact_digest": digest, "version": "1", "n": 1, "scope": params["scope"]}
         self.keep(params["evaluation"], {"absent": {"auc": "One class only."}})
         measurements = [
-            Measurement(metric="size_bytes", unit="B", value=64.0, **common),
+            Measurement(metric="size_bytes", unit="B", value=float(artifact.size_bytes), **common),
             Measurement(metric="accuracy", unit="fraction", value=0.9, dataset_digest=data, **common),
         ]
         differences = []

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from optimizers.engine.queue import JobQueue
-from optimizers.errors import InvalidParameter, NotApplicable, UnknownName
+from optimizers.errors import Cancelled, InvalidParameter, NotApplicable, UnknownName
 from optimizers.forecast import Forecast
 from optimizers.history.searches import Searches
 from optimizers.search.desk import Wish
@@ -249,3 +249,81 @@ def test_searches_are_listed_by_whose_they_are(opened):
     assert queue.searches.studies(["session:x"]) == []
     assert [s.id for s in queue.searches.studies(["session:x"], [study.id])] == [study.id]
     assert Searches(queue.history).update(study.id, only_from=("paused",), state="running") is None
+
+
+def test_a_trial_that_was_cut_goes_on_once_and_counts_once(opened):
+    queue = opened(pause=1.0)
+    study = queue.searches.start(MODEL, DATA, wish(most_trials=2))
+    wait_until(lambda: len([t for t in queue.searches.view(study.id).trials if t.run_id]) == 2)
+    queue.searches.stop(study.id)
+    assert queue.searches.wait(study.id, 60)
+    cut = queue.searches.view(study.id).trials
+    assert [t.state for t in cut] == ["cut", "cut"]
+    queue.searches.go_on(study.id, more_trials=2)
+    assert queue.searches.wait(study.id, 60)
+    trials = queue.searches.view(study.id).trials
+    assert [t.state for t in trials] == ["done"] * 4
+    assert len({t.recipe for t in trials}) == 4
+
+
+def test_trials_that_were_cut_go_on_also_where_no_new_ones_are_allowed(opened):
+    queue = opened(pause=1.0)
+    study = queue.searches.start(MODEL, DATA, wish(most_trials=2))
+    wait_until(lambda: len([t for t in queue.searches.view(study.id).trials if t.run_id]) == 2)
+    queue.searches.stop(study.id)
+    assert queue.searches.wait(study.id, 60)
+    queue.searches.go_on(study.id)
+    assert queue.searches.wait(study.id, 60)
+    assert [t.state for t in queue.searches.view(study.id).trials] == ["done", "done"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_winner_whose_process_died_before_it_was_judged_is_judged_by_the_next_one(opened, monkeypatch):
+    first = opened()
+    monkeypatch.setattr("optimizers.search.driving.certify", _dies)
+    study = first.searches.start(MODEL, DATA, wish(most_trials=2, limits="accuracy>=-10pt"))
+    first.searches.wait(study.id, 60)
+    monkeypatch.undo()
+    first.close()
+    assert not Searches(first.history).study(study.id).certified
+    second = opened(resume=True)
+    assert second.searches.wait(study.id, 60)
+    wait_until(lambda: second.searches.rests(study.id))
+    assert len(second.searches.view(study.id).certified) == 1
+    assert second.history.verdicts(study.dataset.digest)
+
+
+def _dies(*_):
+    raise SystemExit
+
+
+class LookingLong(Counting):
+    """Whose forecasts end only when they are cancelled."""
+
+    def rehearse(self, on_event, cancelled, **params):
+        while not cancelled() and not self.closed.is_set():
+            time.sleep(0.01)
+        raise Cancelled("Looking ahead was cancelled.")
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_looking_ahead_ends_when_the_time_is_over_or_the_search_is_stopped(opened, stopped):
+    queue = opened(executor=LookingLong)
+    study = queue.searches.start(MODEL, DATA, wish(seconds=5 if not stopped else 600))
+    if stopped:
+        queue.searches.stop(study.id)
+    assert queue.searches.wait(study.id, 60)
+    assert queue.searches.study(study.id).state == ("stopped" if stopped else "done")
+
+
+class Dear(Counting):
+    """Whose recipes take long, as far as forecasts tell."""
+
+    def rehearse(self, on_event, cancelled, **params):
+        return {**super().rehearse(on_event, cancelled, **params), "seconds": 1000.0}
+
+
+def test_files_without_training_are_made_however_little_time_there_is(opened):
+    view = searched(opened(executor=Dear), seconds=5)
+    assert {trial.effort for trial in view.trials} == {"none"}
+    assert view.best is not None

@@ -147,3 +147,17 @@ def test_a_training_that_ends_far_from_its_limit_is_not_finished(study, progress
     assert not hopeless(study, trial, progress, [])  # nothing is known of the baseline
     chained = trial.model_copy(update={"recipe": "magnitude_pruning+weight_clustering+int8"})
     assert not hopeless(study, chained, progress, known)  # a later training may win it back
+
+
+def test_a_limit_of_what_may_be_gained_is_no_budget_of_what_may_be_lost(model_ref, data_ref):
+    for text in ("accuracy<=+1pt", "calibration_error>=-1pt"):
+        study = Study(
+            id="s",
+            scope="shared",
+            model=model_ref,
+            dataset=data_ref,
+            objectives=("size_bytes",),
+            limits=text,
+            seconds=9,
+        )
+        assert goals.budgets(study) == []
