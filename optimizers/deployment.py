@@ -13,7 +13,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from optimizers.datasets import fit
+from optimizers.datasets import labels_fit
 from optimizers.kinds import KINDS
 from optimizers.records import DatasetSummary, Measurement, Record, Run, Target, Task
 
@@ -93,7 +93,7 @@ class Deployable:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of what the outputs stand for; empty where they are no classes."""
-        return fit.classes_of(self.data, self.task) if self.data is not None and self.task else ()
+        return labels_fit.classes_of(self.data, self.task) if self.data is not None and self.task else ()
 
     @property
     def features(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from optimizers.datasets import by_output, previews, several, splits
 from optimizers.datasets.by_output import value_range
 from optimizers.datasets.preparation import NOTHING, Preparation
+from optimizers.datasets.tables import is_number
 from optimizers.datasets.targets import Targets, read_targets
 from optimizers.declarations import Dataset, Part, RawData
 from optimizers.errors import DataRefused
@@ -152,6 +153,8 @@ def _with_all_parts(given: Mapping[str, Part], targets: Targets, raw: RawData, n
 
 def _kept(targets: Targets) -> str:
     """What a division keeps in proportion, in words."""
+    if targets.task == "fidelity":
+        return "picked at random"
     if targets.each:
         return "labels of all outputs in proportion as far as there are enough examples"
     if targets.task in _BY_RAREST:
@@ -219,9 +222,11 @@ def _check_enough(targets: Targets, name: str) -> None:
         counts = np.bincount(targets.y)
         alone = np.flatnonzero(counts == 1)
         if len(alone):
+            numbered = all(map(is_number, targets.classes))
             raise DataRefused(
-                f"{name} has one example of class {targets.classes[alone[0]]!r}; every class needs at least two.",
-                code="too-few",
+                f"{name} has one example of class {targets.classes[alone[0]]!r}; every class needs at least two"
+                f"{'; if its labels are numbers to estimate, add task=regression' if numbered else ''}.",
+                code="lone-class" if numbered else "too-few",
             )
 
 

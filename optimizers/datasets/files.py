@@ -48,11 +48,6 @@ def load_file(path: Path, preparation: Preparation = NOTHING, max_bytes: int = M
             )
         with path.open("rb") as stream:
             start = stream.read(4096)
-    if start.startswith(b"\x93NUMPY"):
-        raise DataRefused(
-            f"{name} holds one array; give examples and labels together, as two .npy files or one .npz file.",
-            code="one-array",
-        )
     for format_ in registry.data_formats().values():
         if format_.recognises(path, start):
             return assembled(format_.read(path, name, preparation), name, preparation)

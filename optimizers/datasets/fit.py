@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from optimizers.datasets.columns import several_targets
+from optimizers.datasets.columns import class_column, made_of_words, several_targets
+from optimizers.datasets.labels_fit import classes_of, numbers_of, task_of
 from optimizers.datasets.several import arrays_of, joined, named
-from optimizers.datasets.target_arrays import numbered
+from optimizers.datasets.shapes import counted, fitted_shape, told
 from optimizers.declarations import Dataset, InputShape, Part
 from optimizers.errors import DataRefused
-from optimizers.kinds import KINDS
 from optimizers.records import DatasetSummary, Target, Task, TensorSpec
 
 
@@ -27,9 +26,10 @@ def check_fit(
 
     Data of two classes is ``binary`` for a model with one output unit, ``classification`` for one with two or more.
     Whole numbers that look like more than two classes may also be what a model estimates: ``regression``, where it has
-    one linear output unit. Labels of several numbers are what the outputs can tell (`_task_of_arrays`). Without labels
-    it is ``reconstruction`` where the output has the input's shape, else ``fidelity`` to the original. A model with
-    several outputs does ``several`` tasks where labels are named after them (`targets_of`), else it is ``fidelity``.
+    one output unit without a sigmoid. Labels of several numbers are what the outputs can tell (`_task_of_arrays`).
+    Without labels it is ``reconstruction`` where the output has the input's shape, else ``fidelity`` to the original. A
+    model with several outputs does ``several`` tasks where labels are named after them (`targets_of`), else it is
+    ``fidelity``.
 
     Args:
         inputs, outputs: The model's, without the batch dimension.
@@ -43,19 +43,25 @@ def check_fit(
     called = name or data.source or "the data set"
     if len(inputs) != len(data.each_input):
         raise DataRefused(
-            f"The model has {_count(len(inputs), 'input')}, but the examples of {called} are made for "
+            f"The model has {counted(len(inputs), 'input')}, but the examples of {called} are made for "
             f"{len(data.each_input)}; save an array x_NAME for each input, or compare on random inputs.",
             code="several-tensors",
         )
-    if columns := several_targets(inputs, outputs, data):
+    if columns := several_targets(inputs, outputs, data, activation):
         taken = math.prod(length or 1 for length in inputs[0].shape)
         raise DataRefused(
             f"The model takes {taken} numbers and gives {len(columns)}, together as many as {called} has columns; say "
             f"which of them are predicted, for example target={','.join(columns)}.",
             code="shape-differs",
         )
+    if column := class_column(inputs, outputs, data):
+        raise DataRefused(
+            f"{called} has as many features as the model takes, and as many classes as it tells apart, if another "
+            f"column is predicted: add target={column}.",
+            code="shape-differs",
+        )
     for spec, given in zip(inputs, _in_order(inputs, data, called), strict=True):
-        _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "")
+        _check_input(spec, given, called, f" for {spec.name!r}" if len(inputs) > 1 else "", made_of_words(data))
     if len(outputs) != 1:
         return "several" if targets_of(outputs, data, called) else "fidelity"
     if data.targets:
@@ -63,7 +69,7 @@ def check_fit(
     if data.task == "fidelity":
         same = len(inputs) == 1 and outputs[0].shape == inputs[0].shape
         return "reconstruction" if same and not data.drawn else "fidelity"
-    return _task(outputs[0], data, called, activation)
+    return task_of(outputs[0], data, called, activation)
 
 
 def targets_of(outputs: tuple[TensorSpec, ...], data: DatasetSummary, called: str) -> tuple[Target, ...]:
@@ -91,7 +97,7 @@ def _target(spec: TensorSpec, given: Target | None, called: str) -> Target:
     if given is None:
         given = Target(name=spec.name, task="fidelity")
         return given.model_copy(update={"output": _closed(spec, (), called), "activation": spec.activation})
-    task = _task(spec, given, f"y_{spec.name} of {called}", spec.activation)
+    task = task_of(spec, given, f"y_{spec.name} of {called}", spec.activation)
     changed = {"task": task, "classes": classes_of(given, task), "activation": spec.activation}
     return given.model_copy(update=changed | {"output": _closed(spec, given.label_shape, called)})
 
@@ -103,7 +109,7 @@ def _closed(spec: TensorSpec, label: tuple[int, ...], called: str) -> tuple[int,
     ]
     if None in lengths:
         raise DataRefused(
-            f"The output {spec.name!r} has shape {_shape(spec.shape)}, and nothing in {called} tells how long its open "
+            f"The output {spec.name!r} has shape {told(spec.shape)}, and nothing in {called} tells how long its open "
             "dimensions are; fix them in the model.",
             code="output-shape",
         )
@@ -138,11 +144,11 @@ def _in_order(inputs: tuple[TensorSpec, ...], data: DatasetSummary, called: str)
     return tuple(given[spec.name] for spec in inputs)
 
 
-def _check_input(spec: TensorSpec, given: TensorSpec, called: str, place: str) -> None:
+def _check_input(spec: TensorSpec, given: TensorSpec, called: str, place: str, made: str) -> None:
     if fitted_shape(spec, _known(given)) is None:
         raise DataRefused(
-            f"The model expects inputs of shape {_shape(spec.shape)}{place}, but the examples of {called} have shape "
-            f"{_shape(given.shape)}; choose data made for this model.",
+            f"The model expects inputs of shape {told(spec.shape)}{place}, but the examples of {called} have shape "
+            f"{told(given.shape)}{made}; choose data made for this model.",
             code="shape-differs",
         )
     if _whole(spec.dtype) and not _whole(given.dtype):
@@ -167,30 +173,6 @@ def open_shape(inputs: tuple[TensorSpec, ...], data: DatasetSummary) -> InputSha
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
 
-def fitted_shape(spec: TensorSpec, shape: Sequence[int]) -> tuple[int, ...] | None:
-    """The shape that examples take for this input; None if they do not fit.
-
-    Dimensions of length 1 may be added or dropped (an image's channel), and examples may be flattened into a vector.
-    """
-    given = tuple(shape)
-    if _matches(spec.shape, given):
-        return given
-    if len(spec.shape) == 1 and len(given) > 1 and spec.shape[0] == math.prod(given):
-        return (math.prod(given),)
-    rest = [length for length in given if length != 1]
-    fitted: list[int] = []
-    for expected in spec.shape:
-        if expected == 1:
-            fitted.append(1)
-        elif rest and expected in (None, rest[0]):
-            fitted.append(rest.pop(0))
-        elif expected is None:
-            fitted.append(1)
-        else:
-            return None
-    return None if rest else tuple(fitted)
-
-
 def adapt(part: Part, *specs: TensorSpec) -> Part:
     """The same examples in the shapes and dtypes of the model's inputs; labels are left alone.
 
@@ -212,8 +194,8 @@ def _adapted(x: np.ndarray, spec: TensorSpec) -> np.ndarray:
     shape = fitted_shape(spec, x.shape[1:])
     if shape is None:
         raise DataRefused(
-            f"The model expects inputs of shape {_shape(spec.shape)}, but the examples have shape "
-            f"{_shape(x.shape[1:])}; choose data made for this model.",
+            f"The model expects inputs of shape {told(spec.shape)}, but the examples have shape "
+            f"{told(x.shape[1:])}; choose data made for this model.",
             code="shape-differs",
         )
     return x.reshape(len(x), *shape).astype(spec.dtype, copy=False)
@@ -260,121 +242,19 @@ def adapt_dataset(
     return Dataset(train, validation, test, summary.model_copy(update=changed))
 
 
-def _fitted(y: np.ndarray, told: DatasetSummary | Target, task: Task) -> np.ndarray:
+def _fitted(y: np.ndarray, given: DatasetSummary | Target, task: Task) -> np.ndarray:
     """Labels as parts have them for the task: those of several numbers in their form, classes as numbers if need be."""
-    if told.label_shape:
+    if given.label_shape:
         return _typed(y, task)
-    if task == "regression" and told.task != "regression":
-        values: np.ndarray = np.asarray(_numbers(told.classes), np.float32)[y]
+    if task == "regression" and given.task != "regression":
+        values: np.ndarray = np.asarray(numbers_of(given.classes), np.float32)[y]
         return values
     return y
-
-
-def classes_of(data: DatasetSummary | Target, task: Task) -> tuple[str, ...]:
-    """Names of the classes, or labels, that a model of this task tells apart on this data; none for numbers."""
-    if not KINDS[task].decides:
-        return ()
-    return numbered(_classes(data)) if task == "segmentation" and data.task != task else data.classes
-
-
-def _numbers(classes: Sequence[str]) -> list[float] | None:
-    """The classes as numbers, None where one is a word."""
-    try:
-        return [float(name) for name in classes] or None
-    except ValueError:
-        return None
 
 
 def _typed(y: np.ndarray, task: Task) -> np.ndarray:
     """Labels of several numbers as parts have them: numbers as one row per example, classes in their shape."""
     return y.reshape(len(y), math.prod(y.shape[1:])).astype(np.float32) if task == "regression" else y
-
-
-def _classes(data: DatasetSummary | Target) -> int:
-    """Into how many classes labels of several numbers fall."""
-    named = len(data.classes) if data.task == "segmentation" else 0
-    return named or (int(data.label_values.high) + 1 if data.label_values is not None else 0)
-
-
-def _task_of_arrays(output: TensorSpec, data: DatasetSummary | Target, called: str, activation: str) -> Task:
-    """What labels of several numbers are for an output: the first of their readings that it suits.
-
-    An output of the labels' shape gives a number for each of theirs: estimates, or whether a label of a row is true.
-    One with a further, last dimension tells as many classes apart at every position; of length 1 it is the score of the
-    second of two classes.
-    """
-    shape, units = output.shape, output.shape[-1] if output.shape else 1
-    like = fitted_shape(output, data.label_shape) is not None
-    around = fitted_shape(output.model_copy(update={"shape": shape[:-1]}), data.label_shape) is not None
-    classes = _classes(data)
-    suits = {
-        "multilabel": like and not (len(shape) > 1 and units == 1),
-        "segmentation": (around and units is not None and units >= (classes if units > 1 else classes - 1))
-        or (like and classes == 2 and activation == "sigmoid"),
-        "regression": like,
-    }
-    for task in (data.task, *data.alternatives):
-        if suits.get(task):
-            return task
-    hint = f"; if {data.far_labels} marks positions that do not count, add ignore={data.far_labels}"
-    hint = hint if data.far_labels and around else ""
-    there = f"The model's output has shape {_shape(shape)}, but an example of {called} has labels of shape "
-    wanted = f"{there}{_shape(data.label_shape)}"
-    if around and units is not None and "segmentation" in (data.task, *data.alternatives):
-        raise DataRefused(
-            f"{wanted} with {classes} classes, and it tells only {max(2, units)} apart at each position; choose data "
-            f"with the classes that the model was made for, or number those that occur with labels=ranked{hint}.",
-            code="units-differ",
-        )
-    raise DataRefused(
-        f"{wanted}; save one label for each of its numbers, or one class for each of its positions{hint}.",
-        code="units-differ",
-    )
-
-
-def classes_told(output: TensorSpec, label_shape: tuple[int, ...], activation: str) -> int:
-    """How many classes an output tells apart at every position of labels of that shape; 0 where it does not."""
-    shape = output.shape
-    if shape and shape[-1] and fitted_shape(output.model_copy(update={"shape": shape[:-1]}), label_shape) is not None:
-        return max(2, shape[-1])
-    return 2 if activation == "sigmoid" and fitted_shape(output, label_shape) is not None else 0
-
-
-def _task(output: TensorSpec, data: DatasetSummary | Target, called: str, activation: str) -> Task:
-    if data.label_shape:
-        return _task_of_arrays(output, data, called, activation)
-    lengths = [length for length in output.shape if length != 1]
-    if len(lengths) > 1 or None in lengths:
-        raise DataRefused(
-            f"The model's output has shape {_shape(output.shape)}, but {called} has one label per example; save a "
-            "label for each of its numbers, or for each position.",
-            code="output-shape",
-        )
-    units = lengths[0] if lengths else 1
-    if data.task == "regression":
-        if units == 1:
-            return "regression"
-        raise DataRefused(
-            f"The model has {units} output units, but {called} has one number per example to estimate; choose "
-            "data with as many numbers, or with classes, saved as whole numbers.",
-            code="units-differ",
-        )
-    classes = len(data.classes)
-    if units == 1 and classes == 2:
-        return "binary"
-    if units == 1 and activation == "linear" and _numbers(data.classes) is not None:
-        return "regression"
-    if units is None or classes > units:
-        raise DataRefused(
-            f"The model has {_count(units or 0, 'output unit')}, but {called} has {classes} classes; choose data with "
-            "the classes that the model was made for.",
-            code="units-differ",
-        )
-    return "classification"
-
-
-def _matches(expected: Sequence[int | None], given: Sequence[int]) -> bool:
-    return len(expected) == len(given) and all(e in (None, g) for e, g in zip(expected, given, strict=True))
 
 
 def _known(given: TensorSpec) -> tuple[int, ...]:
@@ -384,12 +264,3 @@ def _known(given: TensorSpec) -> tuple[int, ...]:
 
 def _whole(dtype: str) -> bool:
     return dtype.startswith(("int", "uint"))
-
-
-def _shape(shape: Sequence[int | None]) -> str:
-    inner = ", ".join("any" if length is None else str(length) for length in shape)
-    return f"({inner},)" if len(shape) == 1 else f"({inner})"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -101,6 +101,12 @@ def _too_many(name: str, count: int) -> DataRefused:
     )
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as ZIP files do."""
+    with path.open("rb") as stream:
+        return stream.read(4) in ZIP_STARTS
+
+
 def names_in(path: Path) -> tuple[str, ...]:
     """Names of the files in a ZIP file or folder; none where it is neither."""
     if path.is_dir():

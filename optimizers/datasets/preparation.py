@@ -64,12 +64,16 @@ class Preparation(ParamSet):
         advanced=True,
         text="labels",
     )
-    scaling: Literal["as_is", "unit", "signed", "pixels", "standardize", "min_max", "caffe", "torch"] = param(
+    scaling: Literal[
+        "as_is", "unit", "signed", "pixels", "standardize", "standardize_columns", "min_max", "min_max_columns",
+        "caffe", "torch",
+    ] = param(
         "as_is",
         label="Scaling",
         help="Range that the model was trained on: unit is 0 to 1, signed -1 to 1, pixels 0 to 255; standardize and "
-        "min_max learn from the training part, feature by feature; caffe and torch are two ways of keras.applications.",
-    )
+        "min_max learn from the training part, feature by feature, where an image is one; with _columns so is each "
+        "column of a series; caffe and torch are two ways of keras.applications.",
+    )  # fmt: skip
     values: Values = param(
         "pixels",
         label="Range of the file's values",
@@ -110,7 +114,8 @@ class Preparation(ParamSet):
         high=10_000_000,
         step=1,
         label="Vocabulary",
-        help="Word numbers from here on become 2, which stands for unknown words in Keras; 0 leaves them.",
+        help="Word numbers from here on become 2, which stands for unknown words in Keras, those below 0 become 0, "
+        "which stands for padding; 0 leaves them.",
         advanced=True,
     )
 
@@ -314,11 +319,14 @@ def _masked(summary: DatasetSummary, x: np.ndarray) -> bool:
 
 def _described(data: Dataset, notes: tuple[str, ...]) -> Dataset:
     from optimizers.datasets import previews, several
+    from optimizers.datasets.by_output import value_range
     from optimizers.declarations import Dataset
 
     x, inputs = data.train.x, several.inputs_of(data.train.x)
     shape, dtype = (inputs[0].shape, inputs[0].dtype) if inputs else (x.shape[1:], str(x.dtype))
     changed: dict[str, Any] = {"inputs": inputs, "input_shape": shape, "input_dtype": dtype, "notes": notes}
+    if not inputs:
+        changed["values"] = value_range(x)
     if "encoding" not in data.summary.preview:
         changed["preview"] = previews.of_part(data.train, data.summary.classes, data.summary.targets)
     return Dataset(data.train, data.validation, data.test, data.summary.model_copy(update=changed))

@@ -17,6 +17,15 @@ MAX_BYTES = 4 << 30
 """Most bytes that the prepared examples may take up as float32."""
 
 _RANGES: dict[str, tuple[float, float]] = {"pixels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+LEARNT = {
+    "standardize": "mean 0 and deviation 1",
+    "standardize_columns": "mean 0 and deviation 1",
+    "min_max": "its lowest value at 0 and its highest at 1",
+    "min_max_columns": "its lowest value at 0 and its highest at 1",
+}
+"""What a feature has in the training part under scalings that are learnt."""
+COLUMNS = "_columns"
+"""End of the names of those that take examples of two dimensions for series, even where they may be images."""
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -86,12 +95,10 @@ def scaled(data: Dataset, scaling: str, values: str) -> tuple[Dataset, tuple[str
     flip = False
     shift: np.ndarray
     scale: np.ndarray
-    if scaling in ("standardize", "min_max"):
+    if scaling in LEARNT:
         shift, scale = _learnt(x, scaling, _words(data))
-        note = {
-            "standardize": "Every feature has mean 0 and deviation 1 in the training part.",
-            "min_max": "Every feature goes from 0 to 1 in the training part.",
-        }[scaling]
+        every = "Every feature" if shift.ndim else "All of an image's pixels, which are one feature,"
+        note = f"{every} {'has' if shift.ndim else 'have'} {LEARNT[scaling]} in the training part."
     elif scaling in _RANGES:
         to_low, to_high = _RANGES[scaling]
         scale = np.asarray((high - low) / (to_high - to_low))
@@ -132,8 +139,9 @@ def _learnt(x: np.ndarray, scaling: str, words: list[int]) -> tuple[np.ndarray, 
 
     from optimizers.datasets import shaping
 
-    axes = tuple(range(x.ndim)) if shaping.is_plain_image(x.shape[1:]) else tuple(range(x.ndim - 1))
-    if scaling == "standardize":
+    image = shaping.is_plain_image(x.shape[1:]) and not scaling.endswith(COLUMNS)
+    axes = tuple(range(x.ndim if image else x.ndim - 1))
+    if scaling.startswith("standardize"):
         shift, scale = x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
     else:
         shift = x.min(axis=axes).astype(np.float64)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from optimizers.datasets import fit, shaping
-from optimizers.datasets.columns import several_targets
+from optimizers.datasets import shaping
+from optimizers.datasets.columns import class_column, several_targets
+from optimizers.datasets.labels_fit import classes_told
+from optimizers.datasets.shapes import fitted_shape
 from optimizers.records import DatasetSummary, ModelSummary
 
 
@@ -24,7 +27,7 @@ def fitting(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
     wanted, shape = model.inputs[0].shape, data.input_shape
     if len(shape) == 1 and data.input_dtype.startswith(("int", "uint")):
         return _tokens(model, data)
-    if fit.fitted_shape(model.inputs[0], shape) is not None:
+    if fitted_shape(model.inputs[0], shape) is not None:
         return {}
     image = as_image(shape)
     if image is None:
@@ -52,9 +55,32 @@ def size_wanted(model: ModelSummary) -> dict[str, Any]:
 
 
 def targets_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
-    """The columns of a table that a model with several output numbers predicts, where their number tells."""
-    columns = several_targets(model.inputs, model.outputs, data)
-    return {"target": ",".join(columns)} if columns else {}
+    """The columns of a table that a model predicts, where the numbers of features and of outputs tell."""
+    columns = several_targets(model.inputs, model.outputs, data, model.activation)
+    found = ",".join(columns) or class_column(model.inputs, model.outputs, data)
+    return {"target": found} if found else {}
+
+
+def reading_wanted(model: ModelSummary, code: str) -> dict[str, Any]:
+    """How labels are read otherwise that were refused with this code; nothing where that would not help.
+
+    Class numbers of which one occurs once, or below 0, or very large, may be numbers to estimate. After a sigmoid, and
+    for several units, they are classes that are numbered otherwise.
+    """
+    if len(model.outputs) != 1 or code not in ("lone-class", "numbered-otherwise"):
+        return {}
+    estimates = math.prod(length or 0 for length in model.outputs[0].shape) == 1 and model.activation != "sigmoid"
+    return {"task": "regression"} if estimates else {"labels": "ranked"} if code == "numbered-otherwise" else {}
+
+
+def task_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
+    """That whole numbers saved as decimals, such as 2.0, are classes, where the model tells classes apart."""
+    if len(model.outputs) != 1 or data.task != "regression" or "classification" not in data.alternatives:
+        return {}
+    units = math.prod(length or 0 for length in model.outputs[0].shape)
+    if data.label_shape or not (units > 1 or (units == 1 and model.activation == "sigmoid" and data.n_labels == 2)):
+        return {}
+    return {"task": "classification"} | ({"labels": "ranked"} if data.n_labels == max(2, units) else {})
 
 
 def labels_wanted(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
@@ -71,7 +97,7 @@ def ignored(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
     """``ignore=255`` where that label is far from the others, which are classes of the model, and is itself none."""
     if len(model.outputs) != 1 or not data.far_labels:
         return {}
-    classes = fit.classes_told(model.outputs[0], data.label_shape, model.activation)
+    classes = classes_told(model.outputs[0], data.label_shape, model.activation)
     outside = all(not 0 <= int(label) < classes for label in data.far_labels.split(","))
     inside = 0 < data.other_labels <= classes
     return {"ignore": data.far_labels} if inside and outside and data.n_labels != classes else {}
@@ -85,7 +111,7 @@ def _tokens(model: ModelSummary, data: DatasetSummary) -> dict[str, Any]:
         return {}
     if length and length != data.input_shape[0]:
         found["length"] = length
-    if data.values is not None and data.values.high > known.high:
+    if data.values is not None and (data.values.high > known.high or data.values.low < 0):
         found["words"] = int(known.high) + 1
     return found
 

@@ -116,7 +116,7 @@ def sequences(x: np.ndarray, length: int, words: int, unknown: int) -> np.ndarra
     Args:
         x: Shape (n, any), integers.
         length: 0 leaves it.
-        words: Ids from here on become ``unknown``; 0 leaves them.
+        words: Ids from here on become ``unknown``, those below 0 become 0; 0 leaves them.
 
     Raises:
         DataRefused: No token ids.
@@ -132,7 +132,7 @@ def sequences(x: np.ndarray, length: int, words: int, unknown: int) -> np.ndarra
             code="no-tokens",
         )
     if words:
-        x = np.where(x >= words, np.asarray(unknown, x.dtype), x)
+        x = np.where(x >= words, np.asarray(unknown, x.dtype), np.maximum(x, 0))
     if length and x.shape[1] >= length:
         return x[:, -length:]
     return np.pad(x, ((0, 0), (length - x.shape[1], 0))) if length else x

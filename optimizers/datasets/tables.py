@@ -143,7 +143,7 @@ def is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # Python reads 1_0 as ten
 
 
 def check_titles(titles: Sequence[str], name: str) -> None:

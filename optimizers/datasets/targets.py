@@ -15,7 +15,7 @@ Two classes make a ``binary`` task, more a ``classification``. Several numbers p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from optimizers.errors import DataRefused
@@ -99,8 +99,19 @@ def read_targets(
     if ranked:
         return _ranked_classes(labels, name, notes)
     if task == "regression" or (task is None and not _are_classes(labels)):
-        return numbers(labels, name, notes)
+        found = numbers(labels, name, notes)
+        if task is None and (different := _whole(labels)):  # classes saved as decimal numbers, perhaps
+            found = replace(found, alternatives=("classification",), different=different)
+        return found
     return _numbered_classes(labels, name, notes)
+
+
+def _whole(labels: np.ndarray) -> int:
+    """How many different whole numbers there are; 0 if they are many, or some are not whole."""
+    import numpy as np
+
+    different = np.unique(labels)
+    return len(different) if len(different) <= FEW and bool(np.all(different == np.floor(different))) else 0
 
 
 def _are_classes(labels: np.ndarray) -> bool:
@@ -143,13 +154,13 @@ def _numbered_classes(labels: np.ndarray, name: str, notes: tuple[str, ...]) -> 
     if low < 0:
         raise DataRefused(
             f"{name} holds the label {low:g}; number the classes 0, 1, 2 and so on, or choose labels=ranked.",
-            code="bad-labels",
+            code="numbered-otherwise",
         )
     if high >= MAX_CLASSES:
         raise DataRefused(
             f"{name} holds the label {high:g}; number the classes 0, 1, 2 and so on, at most {MAX_CLASSES - 1}, or "
             "choose labels=ranked.",
-            code="bad-labels",
+            code="numbered-otherwise",
         )
     y = labels.astype(np.int64)
     present = np.unique(y)

@@ -9,7 +9,7 @@ from typing import Any
 
 from optimizers import forecast as forecasts
 from optimizers import registry
-from optimizers.datasets import fit
+from optimizers.datasets import fit, vocabulary
 from optimizers.datasets.proposals import Proposal
 from optimizers.declarations import InputShape
 from optimizers.engine import origins
@@ -339,7 +339,9 @@ def bench_of(run: Run) -> Bench:
 
 def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:
     """What the model does with the data. Raises `DataRefused` when the data set of that name does not fit it."""
-    return fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
+    task = fit.check_fit(model.inputs, model.outputs, data, name, model.activation)
+    vocabulary.check_summary(model, data, name or data.source)
+    return task
 
 
 def targets_of(model: ModelSummary, data: DatasetSummary, name: str = "") -> tuple[Target, ...]:

@@ -13,7 +13,7 @@ from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, PartName, digest_of, examples_digest
 
-_FORMAT, _SUMMARY = 2, 3
+_FORMAT, _SUMMARY, _PROPOSAL = 2, 4, 2
 """Raised when what a stage leaves in the store changes its form."""
 
 
@@ -117,7 +117,7 @@ def summary_key(ref: ModelRef | DatasetRef, kind: str) -> str:
 def proposal_key(model: ModelRef, dataset: DatasetRef) -> str:
     """Key of how a data set, prepared but for its scaling, is best scaled for a model."""
     parts = [{"digest": ref.digest, "uri": ref.uri, "scope": ref.scope} for ref in (model, dataset)]
-    return digest_of({"format": _FORMAT, "proposal": parts, "versions": work_versions()})
+    return digest_of({"format": _FORMAT, "form": _PROPOSAL, "proposal": parts, "versions": work_versions()})
 
 
 def memory_key(identity: dict[str, Any], dataset: DatasetRef, scope: str) -> str:

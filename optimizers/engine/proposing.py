@@ -60,12 +60,14 @@ def _shaped(
         found = read(given)
     except DataRefused as error:
         size = shape_proposals.size_wanted(model) if error.code == "sizes-differ" else {}
-        if not size:
+        otherwise = size or shape_proposals.reading_wanted(model, error.code)
+        if not otherwise or otherwise.keys() <= given.keys():
             raise
-        found = read(given | size)
+        found = read(given | otherwise)
     for more in (
         shape_proposals.targets_wanted,
         shape_proposals.ignored,
+        shape_proposals.task_wanted,
         shape_proposals.labels_wanted,
         shape_proposals.fitting,
     ):

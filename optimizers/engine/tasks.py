@@ -342,10 +342,12 @@ def _timed(
 
 def adapted(uri: str, model: ModelSummary) -> Dataset:
     """The data set in the form that the model wants. Raises `DataRefused` when there is no such form."""
-    from optimizers.datasets import fit
+    from optimizers.datasets import fit, vocabulary
 
     name = origins.resolve_dataset(uri).name
-    return fit.adapt_dataset(origins.load_dataset(uri), model.inputs, model.outputs, name, model.activation)
+    data = fit.adapt_dataset(origins.load_dataset(uri), model.inputs, model.outputs, name, model.activation)
+    vocabulary.check_examples(model, data, name)
+    return data
 
 
 def _shape(given: list[Any] | None) -> InputShape | None:

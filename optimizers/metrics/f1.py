@@ -12,7 +12,7 @@ from optimizers.metrics._ratios import bounded, ratios
 
 
 def measure(evidence: Evidence) -> Value:
-    """Binary: F1 of class 1. Otherwise the mean F1 of the classes, or labels, that occur in the test part (macro F1).
+    """Two classes: F1 of class 1. Else the mean F1 of the classes, or labels, that occur in the test part (macro F1).
 
     The interval is made on the logit scale, with the variance of the delta method. Where everything is right, or
     nothing, that is 0; the bound is then the Wilson bound of the rarest class.
@@ -37,7 +37,8 @@ def _counted(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     if evidence.task == "multilabel":
         said, true = predicted == 1, y == 1
     else:
-        counted = np.arange(1, 2) if evidence.task == "binary" else np.arange(max(classes, int(y.max()) + 1))
+        classes = max(classes, int(y.max()) + 1)
+        counted = np.arange(1, 2) if classes == 2 else np.arange(classes)
         said, true = predicted[:, None] == counted, y[:, None] == counted
     occurs = true.any(axis=0)
     if not occurs.any():
@@ -49,7 +50,7 @@ def _counted(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
 
 METRIC = Metric(
     name="f1",
-    version="1",
+    version="2",
     title="F1 score",
     unit="fraction",
     direction="higher",

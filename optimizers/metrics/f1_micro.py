@@ -52,5 +52,5 @@ METRIC = Metric(
     tasks=frozenset({"multilabel"}),
     rank=0,
     help="Harmonic mean of precision and recall over all labels of all test examples; a label is told from a "
-    "probability of 0.5 on.",
+    "probability above 0.5.",
 )

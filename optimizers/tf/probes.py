@@ -18,14 +18,23 @@ _PASSES_VALUES_ON = frozenset(
 )
 
 
-def vocabulary(spec: ModelSpec) -> dict[str, int]:
-    """For each input that ends in a table look-up: the size of the smallest table, so that smaller ids are safe."""
+_TABLES = {"Embedding": "input_dim", "ReversibleEmbedding": "input_dim", "CategoryEncoding": "num_tokens"}
+"""Layers that look numbers up in a table, and the option with its size; other numbers make them fail."""
+
+
+def vocabulary(spec: ModelSpec, *, strict: bool = False) -> dict[str, int]:
+    """For each input that ends in a table look-up: the size of the smallest table, so that smaller ids are safe.
+
+    With ``strict`` only where other numbers fail: `OneHot` makes zeros of them.
+    """
     found: dict[str, int] = {}
-    _collect(spec.root, {}, found)
+    _collect(spec.root, {}, found, _TABLES if strict else {**_TABLES, "OneHot": "num_classes"})
     return found
 
 
-def _collect(model: LayerSpec, given: dict[str, frozenset[str]], found: dict[str, int]) -> frozenset[str]:
+def _collect(
+    model: LayerSpec, given: dict[str, frozenset[str]], found: dict[str, int], sizes: dict[str, str]
+) -> frozenset[str]:
     """Follows values through layers that do not change them. Returns the outer inputs that reach the model's outputs.
 
     ``given`` maps names of this model's inputs to the outermost inputs whose values they carry.
@@ -40,25 +49,24 @@ def _collect(model: LayerSpec, given: dict[str, frozenset[str]], found: dict[str
             continue
         arriving = [carried[reference.layer] for reference in references(layer.calls[number].args)]
         sources = frozenset().union(*arriving)
-        carried[name] = _through(layer, sources, arriving, found)
+        carried[name] = _through(layer, sources, arriving, found, sizes)
     return frozenset().union(*(carried[reference.layer] for reference in references(model.graph.outputs)))
 
 
 def _through(
-    layer: LayerSpec, sources: frozenset[str], arriving: list[frozenset[str]], found: dict[str, int]
+    layer: LayerSpec,
+    sources: frozenset[str],
+    arriving: list[frozenset[str]],
+    found: dict[str, int],
+    sizes: dict[str, str],
 ) -> frozenset[str]:
     inner = layer.parts.get("layer")
     if isinstance(inner, LayerSpec) and layer.kind == "TimeDistributed":
-        return _through(inner, sources, arriving, found)
+        return _through(inner, sources, arriving, found, sizes)
     if layer.graph is not None:
         names = [reference.layer for reference in references(layer.graph.inputs)]
-        return _collect(layer, dict(zip(names, arriving, strict=False)), found)
-    size = {
-        "Embedding": "input_dim",
-        "ReversibleEmbedding": "input_dim",
-        "CategoryEncoding": "num_tokens",
-        "OneHot": "num_classes",
-    }.get(layer.kind)
+        return _collect(layer, dict(zip(names, arriving, strict=False)), found, sizes)
+    size = sizes.get(layer.kind)
     if size is not None:
         for name in sources:
             found[name] = min(found.get(name, 1 << 30), int(layer.options[size]))

@@ -17,13 +17,14 @@ def input_ranges(spec: ModelSpec) -> tuple[InputRange | None, ...]:
 
     A look-up table tells its number of rows; a rescaling to 0..1 or -1..1 tells what it was made for.
     """
-    tables, layers = vocabulary(spec), spec.graph.by_name()
-    return tuple(_range(spec, layers[r.layer], tables) for r in flat_tensors(spec.graph.inputs))
+    tables, strict, layers = vocabulary(spec), vocabulary(spec, strict=True), spec.graph.by_name()
+    return tuple(_range(spec, layers[r.layer], tables, strict) for r in flat_tensors(spec.graph.inputs))
 
 
-def _range(spec: ModelSpec, layer: LayerSpec, tables: dict[str, int]) -> InputRange | None:
+def _range(spec: ModelSpec, layer: LayerSpec, tables: dict[str, int], strict: dict[str, int]) -> InputRange | None:
     if layer.name in tables:
-        return InputRange(low=0, high=tables[layer.name] - 1, whole=True)
+        size = tables[layer.name]
+        return InputRange(low=0, high=size - 1, whole=True, strict=strict.get(layer.name) == size)
     for user in _users(spec, layer.name):
         if user.kind == "Rescaling":
             scale, offset = (np.asarray(user.options[name], float) for name in ("scale", "offset"))

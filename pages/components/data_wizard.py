@@ -23,7 +23,9 @@ SCALINGS = {
     "signed": "-1 to 1",
     "pixels": "0 to 255",
     "min_max": "lowest 0, highest 1",
+    "min_max_columns": "lowest 0, highest 1, each column",
     "standardize": "mean 0, deviation 1",
+    "standardize_columns": "mean 0, deviation 1, each column",
     "caffe": "as Caffe: blue first, mean taken off",
     "torch": "as PyTorch: mean and deviation of ImageNet",
 }

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from optimizers.datasets import drawn
-from optimizers.datasets.fit import classes_of
+from optimizers.datasets.labels_fit import classes_of, remark
 from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
@@ -142,6 +142,8 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
         noun = "labels, of which an example may have several" if task == "multilabel" else "classes"
         where = f" at each of {shape_text(data.label_shape)} positions" if task == "segmentation" else ""
         st.caption(f"{len(classes)} {noun}{where}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.")
+        if told := remark(summary.outputs, data, task):
+            st.warning(told, icon=":material/label:")
     elif data.label_shape:
         st.caption(f"{shape_text(data.label_shape)} numbers to estimate for each example.")
     elif data.target_unit:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, fitted_shape, open_shape
+from optimizers.datasets.fit import adapt, adapt_dataset, check_fit, open_shape
 from optimizers.datasets.several import arrays_of, joined
+from optimizers.datasets.shapes import fitted_shape
 from optimizers.datasets.targets import read_targets
 from optimizers.declarations import Dataset, Part
 from optimizers.errors import DataRefused

@@ -36,6 +36,7 @@ def _readable(marker: Path) -> Iterator[tuple[str, bytes]]:
     yield "markup", _rows("<img src=x onerror=alert(1)>,b,label", "{i},<b>{odd}</b>,{odd}")
     yield "terminal-codes", _rows("a\x1b[2J,b,label", "{i},{odd},{odd}")
     yield "arabic-digits", _rows("a,label", "{arabic},{odd}")
+    yield "encoding-utf-16", _rows("größe,label", "{i},{odd}").decode().encode("utf-16")
     yield "underscores", _rows("a,label", "1_0{odd},{odd}")
     yield "line-breaks-in-cells", _rows("a,label", '"red\nblue{odd}",{odd}')
     yield "tabs-and-commas", _rows("a\tb,c\tlabel", "{i}\t1,5\t{odd}")
@@ -43,7 +44,7 @@ def _readable(marker: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _unreadable(marker: Path) -> Iterator[tuple[str, bytes]]:
-    for encoding in ("utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "shift_jis", "utf-7"):
+    for encoding in ("utf-16-le", "utf-32", "latin-1", "cp1252", "shift_jis", "utf-7"):
         text = _rows("größe,label" if encoding != "shift_jis" else "サイズ,label", "{i},{odd}").decode()
         if encoding != "utf-7":
             yield f"encoding-{encoding}", text.encode(encoding)

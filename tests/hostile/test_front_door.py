@@ -25,7 +25,7 @@ REPRESENTATIVES = {
     "hdf5": ("external-storage.keras", "objects.h5"),
     "SavedModel": ("WriteFile.zip", "PyFunc-beside-a-description.zip"),
     "npz": ("pickled-x.npz",),
-    "csv": ("encoding-utf-16.csv",),
+    "csv": ("encoding-utf-32.csv",),
 }
 
 

@@ -26,7 +26,7 @@ def test_a_budget_is_judged_for_every_variant_and_kept(visit, queue):
 
 def test_differences_stand_with_their_intervals_beside_the_figures(visit, queue):
     app = healthy(visit("compare", token=TOKEN, runs=",".join(ran(queue, "int8"))))
-    assert "−0.2 points :gray[:small[−0.9 to +0.4]]" in shown(app)
+    assert "−0.2 points :gray[:small[−0.9\u00a0to\u00a0+0.4]]" in shown(app)
 
 
 def test_what_is_absent_is_told_with_its_reason(visit, queue):

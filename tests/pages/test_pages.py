@@ -149,7 +149,7 @@ def test_finished_runs_tell_what_they_achieved_and_failed_ones_why(visit, queue)
     queue.driver.executor.fail["float16"] = ConversionWrong("The outputs differ by 3.5.")
     ran(queue, "int8", "float16")
     page = shown(healthy(visit("runs", token=TOKEN)))
-    assert "64 bytes" in page
+    assert "1.64 KB" in page
     assert "The outputs differ by 3\\.5\\." in page or "The outputs differ by 3.5" in page
     assert "Float16 weights" in page
 

@@ -1,4 +1,4 @@
-"""NumPy arrays: an ``.npz`` file, or a folder or ZIP file of ``.npy`` files.
+"""NumPy arrays: an ``.npz`` file, or a folder or ZIP file of ``.npy`` files. A single ``.npy`` file has no labels.
 
 They are called ``x_train``, ``y_train`` and, if there are any, ``x_validation`` (or ``x_val``), ``x_test`` with their
 ``y_…``; or just ``x`` and ``y``. ``images``, ``data``, ``features``, ``inputs``, ``labels`` and ``targets`` are
@@ -10,6 +10,7 @@ several outputs ``y_NAME`` likewise.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,6 @@ from optimizers.declarations import DataFormat, RawData, RawPart
 from optimizers.errors import DataRefused
 
 if TYPE_CHECKING:
-    import io
-
     import numpy as np
 
     from optimizers.datasets.preparation import Preparation
@@ -39,11 +38,15 @@ _LETTERS = {
 }
 
 
-_BY_NAME = {letter: re.compile(rf"{letter}_(?:({'|'.join(PARTS)})_)?(.+)") for letter in "xy"}
+_PARTS = {**PARTS, "tr": "train", "trn": "train", "va": "validation", "te": "test", "tst": "test"}
+_MAGIC = b"\x93NUMPY"
+_BY_NAME = {letter: re.compile(rf"{letter}_(?:({'|'.join(_PARTS)})_)?(.+)") for letter in "xy"}
 
 
 def is_arrays(path: Path, start: bytes) -> bool:
-    """Whether there are ``.npy`` files inside."""
+    """Whether it is an ``.npy`` file, or such files are inside."""
+    if path.is_file() and start.startswith(_MAGIC):
+        return True
     packed = path.is_dir() or start.startswith(members.ZIP_STARTS)
     return packed and any(member.endswith(".npy") for member in members.names_in(path))
 
@@ -90,6 +93,9 @@ def read_arrays(path: Path, name: str) -> dict[tuple[str, str], tuple[str, np.nd
     Raises:
         DataRefused: Damaged, too large when unpacked, pickled objects, or two arrays for the same purpose.
     """
+    if path.is_file() and not members.is_zip(path):
+        content = path.read_bytes()
+        return {("x", ""): ("The array", _read(io.BytesIO(content), len(content), name, "The array"))}
     with members.opened(path, name) as found:
         names = [member for member in found.sizes if member.endswith(".npy")]
         if len(names) > MAX_ARRAYS:
@@ -146,7 +152,7 @@ def _by_name(names: list[str], name: str, letter: str) -> dict[str, dict[str, st
         title = PurePosixPath(member).stem
         told = _BY_NAME[letter].fullmatch(title)
         if told and _purpose(title, strict=True) is None:
-            of_part = found.setdefault(PARTS[told[1]] if told[1] else "", {})
+            of_part = found.setdefault(_PARTS[told[1]] if told[1] else "", {})
             if told[2] in of_part:
                 raise DataRefused(f"{name} has {title} twice; keep one of them.", code="ambiguous-arrays")
             of_part[told[2]] = member
@@ -190,7 +196,7 @@ def _purpose(title: str, strict: bool) -> tuple[str, str] | None:
     """Letter and part that a name tells; None if it tells none. Unless ``strict``, other words in it do not matter."""
     words = [word for word in re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", title).lower()) if word]
     letters = [_LETTERS[word] for word in words if word in _LETTERS]
-    parts = [PARTS[word] for word in words if word in PARTS]
+    parts = [_PARTS[word] for word in words if word in _PARTS]
     others = len(words) - len(letters) - len(parts)
     if len(letters) != 1 or len(parts) > 1 or (strict and others):
         return None
@@ -231,7 +237,7 @@ def _read(stream: io.BytesIO, size: int, name: str, title: str) -> np.ndarray:
         if dtype.hasobject:
             raise DataRefused(
                 f"{title} in {name} holds pickled Python objects, which are not opened because they can run code; "
-                "save it as an array of numbers.",
+                "save it as an array of numbers, or of words with dtype=str.",
                 code="pickled",
             )
         if dtype.kind not in "biufSU":

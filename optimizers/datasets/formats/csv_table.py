@@ -1,7 +1,11 @@
-"""Comma-separated values: a line of column names, then numbers or words; comma, semicolon, tab or spaces; UTF-8."""
+"""Comma-separated values: a line of column names, then numbers, words, true or false; UTF-8, or UTF-16 with its mark.
+
+Between columns are commas, semicolons, tabs or spaces.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -19,18 +23,20 @@ if TYPE_CHECKING:
 
     from optimizers.datasets.preparation import Preparation
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SPACED = re.compile(r'"[^"]*"|\S+')
+_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _LONGEST_LINE = 4 << 20
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 
 def is_text(path: Path, start: bytes) -> bool:
     """Whether it may be text at all. Asked last."""
-    return path.is_file() and b"\0" not in start
+    return path.is_file() and (b"\0" not in start or start.startswith(_UTF16))
 
 
 def read(path: Path, name: str, preparation: Preparation) -> RawData:
-    """Features and labels. A nameless first column that counts the rows is left out.
+    """Features and labels. A nameless first column that counts the rows is left out, and an empty last one.
 
     Raises:
         DataRefused: Not a CSV file, no column names, lines of different length, missing or infinite values, a column of
@@ -39,6 +45,8 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
     header, lines = _lines(_text(path, name), name)
     if not lines:
         raise DataRefused(f"{name} has column names but no rows; add examples.", code="too-few")
+    if len(header) > 2 and header[-1] == "" and not any(line[-1].strip() for line in lines):
+        header = header[:-1]  # a separator at the end of every line
     columns = {title: _column([line[number] for line in lines], title, name) for number, title in enumerate(header)}
     notes: tuple[str, ...] = ()
     if header[0] == "":
@@ -50,6 +58,8 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
 
 def _text(path: Path, name: str) -> str:
     data = path.read_bytes()
+    if data.startswith(_UTF16):
+        data = data.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
     if b"\0" in data:
         raise DataRefused(
             f"{name} holds bytes that are no text; save the table as CSV in UTF-8.", code="unknown-format"
@@ -112,7 +122,7 @@ def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
 
 def _separator(first: str, second: str = "") -> str:
     """What stands between columns, by the first lines: a space for any number of spaces and tabs."""
-    found = max(",;\t", key=first.count)
+    found = max(",;\t", key=lambda sign: (first.count(sign), first.count(sign) == second.count(sign)))
     cells = [cell.split() for cell in (first + found + second).split(found)]
     several = any(len(cell) > 1 and all(map(tables.is_number, cell)) for cell in cells)
     return " " if found not in first or (found == "\t" and several) else found
@@ -143,7 +153,7 @@ def _are_values(header: list[str]) -> bool:
 
 
 def _column(cells: list[str], title: str, name: str) -> np.ndarray:
-    """Whole numbers as int64, numbers as float64, anything else as words; shape (n,)."""
+    """Whole numbers as int64, numbers as float64, true and false as bool, anything else as words; shape (n,)."""
     import numpy as np
 
     known = _numbers(cells)
@@ -153,15 +163,31 @@ def _column(cells: list[str], title: str, name: str) -> np.ndarray:
     gaps = sum(word.lower() in _MISSING for word in words)
     if gaps:
         raise tables.missing(title, name, gaps)
+    if {word.lower() for word in words} == {"true", "false"}:
+        return np.array([word.lower() == "true" for word in words])
     try:
-        numbers = np.array([float(word) for word in words], dtype=np.float64)
+        numbers = np.array([_float(word) for word in words], dtype=np.float64)
     except ValueError:
+        commas = next((word for word in words if _COMMA.fullmatch(word)), "")
+        if commas and all(_COMMA.fullmatch(word) or tables.is_number(word) for word in words):
+            raise DataRefused(
+                f"Column {title!r} of {name} holds numbers with a decimal comma, such as {commas}; save the table with "
+                "decimal points.",
+                code="decimal-comma",
+            ) from None
         tables.check_words(words, title, name)
         return np.array(words, dtype=np.str_)
     numbers = tables.numbers(numbers, title, name)
     decimal = any(mark in word for word in words for mark in ".eE")
     whole = not decimal and bool(np.all(np.abs(numbers) < 2**53))
     return numbers.astype(np.int64) if whole else numbers
+
+
+def _float(cell: str) -> float:
+    """A number as tables write it; Python would also read 1_0, which is a code. Raises `ValueError`."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
 
 
 def _numbers(cells: list[str]) -> np.ndarray | None:
@@ -172,9 +198,9 @@ def _numbers(cells: list[str]) -> np.ndarray | None:
         found = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         return None
-    if not np.isfinite(found).all():
-        return None
     text = "\n".join(cells)
+    if not np.isfinite(found).all() or "_" in text:
+        return None
     whole = not any(mark in text for mark in ".eE") and bool(np.all(np.abs(found) < 2**53))
     return found.astype(np.int64) if whole else found
 
