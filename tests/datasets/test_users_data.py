@@ -73,8 +73,12 @@ def test_tables_of_other_programs_are_read(saved):
     assert saved(text.encode("utf-16")).summary.features == ("a, in cm",)
     trailing = saved("a,b,\n" + "".join(f"{i},{i % 2},\n" for i in range(20)))
     assert (trailing.summary.features, trailing.summary.classes) == (("a",), ("0", "1"))
-    with pytest.raises(DataRefused, match=r"'a' of t\.csv holds numbers with a decimal comma, such as 0,5; save"):
-        saved("a;kind\n" + "".join(f"{i},5;{i % 2}\n" for i in range(20)))
+    commas = saved("a;kind\n" + "".join(f"{i},5;{i % 2}\n" for i in range(20)))
+    assert set(np.concatenate([commas.train.x, commas.validation.x, commas.test.x])[:, 0]) == {
+        i + 0.5 for i in range(20)
+    }
+    with pytest.raises(DataRefused, match=r"'a' of t\.csv holds numbers with commas, such as 0,500; save"):
+        saved("a,kind\n" + "".join(f'"{i},500",{i % 2}\n' for i in range(20)))
 
 
 def test_arrays_by_short_names_and_without_labels(saved, tmp_path):

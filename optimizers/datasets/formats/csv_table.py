@@ -42,12 +42,14 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
         DataRefused: Not a CSV file, no column names, lines of different length, missing or infinite values, a column of
             very many different or very long words.
     """
-    header, lines = _lines(_text(path, name), name)
+    header, lines, separator = _lines(_text(path, name), name)
     if not lines:
         raise DataRefused(f"{name} has column names but no rows; add examples.", code="too-few")
     if len(header) > 2 and header[-1] == "" and not any(line[-1].strip() for line in lines):
         header = header[:-1]  # a separator at the end of every line
-    columns = {title: _column([line[number] for line in lines], title, name) for number, title in enumerate(header)}
+    columns = {
+        title: _column([line[number] for line in lines], title, name, separator) for number, title in enumerate(header)
+    }
     notes: tuple[str, ...] = ()
     if header[0] == "":
         columns = _without_row_numbers(columns, name)
@@ -88,8 +90,8 @@ def _check_lines(data: bytes, name: str) -> None:
         start = found + 1
 
 
-def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
-    """The column names, and the values of every further line that is not blank."""
+def _lines(text: str, name: str) -> tuple[list[str], list[list[str]], str]:
+    """The column names, the values of every further line that is not blank, and what stands between columns."""
     text = text.lstrip("\r\n")
     separator = _separator(*text.split("\n", 2)[:2])
     spaced = separator == " "
@@ -117,7 +119,7 @@ def _lines(text: str, name: str) -> tuple[list[str], list[list[str]]]:
             code="not-csv",
             detail=str(error),
         ) from None
-    return header, lines
+    return header, lines, separator
 
 
 def _separator(first: str, second: str = "") -> str:
@@ -152,7 +154,7 @@ def _are_values(header: list[str]) -> bool:
     return any(float(left) >= float(right) for left, right in pairwise(numbers))
 
 
-def _column(cells: list[str], title: str, name: str) -> np.ndarray:
+def _column(cells: list[str], title: str, name: str, separator: str) -> np.ndarray:
     """Whole numbers as int64, numbers as float64, true and false as bool, anything else as words; shape (n,)."""
     import numpy as np
 
@@ -169,14 +171,17 @@ def _column(cells: list[str], title: str, name: str) -> np.ndarray:
         numbers = np.array([_float(word) for word in words], dtype=np.float64)
     except ValueError:
         commas = next((word for word in words if _COMMA.fullmatch(word)), "")
-        if commas and all(_COMMA.fullmatch(word) or tables.is_number(word) for word in words):
+        if not commas or not all(_COMMA.fullmatch(word) or tables.is_number(word) for word in words):
+            tables.check_words(words, title, name)
+            return np.array(words, dtype=np.str_)
+        if separator == ",":  # may as well stand between thousands
             raise DataRefused(
-                f"Column {title!r} of {name} holds numbers with a decimal comma, such as {commas}; save the table with "
-                "decimal points.",
+                f"Column {title!r} of {name} holds numbers with commas, such as {commas}; save the table without them, "
+                "or with semicolons between columns.",
                 code="decimal-comma",
             ) from None
-        tables.check_words(words, title, name)
-        return np.array(words, dtype=np.str_)
+        words = [word.replace(",", ".") for word in words]
+        numbers = np.array([_float(word) for word in words], dtype=np.float64)
     numbers = tables.numbers(numbers, title, name)
     decimal = any(mark in word for word in words for mark in ".eE")
     whole = not decimal and bool(np.all(np.abs(numbers) < 2**53))
