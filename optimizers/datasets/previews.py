@@ -154,7 +154,7 @@ def listed(values: np.ndarray) -> Any:
 def _labels(y: np.ndarray, rows: list[int], classes: Sequence[str]) -> list[Any]:
     if y.ndim > 1:
         return [told(y[row], classes) for row in rows]
-    return [classes[int(y[row])] if classes else float(y[row]) for row in rows]
+    return [classes[int(y[row])] if classes else float(f"{y[row]:.6g}") for row in rows]
 
 
 def told(label: np.ndarray, classes: Sequence[str]) -> str:

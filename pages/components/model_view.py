@@ -115,7 +115,8 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
     preview = data.preview
     kind = preview.get("kind", "none")
     if kind == "images":
-        _images(preview["images"], [str(label) for label in preview["labels"]])
+        named = [f"{label:.4g}" if isinstance(label, float) else str(label) for label in preview["labels"]]
+        _images(preview["images"], named)
         if "masks" in preview:
             with st.container(horizontal=True, gap="xsmall"):
                 for mask in preview["masks"]:
@@ -169,8 +170,9 @@ _PURPOSE = {"train": "train", "validation": "validate", "test": "test"}
 def _images(images: list[list[list[float]]], labels: list[str]) -> None:
     """The examples in one row, each pixel enlarged as a whole so that small images stay sharp."""
     arrays = [np.asarray(image, dtype=float) for image in images]
-    top = max((float(array.max()) for array in arrays), default=1.0) or 1.0
-    scaled = [np.clip(array / top * 255, 0, 255).astype(np.uint8) for array in arrays]
+    low = min([0.0, *(float(array.min()) for array in arrays)])  # without negative values 0 is black
+    span = max((float(array.max()) for array in arrays), default=1.0) - low or 1.0
+    scaled = [np.clip((array - low) / span * 255, 0, 255).astype(np.uint8) for array in arrays]
     zoom = max(1, 2 * _IMAGE_PIXELS // scaled[0].shape[0]) if scaled else 1
     with st.container(horizontal=True, gap="xsmall"):
         for array, label in zip(scaled, labels, strict=True):
