@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -18,7 +18,7 @@ import numpy as np
 
 from optimizers import records
 from optimizers.errors import ModelRefused
-from optimizers.litert.interpreter import natural
+from optimizers.litert.interpreter import in_order
 from optimizers.litert.trial import loads
 from optimizers.litert.weights import StoredWeight, weights
 
@@ -98,15 +98,21 @@ class LiteRtFile:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """In the order in which the interpreter is given them."""
-        return tuple(self.graphs[0].tensors[i] for i in self._in_order(self.graphs[0].inputs))
+        return tuple(self.graphs[0].tensors[i] for i in self._places(self.graphs[0].inputs))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
         """In the order in which the interpreter gives them."""
-        return tuple(self.graphs[0].tensors[i] for i in self._in_order(self.graphs[0].outputs))
+        return tuple(self.graphs[0].tensors[i] for i in self._outputs)
 
-    def _in_order(self, places: Iterable[int]) -> list[int]:
-        return sorted(places, key=lambda place: natural(self.graphs[0].tensors[place].name))
+    @property
+    def _outputs(self) -> list[int]:
+        given = set(self.graphs[0].inputs)
+        return self._places(self.graphs[0].outputs, [n for n, i in enumerate(self.graphs[0].outputs) if i in given])
+
+    def _places(self, tensors: Iterable[int], fixed: Collection[int] = ()) -> list[int]:
+        found = list(tensors)
+        return [found[n] for n in in_order([self.graphs[0].tensors[i].name for i in found], fixed)]
 
     @property
     def width(self) -> int:
@@ -149,7 +155,7 @@ class LiteRtFile:
     @property
     def activations(self) -> tuple[str, ...]:
         """The same for each of `outputs`."""
-        return tuple(map(self._activation, self._in_order(self.graphs[0].outputs)))
+        return tuple(map(self._activation, self._outputs))
 
     def _activation(self, output: int) -> str:
         graph = self.graphs[0]
@@ -166,7 +172,7 @@ class LiteRtFile:
     @property
     def input_ranges(self) -> tuple[records.InputRange | None, ...]:
         """For each input what its own type and the tables that it looks up tell of its numbers."""
-        return tuple(self._range(index) for index in self._in_order(self.graphs[0].inputs))
+        return tuple(self._range(index) for index in self._places(self.graphs[0].inputs))
 
     def _range(self, index: int) -> records.InputRange | None:
         tensor = self.graphs[0].tensors[index]

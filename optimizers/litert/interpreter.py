@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,20 +55,30 @@ def load(file: Path | bytes, threads: int = 1) -> Any:
 
 def inputs(interpreter: Any) -> list[dict[str, Any]]:
     """Input details in the order of the model's inputs."""
-    return _in_order(interpreter.get_input_details())
+    details = interpreter.get_input_details()
+    return [details[place] for place in in_order([detail["name"] for detail in details])]
 
 
 def outputs(interpreter: Any) -> list[dict[str, Any]]:
     """Output details in the order of the model's outputs."""
-    return _in_order(interpreter.get_output_details())
+    details, given = interpreter.get_output_details(), {detail["index"] for detail in interpreter.get_input_details()}
+    passed_on = [place for place, detail in enumerate(details) if detail["index"] in given]
+    return [details[place] for place in in_order([detail["name"] for detail in details], passed_on)]
 
 
-def _in_order(details: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(details, key=lambda detail: natural(detail["name"]))
+def in_order(names: Sequence[str], fixed: Collection[int] = ()) -> list[int]:
+    """Places of tensors by the numbers in their names, which is the model's order where the converter named them.
+
+    Args:
+        names: Of inputs or outputs, as the file has them.
+        fixed: Places of those that stay where they are: outputs that are inputs have the names of these.
+    """
+    free = iter(sorted((place for place in range(len(names)) if place not in fixed), key=lambda p: natural(names[p])))
+    return [place if place in fixed else next(free) for place in range(len(names))]
 
 
 def natural(name: str) -> list[int | str]:
-    """Sorts names of tensors by the numbers in them, which is the model's order where the converter named them."""
+    """Text with its numbers as numbers, so that ``output_10`` comes after ``output_9``."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 

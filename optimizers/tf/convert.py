@@ -108,9 +108,8 @@ def convert(
         raise NotApplicable(f"LiteRT alone cannot run these operators of the converted file: {', '.join(custom)}.")
     trouble = loads(content) if mode in _CALIBRATED else ""
     if trouble:
-        raise NotApplicable(
-            f"The file converted to {mode} cannot be run: {trouble}.", detail=f"operators: {dict(found)}"
-        )
+        told = next((words for place, words in _TROUBLES.items() if place in trouble), trouble)
+        raise NotApplicable(f"The file converted to {mode} cannot be run: {told}.", detail=f"{trouble}, {dict(found)}")
     left, integer_only = operators.float_operators(content), operators.integer_only(content)
     if io != "float32" and not integer_only:
         named = f" ({', '.join(sorted(left))})" if left else ""
@@ -120,6 +119,13 @@ def convert(
     if mode in _CALIBRATED:
         figures["float_operators"] = dict(sorted(left.items()))
     return Conversion(content, figures, (*_remarks(content, mode, left, fused), *notes))
+
+
+_TROUBLES = {
+    "kernels/div.cc": "it divides by numbers that whole numbers round to 0, such as the sum of a mask or a range of "
+    "values; dynamic_range and float16 divide in floating point",
+}
+"""What LiteRT means, by where it stops."""
 
 
 def check(model: Any, mode: Mode, recurrent: Recurrent) -> None:

@@ -56,6 +56,11 @@ def is_tensor(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "_keras_history")
 
 
+def _carries_mask(values: Any) -> bool:
+    """Whether a mask travels with one of these tensors; operations, unlike layers, do not pass it on."""
+    return any(getattr(tensor, "_keras_mask", None) is not None for tensor in flat_tensors(values))
+
+
 def flat_tensors(value: Any) -> list[Any]:
     """Tensors in lists and dicts; dicts are taken in order of their keys, as Keras does."""
     if isinstance(value, list | tuple):
@@ -117,7 +122,8 @@ class Keras2:
 
     def call_options(self, spec: LayerSpec, args: list[Any], options: dict[str, Any]) -> dict[str, Any]:
         """Keras 3 writes automatic masks into the graph; here they travel with the tensors by themselves."""
-        implicit = any(getattr(tensor, "_keras_mask", None) is not None for tensor in flat_tensors(args[:1]))
+        implicit = _carries_mask(args[:1])
+        self._refuse_masks_by_hand(spec, args, options)
         kept = {}
         for key, value in options.items():
             automatic = key in ("query_mask", "value_mask", "key_mask") or (
@@ -129,8 +135,22 @@ class Keras2:
             kept[key] = value
         return kept
 
+    def _refuse_masks_by_hand(self, spec: LayerSpec, args: list[Any], options: dict[str, Any]) -> None:
+        """Keras 2's attention has no argument for a mask that does not travel with the tensor itself."""
+        if spec.kind != "MultiHeadAttention":
+            return
+        given = dict(zip(("query", "value", "key"), args, strict=False)) | options
+        for name in ("query", "value", "key"):
+            source = given.get(name, given.get("value")) if name == "key" else given.get(name)
+            if given.get(f"{name}_mask") is not None and not _carries_mask([source]):
+                raise ModelRefused(
+                    f"{spec.where[0].upper()}{spec.where[1:]}: its {name}_mask is given by hand, which Keras 2 does "
+                    "not know; give it an attention_mask instead.",
+                    code="unsupported-option",
+                )
+
     def operation(self, spec: LayerSpec, name: str, args: list[Any], options: dict[str, Any]) -> Any:
-        layer = self._as_layer(spec, name, args, options)
+        layer = None if _carries_mask(args) else self._as_layer(spec, name, args, options)
         if layer is not None:
             inputs = [value for value in flat_tensors(args) if is_tensor(value)]
             return layer(inputs if len(inputs) > 1 else inputs[0])

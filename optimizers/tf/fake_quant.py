@@ -127,9 +127,15 @@ class _Registry(_default.Default8BitQuantizeRegistry):  # type: ignore[misc, nam
     before a quantized one, and would end at such an activation."""
 
     def supports(self, layer: Any) -> bool:
-        return bool(super().supports(layer)) and (
-            isinstance(layer, tf_keras.layers.Activation) or knows_activation(layer)
-        )
+        if not super().supports(layer):
+            return False
+        if not isinstance(layer, tf_keras.layers.Activation):
+            return knows_activation(layer)
+        try:
+            _default.Default8BitQuantizeRegistry().get_quantize_config(layer).get_output_quantizers(layer)
+        except ValueError:
+            return False
+        return True
 
 
 def knows_activation(layer: Any) -> bool:

@@ -126,7 +126,44 @@ class CustomScaleLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "scale": self.scale}
 
 
+@_register(PACKAGE, "CategoryEncoding")
+class CategoryEncoding(tf_keras.layers.Layer):  # type: ignore[misc]
+    """Numbers below ``num_tokens`` as rows of 0 and 1, or counts. LiteRT has no operator for tf_keras's own layer.
+
+    ``one_hot`` makes a row of each number (n, 1), the others one of all numbers (n, many).
+    """
+
+    def __init__(self, num_tokens: int, output_mode: str = "multi_hot", **options: Any) -> None:
+        super().__init__(autocast=False, **options)
+        self.num_tokens = num_tokens
+        self.output_mode = output_mode
+
+    def call(self, inputs: Any, count_weights: Any = None) -> Any:
+        hot = tf.one_hot(tf.cast(inputs, tf.int32), self.num_tokens, dtype=self.compute_dtype)
+        if count_weights is not None:
+            hot *= tf.cast(count_weights, hot.dtype)[..., tf.newaxis]
+        if self.output_mode == "one_hot":
+            return hot[..., 0, :] if len(inputs.shape) > 1 and inputs.shape[-1] == 1 else hot
+        return (tf.reduce_max if self.output_mode == "multi_hot" else tf.reduce_sum)(hot, axis=-2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode}
+
+
+@_register(PACKAGE, "SpectralNormalization")
+class SpectralNormalization(tf_keras.layers.SpectralNormalization):  # type: ignore[misc]
+    """tf_keras's own, which cannot be made again of what it tells about itself."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        inner = config["layer"]
+        layer = tf_keras.layers.deserialize(inner, custom_objects, use_legacy_format="module" not in inner)
+        return cls(layer, **{name: value for name, value in config.items() if name != "layer"})
+
+
 LAYERS = {
+    "CategoryEncoding": CategoryEncoding,
+    "SpectralNormalization": SpectralNormalization,
     "Operation": Operation,
     "RMSNormalization": RMSNormalization,
     "LayerScale": LayerScale,

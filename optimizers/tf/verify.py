@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from math import log10
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 from optimizers.errors import ConversionWrong
@@ -173,10 +175,29 @@ def _refuse_missing_weights(model: Any, content: bytes, mode: str) -> None:
                 value = np.ascontiguousarray(weight.numpy())
                 kernels[hashlib.sha256(value.data).digest()] = value.size
     needed = round(sum(kernels.values()) * _BYTES.get(mode, 1))
-    if len(content) < 0.9 * needed:
+    if len(content) < 0.9 * needed and len(content) < 0.9 * _used(model, mode):
         raise ConversionWrong(
             f"The {mode} file has {len(content):,} bytes, its kernels alone need {needed:,}: weights are missing."
         )
+
+
+def _used(model: Any, mode: str) -> int:
+    """Bytes of the kernels that the outputs really depend on: outputs of nested models may lead nowhere."""
+    specs = [tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype) for tensor in model.inputs]
+    graph = tf.function(lambda *x: answers(model, x), autograph=False).get_concrete_function(*specs).graph
+    waiting, seen = [tensor.op for tensor in graph.outputs], set()
+    while waiting:
+        operation = waiting.pop()
+        if operation not in seen:
+            seen.add(operation)
+            waiting += [tensor.op for tensor in operation.inputs]  # not what only must run before
+    reached = {id(outer) for outer, inner in graph.captures if inner.op in seen}
+    kernels: dict[bytes, int] = {}
+    for variable in graph.variables:
+        if len(variable.shape) >= 2 and variable.trainable and id(variable.handle) in reached:
+            value = np.ascontiguousarray(variable.numpy())
+            kernels[hashlib.sha256(value.data).digest()] = value.size
+    return round(sum(kernels.values()) * _BYTES.get(mode, 1))
 
 
 def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.ndarray]]:
@@ -204,16 +225,23 @@ def random_inputs(model: Any, seed: int, n: int = _EXAMPLES) -> list[list[np.nda
 
 
 def _consumer(model: Any, tensor: Any) -> Any:
-    """The layer that tells the range of an input: the first one that takes it, also inside nested models."""
+    """The layer that tells the range of an input: the smallest of the tables that it reaches, else the first layer."""
+    found = list(_consumers(model, tensor))
+    tables = [layer for layer in found if isinstance(layer, tf_keras.layers.Embedding)]
+    return min(tables, key=lambda layer: layer.input_dim, default=found[0] if found else None)
+
+
+def _consumers(model: Any, tensor: Any) -> Iterator[Any]:
+    """Layers that take an input, also inside nested models."""
     for layer in model.layers:
         for node in getattr(layer, "_inbound_nodes", []):
             taken = [id(t) for t in node.keras_inputs]
             if id(tensor) not in taken or isinstance(layer, tf_keras.layers.InputLayer):
                 continue
             if isinstance(layer, tf_keras.Model):
-                return _consumer(layer, layer.inputs[taken.index(id(tensor))])
-            return layer
-    return None
+                yield from _consumers(layer, layer.inputs[taken.index(id(tensor))])
+            else:
+                yield layer
 
 
 def _told(rng: np.random.Generator, tensor: Any, told: InputRange | None) -> np.ndarray:

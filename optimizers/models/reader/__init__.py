@@ -26,6 +26,7 @@ subclassed-model     a model class that is not part of Keras
 unsupported-layer    a layer of Keras that is not supported here
 unsupported-op       an operation that is not supported here
 unsupported-option   an option that is not supported here
+training-flag        a layer that is called with training=True and answers otherwise then
 already-quantized    Keras quantized the model before
 weights-mismatch     weights that do not fit the layers (raised also when the model is built)
 not-in-keras3        cannot be written as a Keras 3 file (raised when it is exported)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from optimizers.errors import ModelRefused
+from optimizers.models.reader import values as v
 from optimizers.models.reader.values import shown, words
 
 _REDUCE = "axis keepdims"
@@ -57,6 +60,7 @@ ONLY_IN_KERAS3 = {
     "Triu": "k",
     "AdaptiveAveragePool": "output_size data_format",
     "AdaptiveMaxPool": "output_size data_format",
+    "Moments": "axes keepdims",
 }
 """Operations without a counterpart here in Keras 2, but with one in LiteRT."""
 OPERATIONS: dict[str, frozenset[str]] = {
@@ -94,9 +98,10 @@ def check_options(operation: str, options: dict[str, Any], where: str) -> dict[s
 
 
 # TensorFlow function -> (operation, its parameters in order). A name in _RENAMED is an option, any other an input.
-_SAME = "x y"
+_SAME, _BIAS = "x y", "value bias"
 _FUNCTIONS: dict[str, tuple[str, str]] = {
     "math.add": ("Add", _SAME),
+    "nn.bias_add": ("Add", _BIAS),
     "math.subtract": ("Subtract", _SAME),
     "math.multiply": ("Multiply", _SAME),
     "math.truediv": ("TrueDivide", _SAME),
@@ -273,6 +278,8 @@ def from_function(
         args = args[0]
     given = dict(zip(names, args, strict=False))
     for name, value in kwargs.items():
+        if parameters == _BIAS and name == "data_format" and value in ("NHWC", "channels_last"):
+            continue
         if name in names or (name in _RENAMED and _RENAMED[name] in OPERATIONS[operation]):
             given[name] = value
         elif name not in ("name", "y_name", "output_type", "validate_indices") and value not in (None, False, 0):
@@ -283,6 +290,8 @@ def from_function(
             )
     given.pop("validate_indices", None)
     inputs = [given.pop(name) for name in names if name in given and name not in _RENAMED]
+    if parameters in (_SAME, _BIAS):  # Keras 2 writes a constant as plain lists
+        inputs = [np.asarray(v.numbers(i, where)) if isinstance(i, list) else i for i in inputs]
     options = dict(_DEFAULTS.get(operation, {})) | {_RENAMED[name]: value for name, value in given.items()}
     return inputs, _adjusted(operation, options)
 
@@ -291,6 +300,8 @@ def _adjusted(operation: str, options: dict[str, Any]) -> dict[str, Any]:
     """Values whose meaning, not only whose name, differs between TensorFlow and Keras."""
     if operation == "Pad":
         options["mode"] = str(options.get("mode") or "constant").lower()
+        if options["mode"] != "constant":  # TensorFlow writes its 0 all the same, Keras 3 refuses it
+            options.pop("constant_values", None)
     sections = options.get("indices_or_sections")
     if operation == "Split" and isinstance(sections, list) and all(type(size) is int for size in sections):
         options["indices_or_sections"] = [sum(sections[: i + 1]) for i in range(len(sections) - 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from optimizers.errors import ModelRefused
-from optimizers.models.reader import catalogue, operations, strangers
+from optimizers.models.reader import catalogue, operations, strangers, training_flags
 from optimizers.models.reader import values as v
 from optimizers.models.reader.dialect import Numbering, canonical_kind, canonical_options, snake_case
 from optimizers.models.reader.graph import functional_graph, sequential_graph
@@ -34,6 +34,7 @@ def parse_model(config: Any, dialect: int) -> tuple[LayerSpec, tuple[str, ...]]:
         raise _malformed(f"an unexpected {type(error).__name__}") from error
     if root.graph is None:
         raise _malformed("it describes a layer, not a model")
+    training_flags.heed(root, keras3=parser.keras3)
     return root, tuple(dict.fromkeys(parser.notes))
 
 

@@ -30,7 +30,12 @@ WAYS_OUT = {
 }
 """Built-in layers that cannot be carried between the Kerases, and what to do instead."""
 _APPLICATIONS = ("keras.src.applications.", "tf_keras.src.applications.")
-OUR_CLASSES = frozenset({"Operation", "RMSNormalization", "LayerScale", "StochasticDepth", "CustomScaleLayer"})
+OUR_CLASSES = frozenset(
+    {
+        "Operation", "RMSNormalization", "LayerScale", "StochasticDepth", "CustomScaleLayer", "CategoryEncoding",
+        "SpectralNormalization",
+    }
+)  # fmt: skip
 """Layer classes that ``optimizers.tf`` registers in the files it writes."""
 
 

@@ -111,7 +111,7 @@ def name(value: Any, where: str) -> str:
     """Rule: up to 255 printable characters of any script; none of markup, invisible, or turning the way of writing."""
     if isinstance(value, str) and len(value) <= 255 and value.isprintable() and not {"<", ">"} & set(value):
         return value
-    wrong(where, "a short text of printable characters", shown(value))
+    wrong(where, "a short text of printable characters other than < and >", shown(value))
 
 
 def shown(value: Any) -> str:
