@@ -47,6 +47,8 @@ SHARED_RECIPES = ("float16", "dynamic_range", "int8")
 BROWSERS = 3
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LOOKS = (3.0, 9.0)
+LATE = 2.0
+"""Seconds that no page should take."""
 FIRST = "first visits, browser"
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
@@ -60,6 +62,7 @@ class Visitor:
     upload: str
     times: list[tuple[str, float]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
 
     @property
     def mark(self) -> str:
@@ -176,7 +179,10 @@ async def by_browser(
         await page.goto(f"{root}/{name}?{query}", wait_until="commit")
         await idle(page)
         row = f"{name or 'start'}, browser" if name in known else FIRST
-        visitor.times.append((row, time.perf_counter() - started))
+        took = time.perf_counter() - started
+        visitor.times.append((row, took))
+        if took > LATE:
+            visitor.late.append(f"{name or 'start'} {took:.1f} s, {until - time.monotonic():.0f} s before the end")
         known.add(name)
         check(visitor, f"{name}, browser", await page.content(), everybody)
         await asyncio.sleep(choice.uniform(*LOOKS))
@@ -265,13 +271,14 @@ def told(visitors: list[Visitor], sizes: list[tuple[float, float]], minutes: flo
     counts = queue.history.counts()
     queue.close()
     faults = [fault for visitor in visitors for fault in visitor.faults]
-    late, first = (sum(seconds > 2 for seconds in times) for times in (everything, pages[FIRST]))
+    late, first = (sum(seconds > LATE for seconds in times) for times in (everything, pages[FIRST]))
     print(
         f"\n{len(visitors)} visitors for {minutes:g} minutes; load of the machine at the end {os.getloadavg()[0]:.1f}"
     )
     print(
         f"pages above 2 s: {late} of {len(everything)}, {first} of them first visits of a browser; "
-        f"processor time of the app: {cpu / (60 * minutes):.0%} of a core"
+        f"processor time of the app: {cpu / (60 * minutes):.0%} of a core; late in browsers: "
+        f"{[told for visitor in visitors for told in visitor.late] or 'none'}"
     )
     print(f"memory of the app in MiB: {sizes[0][0]:.0f} at first, {max(s[0] for s in sizes):.0f} at most, "
           f"{sizes[-1][0]:.0f} at the end; of its worker processes at most {max(s[1] for s in sizes):.0f}")  # fmt: skip
