@@ -11,7 +11,8 @@ import numpy as np
 
 from optimizers.litert import compression
 from optimizers.litert.anatomy import Anatomy, Place, anatomy
-from optimizers.litert.file import LiteRtFile, layer_of
+from optimizers.litert.file import LiteRtFile
+from optimizers.litert.layer_names import layer_of
 from optimizers.litert.weights import StoredWeight
 
 _REMEMBERED = 4

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from optimizers.errors import NotApplicable
 from optimizers.litert.activations import tensor_bytes
-from optimizers.litert.file import LiteRtFile, layer_of, macs_of
+from optimizers.litert.file import LiteRtFile, macs_of
+from optimizers.litert.layer_names import layer_of
 from optimizers.litert.weights import StoredWeight
 
 if TYPE_CHECKING:

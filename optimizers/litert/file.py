@@ -5,7 +5,6 @@ There is no Keras model behind it, so names of layers are those that the convert
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from optimizers import records
 from optimizers.errors import ModelRefused
 from optimizers.litert.interpreter import in_order
+from optimizers.litert.layer_names import clean, layer_in, layer_of
 from optimizers.litert.trial import loads
 from optimizers.litert.weights import StoredWeight, weights
 
@@ -38,9 +38,6 @@ _CELL_KERNELS = {
 }
 """Recurrent cells: the places of their kernels among their inputs."""
 _INPUT_TYPES = frozenset({"FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64"})
-_MULTIPLIES = re.compile(r"(conv|depthwise|matmul|einsum|tensordot|dot)", re.IGNORECASE)
-_SAYS_NOTHING = re.compile(r"(arith|tfl|tf)\.|[\d_]*$|Identity|StatefulPartitionedCall|serving_default|PartitionedCall")
-_LONGEST_NAME = 60
 
 
 _MAGIC, _MAGIC_AT = b"TFL3", slice(4, 8)
@@ -98,7 +95,7 @@ class LiteRtFile:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """In the order in which the interpreter is given them."""
-        return tuple(self.graphs[0].tensors[i] for i in self._places(self.graphs[0].inputs))
+        return tuple(self.graphs[0].tensors[i] for i in self._in_order(self.graphs[0].inputs))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -107,12 +104,12 @@ class LiteRtFile:
 
     @property
     def _outputs(self) -> list[int]:
-        given = set(self.graphs[0].inputs)
-        return self._places(self.graphs[0].outputs, [n for n, i in enumerate(self.graphs[0].outputs) if i in given])
+        return self._in_order(self.graphs[0].outputs, self.graphs[0].inputs)
 
-    def _places(self, tensors: Iterable[int], fixed: Collection[int] = ()) -> list[int]:
-        found = list(tensors)
-        return [found[n] for n in in_order([self.graphs[0].tensors[i].name for i in found], fixed)]
+    def _in_order(self, places: Iterable[int], given: Collection[int] = ()) -> list[int]:
+        found = list(places)
+        fixed = [number for number, place in enumerate(found) if place in given]
+        return [found[number] for number in in_order([self.graphs[0].tensors[i].name for i in found], fixed)]
 
     @property
     def width(self) -> int:
@@ -172,7 +169,7 @@ class LiteRtFile:
     @property
     def input_ranges(self) -> tuple[records.InputRange | None, ...]:
         """For each input what its own type and the tables that it looks up tell of its numbers."""
-        return tuple(self._range(index) for index in self._places(self.graphs[0].inputs))
+        return tuple(self._range(index) for index in self._in_order(self.graphs[0].inputs))
 
     def _range(self, index: int) -> records.InputRange | None:
         tensor = self.graphs[0].tensors[index]
@@ -259,41 +256,8 @@ def describe(path: Path, name: str = "") -> records.ModelSummary:
     )
 
 
-def layer_of(weight: StoredWeight) -> str:
-    """The layer that a weight belongs to, as its name or those of what is computed with it tell; else its operator."""
-    names = (weight.name, *(name for consumer in weight.consumers for name in consumer.outputs))
-    return layer_in(names) or next((kind.lower() for kind in weight.kinds), "") or _clean(weight.name) or "unnamed"
-
-
-def layer_in(names: Iterable[str]) -> str:
-    """The first layer that names of tensors speak of, or nothing.
-
-    It lies between the model's name and that of the operation; names that were shortened (`optimizers.litert.names`)
-    have no model in front.
-
-    Example:
-        ``net/bn1/FusedBatchNormV3;net/conv1/Conv2D`` gives ``conv1``.
-    """
-    for name in names:
-        paths = [path for path in name.split(";") if path and not _SAYS_NOTHING.match(path)]
-        if not paths:
-            continue
-        path = next((path for path in paths if _MULTIPLIES.match(path.rsplit("/", 1)[-1])), paths[0])
-        steps = [step for number, step in enumerate(path.split("/")) if step or number == 0]
-        inner = steps[1:-1] or (steps[:1] if _MULTIPLIES.match(steps[-1]) else steps[-1:]) if steps else []
-        while len(inner) > 1 and _MULTIPLIES.match(inner[-1]):
-            inner = inner[:-1]
-        if inner:
-            return _clean("/".join(inner))
-    return ""
-
-
-def _clean(name: str) -> str:
-    return re.sub(r"[^\w./:-]", "_", name, flags=re.ASCII)[:_LONGEST_NAME]
-
-
 def _check_shape(side: str, tensor: Tensor) -> None:
-    name = repr(_clean(tensor.name))
+    name = repr(clean(tensor.name))
     if side == "input" and tensor.dtype not in _INPUT_TYPES:
         raise ModelRefused(
             f"The {side} {name} is of type {tensor.dtype}, not plain numbers; convert the model with numbers as input.",
@@ -315,7 +279,7 @@ def _check_shape(side: str, tensor: Tensor) -> None:
 def _spec(tensor: Tensor) -> records.TensorSpec:
     """Quantized numbers stand for real ones, and are given and taken as such."""
     dtype = "float32" if tensor.scale or tensor.dtype.startswith("FLOAT") else tensor.dtype.lower()
-    return records.TensorSpec(name=_clean(tensor.name), shape=tensor.signature[1:], dtype=dtype)
+    return records.TensorSpec(name=clean(tensor.name), shape=tensor.signature[1:], dtype=dtype)
 
 
 def _layer_rows(file: LiteRtFile) -> Iterator[records.LayerRow]:

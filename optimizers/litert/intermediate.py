@@ -12,8 +12,9 @@ import numpy as np
 
 from optimizers.datasets.several import arrays_of
 from optimizers.errors import NotApplicable
-from optimizers.litert.file import LiteRtFile, layer_in
+from optimizers.litert.file import LiteRtFile
 from optimizers.litert.interpreter import dequantized, inputs, natural, quantized
+from optimizers.litert.layer_names import layer_in
 
 _MOVES = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST", "DENSIFY"})
 """Operators that compute nothing: their results are those of the operator before."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.litert.file import LiteRtFile, layer_of
+from optimizers.litert.file import LiteRtFile
+from optimizers.litert.layer_names import layer_of
 from optimizers.litert.weights import StoredWeight
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from optimizers.ledger import Row
 from optimizers.litert import weights
-from optimizers.litert.file import is_litert, layer_of
+from optimizers.litert.file import is_litert
+from optimizers.litert.layer_names import layer_of
 from optimizers.litert.layers import layers_of
 from optimizers.records import Kind
 from optimizers.tf import build, cost, kernels
