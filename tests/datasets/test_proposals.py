@@ -279,6 +279,20 @@ def test_a_real_model_gets_its_digits_back_whatever_was_done_to_them(queue, tmp_
         queue.driver.propose("sample:digits_cnn", f"{tmp_path}/wrong.npz")
 
 
+def test_labels_that_are_refused_or_read_otherwise_are_mended(queue, tmp_path):
+    data = origins.load_dataset("sample:optdigits")
+    np.savez(tmp_path / "decimal.npz", x=data.train.x, y=data.train.y.astype(np.float32))
+    found = queue.driver.propose("sample:digits_cnn", f"{tmp_path}/decimal.npz")
+    assert {"task": "classification", "labels": "ranked"}.items() <= found.given.items()
+    assert found.trials[0].score > 0.97
+    miles = origins.load_dataset("sample:auto_mpg")
+    few = np.where(np.arange(len(miles.train)) % 2, 3, 4)
+    few[0] = 9  # one of few whole numbers that occurs once
+    np.savez(tmp_path / "few.npz", x=miles.train.x, y=few)
+    found = queue.driver.propose("sample:mpg_mlp", f"{tmp_path}/few.npz")
+    assert (found.task, found.given["task"]) == ("regression", "regression")
+
+
 def test_ranked_labels_may_be_any_whole_numbers(tmp_path):
     np.savez(tmp_path / "a.npz", x=RANDOM.random((40, 3)), y=np.where(np.arange(40) % 2, 1, -1))
     with pytest.raises(DataRefused, match="labels=ranked"):

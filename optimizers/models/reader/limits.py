@@ -30,7 +30,7 @@ class Limits:
         hdf5_ratio: Declared over stored size of one HDF5 array larger than a MiB.
     """
 
-    file_bytes: int = 1 << 30
+    file_bytes: int = 3 << 29
     zip_members: int = 512
     zip_ratio: int = 100
     json_bytes: int = 16 << 20
