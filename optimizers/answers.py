@@ -207,7 +207,9 @@ def paired(own: np.ndarray, reference: np.ndarray, level: float = 0.95) -> Diffe
     """
     import numpy as np
 
-    return mean_difference(np.asarray(own, np.float64) - np.asarray(reference, np.float64), level)
+    first, second = np.asarray(own, np.float64), np.asarray(reference, np.float64)
+    counted = bool(np.isin(first, (0.0, 1.0)).all() and np.isin(second, (0.0, 1.0)).all())
+    return mean_difference(first - second, level, counted=counted)
 
 
 def mean_difference(each: np.ndarray, level: float = 0.95, *, counted: bool = False) -> Difference:
@@ -224,7 +226,7 @@ def mean_difference(each: np.ndarray, level: float = 0.95, *, counted: bool = Fa
     from optimizers.metrics._paired import tango
 
     n, value = len(each), float(each.mean())
-    if np.isin(each, (-1.0, 0.0, 1.0)).all():
+    if np.isin(each, (-1.0, 0.0, 1.0)).all() and (counted or each.any()):  # numbers that are all the same are no counts
         return Difference(value, *tango(int((each < 0).sum()), int((each > 0).sum()), n, level), n)
     if n < 2:
         return Difference(value, -np.inf, np.inf, n)

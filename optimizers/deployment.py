@@ -80,9 +80,10 @@ class Deployable:
 
     @cached_property
     def stem(self) -> str:
-        """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8``."""
-        model = self.model.rpartition(".")[0] or self.model
-        return re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{model}-{self.recipe}").strip("_.")[:120] or "model"
+        """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8``, with any seed but 0."""
+        model, seed = self.model.rpartition(".")[0] or self.model, f"-seed_{self.run.seed}" if self.run.seed else ""
+        name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{model}-{self.recipe}").strip("_.")[: 120 - len(seed)] or "model"
+        return name + seed
 
     @cached_property
     def identifier(self) -> str:

@@ -116,7 +116,8 @@ def _span(kind: str, said: list[Any], named: bool, where: str) -> Span:
     numbers = [n for n in said if isinstance(n, int | float) and not isinstance(n, bool)]
     if len(said) != 3 or len(numbers) != 3 or named or not 2 <= said[2] <= _MOST_OF_A_SPAN or said[2] != int(said[2]):
         raise InvalidParameter(
-            f"{where}: a span names its ends and how many values it has, at least 2, like {kind}(1, 9, 5)."
+            f"{where}: a span names its ends and how many values it has, from 2 to {_MOST_OF_A_SPAN}, like "
+            f"{kind}(1, 9, 5)."
         )
     low, high, count = said
     if kind == "log" and not (low > 0 and high > 0):

@@ -87,9 +87,12 @@ def keep_together(files: Sequence[tuple[BinaryIO, str]], scope: str, settings: S
         The URI of the upload.
 
     Raises:
-        UserError: As `keep`, or two files have the same name.
+        UserError: As `keep`, two files have the same name, or one is no array.
     """
     names = [Path(name).name for _, name in files]
+    others = [name for name in names if not name.lower().endswith(".npy")]
+    if others:
+        raise UserError(f"Only .npy arrays belong together; upload {others[0]} alone.")
     if len(set(names)) < len(names):
         raise UserError("Two of the files have the same name; rename one of them.")
     settings.uploads.mkdir(parents=True, exist_ok=True)

@@ -72,3 +72,10 @@ def test_intervals_of_single_figures_are_those_of_the_metrics() -> None:
         assert low <= expected.low + 1e-12
         assert high >= expected.high - 1e-12
         assert high - low == pytest.approx(expected.high - expected.low, rel=0.1)
+
+
+def test_numbers_that_are_all_the_same_differ_by_nothing_for_sure():
+    same = paired(np.array([0.2, 3.0, 7.5]), np.array([0.2, 3.0, 7.5]))
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    counted = paired(np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, 1.0]))
+    assert counted.low < 0 < counted.high  # another example might be answered otherwise

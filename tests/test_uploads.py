@@ -102,3 +102,9 @@ def test_a_visitor_may_have_so_many_files(settings, monkeypatch):
     with pytest.raises(UserError, match="you have 2 uploads"):
         keep(settings, b"3")
     assert keep(settings, b"3", scope="session:b")
+
+
+def test_only_arrays_belong_together(settings):
+    x, table = io.BytesIO(b"1"), io.BytesIO(b"a,b")
+    with pytest.raises(UserError, match=r"Only \.npy arrays belong together; upload t\.csv alone\."):
+        uploads.keep_together([(x, "x.npy"), (table, "t.csv")], "mine", settings)

@@ -85,7 +85,9 @@ def _sentences(own: _File, other: _File | None) -> Iterator[Sentence]:
     total, best = own.anatomy.size, compression.best(own.packed)
     weights = sum(own.bytes_of(layer) for layer in own.layers)
     largest = max(own.layers, key=own.bytes_of, default="")
-    text = f"The file has {size(total)}{_against(total, other)}; {percent(weights / total)} are weights"
+    text = (
+        f"The file has {size(total)}{_against(total, other)}; {percent(weights / total)} are weights with their scales"
+    )
     text += f", and the largest layer, {largest}, has {percent(own.bytes_of(largest) / total)}." if largest else "."
     yield Sentence(text=text)
     if own.bound:
@@ -139,10 +141,12 @@ def _distance(own: _File, best: str) -> Sentence:
 def _overhead(own: _File, rest: int) -> Sentence:
     from optimizers.litert.anatomy import PARTS
 
-    parts = [part for part in PARTS if part not in ("kernels", "vectors", "sparsity")]
-    most = sorted(parts, key=lambda part: -own.anatomy.of(part))[:2]
-    told = " and ".join(f"{PARTS[part].lower()} ({size(own.anatomy.of(part))})" for part in most)
-    text = f"{percent(rest / own.anatomy.size)} of the file are not weights, most of all {told}."
+    taken = {part: own.anatomy.of(part) for part in PARTS if part not in ("kernels", "vectors", "sparsity")}
+    weights = (weight for layer in own.layers.values() for weight in layer)
+    taken["scales"] -= sum(own.anatomy.regions[("scales", weight.place)] for weight in weights)
+    most = sorted(taken, key=lambda part: -taken[part])[:2]
+    told = " and ".join(f"{PARTS[part].lower()} ({size(taken[part])})" for part in most)
+    text = f"{percent(rest / own.anatomy.size)} of the file are neither, most of all {told}."
     return Sentence(text=text, advice="This part grows with the number of operators, not with the weights.")
 
 

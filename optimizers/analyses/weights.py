@@ -222,7 +222,8 @@ def _sentences(
         most = max(zeros, key=lambda row: row["zeros"])
         found.append(
             Sentence(
-                text=f"{len(zeros)} layers have many more zeros than the reference; most has {most['layer']} "
+                text=f"{len(zeros)} layer{'s have' if len(zeros) > 1 else ' has'} many more zeros than the reference; "
+                f"most has {most['layer']} "
                 f"with {most['zeros']:.0%}."
             )
         )

@@ -14,6 +14,7 @@ from optimizers.errors import InvalidParameter
 from optimizers.figures import format as fmt
 from optimizers.figures.names import names
 from optimizers.figures.tradeoff import against
+from optimizers.history.devices import devices
 from optimizers.history.frames import comparison, headline, metric_columns
 from optimizers.limits import metric_named, parse, text_of
 from optimizers.qualifying import Judged, Judgement, judge
@@ -43,7 +44,13 @@ def compare(
     parse(limits, quality="accuracy")  # what cannot be understood is told before anything is opened
     goal = metric_named(best) if best else ""
     with Opened(home) as queue:
-        frame = comparison(queue.history, [run_named(queue, run).id for run in runs], device)
+        chosen = [run_named(queue, run).id for run in runs]
+        known = [one.name for one in devices(queue.history, chosen)]
+        if device and device not in known:
+            raise InvalidParameter(
+                f"None of these files was timed on {device!r}; known are {', '.join(map(repr, known))}."
+            )
+        frame = comparison(queue.history, chosen, device)
     if frame.empty:
         raise InvalidParameter("None of these runs has left a file that was measured.")
     wanted = parse(limits, quality=headline(frame) or "")

@@ -59,8 +59,9 @@ def _which(queue: JobQueue, run: Run, benchmark: benchmark_log.Benchmark) -> str
     fitting = [digest for digest, size in sizes.items() if not imported.contradicts(benchmark, size)]
     if sizes and not fitting:
         assert benchmark.file_size is not None, "without a size nothing is contradicted"
+        about = (benchmark.file_size.low + benchmark.file_size.high) / 2
         raise UserError(
-            f"The log tells of a file of about {benchmark.file_size.high:,.0f} bytes; this run's files have "
+            f"The log tells of a file of about {about:,.0f} bytes; this run's files have "
             f"{' and '.join(f'{size:,}' for size in sizes.values())}."
         )
     return fitting[0] if fitting else run.artifact_digest

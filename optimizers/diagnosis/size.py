@@ -154,7 +154,9 @@ def structure(facts: Facts) -> Iterable[Finding]:
     advice = "Such bytes come with every operator and tensor and cannot be quantized; fewer layers have fewer of them."
     if len(own.ops) > 3 * len(other.ops):
         advice = f"It has {count(len(own.ops))} operators where {facts.called} has {count(len(other.ops))}, because a "
-        advice += "recurrent layer was unrolled; the setting “recurrent layers: fused” makes a smaller file."
+        advice += "recurrent layer was unrolled; "
+        whole = "dynamic_range with " if facts.last in ("int8", "int16x8") else ""  # a loop cannot be of whole numbers
+        advice += f"{whole}the setting “recurrent layers: fused” makes a smaller file."
     shown = (
         Figure("Weights", own.weight_bytes, "B"),
         Figure("Description of the model", taken, "B"),

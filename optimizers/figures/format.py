@@ -33,6 +33,10 @@ _TIMES = (Scale(1e-3, "s"), Scale(1.0, "ms"), Scale(1e3, "µs"))
 _JOULES = (Scale(1.0, "J"), Scale(1e3, "mJ"), Scale(1e6, "µJ"), Scale(1e9, "nJ"), Scale(1e12, "pJ"))
 
 
+_MORE_DIGITS = 3
+"""Most digits that an interval gets so that none of its ends looks like 0."""
+
+
 def inside(title: str) -> str:
     """A title in the middle of a sentence: abbreviations keep their capitals."""
     return title if title[:2].isupper() else title[:1].lower() + title[1:]
@@ -189,6 +193,9 @@ def change_interval(metric: Metric, low: float | None, high: float | None) -> st
     widest = max(abs(low), abs(high))
     finest = _FINEST if metric.unit == "fraction" else 9
     digits = 1 if metric.percent else max(0, min(finest, 1 - math.floor(math.log10(widest)))) if widest else 0
+    for _ in range(_MORE_DIGITS):  # an end that is not 0 does not look as if it were
+        if any(end and not round(end * factor, digits) for end in (low, high)):
+            digits += 1
     return " to ".join(signed(end * factor, "", digits) for end in (low, high))
 
 

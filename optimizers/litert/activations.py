@@ -119,7 +119,7 @@ def lifetimes(graph: Subgraph) -> dict[int, Block]:
     for place, operator in enumerate(graph.operators):
         used((*operator.inputs, *operator.outputs), place)
         used((t for t in operator.inputs if t not in written and t not in graph.inputs), 0, end)
-    return {t: Block(tensor_bytes(graph.tensors[t]), min(places), max(places)) for t, places in spans.items()}
+    return {t: Block(tensor_bytes(graph.tensors[t]), min(p), max(p)) for t, p in sorted(spans.items())}
 
 
 def arena(blocks: Iterable[Block], aligned: int = ALIGNED) -> int:
@@ -129,7 +129,9 @@ def arena(blocks: Iterable[Block], aligned: int = ALIGNED) -> int:
     offset calculation, which LiteRT for microcontrollers uses.
     """
     placed: list[tuple[int, Block]] = []
-    for block in sorted(blocks, key=lambda b: (-b.size, b.first)):
+    for block in sorted(
+        blocks, key=lambda b: -(-(-b.size // aligned) * aligned)
+    ):  # of equals the first in the file, as there
         start = 0
         for other_start, other in sorted(placed, key=lambda item: item[0]):
             if other.last < block.first or other.first > block.last:

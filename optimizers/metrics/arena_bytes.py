@@ -14,7 +14,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="arena_bytes",
-    version="2",
+    version="3",
     title="Activation arena",
     unit="B",
     direction="lower",

@@ -16,6 +16,7 @@ from optimizers.engine.store import Store
 from optimizers.engine.versions import measuring_versions, work_versions
 from optimizers.errors import NotApplicable
 from optimizers.figures import format as fmt
+from optimizers.figures.highlights import best
 from optimizers.figures.repeats import repeats_table
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.database import History
@@ -189,13 +190,10 @@ def _subject(store: Store, run: Run) -> Subject:
 
 def _highlights(frame: pd.DataFrame, quality: str | None) -> list[tuple[str, str]]:
     """The best variant in size, speed and quality, each with what it costs."""
-    known, variants = registry.metrics(), frame[~frame["is_baseline"].astype(bool)]
-    told = []
-    for word, name in (("Smallest", "size_bytes"), ("Fastest", "latency_ms"), ("Best", quality)):
-        if not name or name not in frame or not variants[name].notna().any():
-            continue
-        row = variants.sort_values(name, ascending=known[name].direction == "lower", kind="stable").iloc[0]
-        parts = [f"{known[n].title.lower()} {_with_change(row, n)}" for n in (name, quality) if n and n in frame]
+    known, told = registry.metrics(), []
+    for word, name, place in best(frame, quality):
+        row = frame.loc[place]
+        parts = [f"{fmt.inside(known[n].title)} {_with_change(row, n)}" for n in (name, quality) if n and n in frame]
         told.append((f"{word}: {row['variant']}", "; ".join(dict.fromkeys(parts))))
     return told
 

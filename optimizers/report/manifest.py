@@ -56,13 +56,21 @@ class PackedSubject(Record):
 
 
 class Manifest(Record):
-    """A whole pack."""
+    """A whole pack. ``others`` are SHA-256 digests of what lies beside the files: the report and the table."""
 
     format: Literal[1] = FORMAT
     title: str
     made: datetime
     versions: dict[str, str]
     subjects: tuple[PackedSubject, ...] = Field(min_length=1, max_length=60)
+    others: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every member that a pack should have."""
+        files = [file.path for subject in self.subjects for file in subject.files]
+        tests = [subject.test.path for subject in self.subjects if subject.test.path]
+        return frozenset((*files, *tests, *self.others, MANIFEST))
 
 
 def parse(content: bytes) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -71,11 +72,18 @@ def write(
             for number, runs in enumerate(groups.values(), start=1):
                 prefix = f"{number}-" if len(groups) > 1 else ""
                 subjects.append(_subject(driver, runs, archive, prefix, with_data, cancelled))
-            manifest = Manifest(title=told.title, made=told.made, versions=told.versions, subjects=tuple(subjects))
-            archive.writestr(REPORT, document(told, note=note, pack=target.name))
-            archive.writestr("results.csv", encoded(results(driver.history, run_ids), "csv"))
+            others = {
+                REPORT: document(told, note=note, pack=target.name).encode(),
+                "results.csv": encoded(results(driver.history, run_ids), "csv"),
+                "README.txt": _README.format(name=target.name).encode(),
+            }
+            for name, written in others.items():
+                archive.writestr(name, written)
+            manifest = Manifest(
+                title=told.title, made=told.made, versions=told.versions, subjects=tuple(subjects),
+                others={name: hashlib.sha256(written).hexdigest() for name, written in others.items()},
+            )  # fmt: skip
             archive.writestr(MANIFEST, manifest.model_dump_json(indent=1))
-            archive.writestr("README.txt", _README.format(name=target.name))
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

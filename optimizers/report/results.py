@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +76,10 @@ def encoded(table: pd.DataFrame, form: str) -> bytes:
     if form == "csv":
         return table.to_csv(index=False).encode()
     if form == "json":
-        return table.to_json(orient="records", indent=2, force_ascii=False).encode()
+        rows = (
+            table.astype(object).where(table.notna(), None).to_dict(orient="records")
+        )  # to_json rounds to 10 decimals
+        return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=float).encode()
     if form == "parquet":
         content: bytes = table.to_parquet(index=False)
         return content

@@ -68,7 +68,17 @@ def verify(
             place = Path(folder) / str(number)
             place.mkdir()
             checks += _subject(driver, archive, subject, place, data, cancelled)
-    return manifest, checks
+    return manifest, [*checks, *_beside(archive, manifest)]
+
+
+def _beside(archive: ZipContainer, manifest: Manifest) -> Iterator[Check]:
+    """The report and the table, and members that the manifest does not name."""
+    for name, stated in manifest.others.items():
+        content = _member(archive, name)
+        yield _check(name, "SHA-256", stated, "missing" if content is None else hashlib.sha256(content).hexdigest())
+    if manifest.others:  # earlier packs do not name everything
+        for name in sorted(set(archive.names) - manifest.named):
+            yield Check(file=name, what="Named in the manifest", stated="", found="not named", verdict="differs")
 
 
 def _subject(
@@ -195,9 +205,7 @@ def _figure(path: str, title: str, told: str, stated: Measurement, found: float)
     else:
         verdict = "differs"
     other = {n: v for n, v in measuring_versions().items() if n in stated.versions and stated.versions[n] != v}
-    why = (
-        "Measured with " + ", ".join(f"{n} {v} ({stated.versions[n]} then)" for n, v in other.items()) if other else ""
-    )
+    why = ", ".join(f"{n} {v} ({stated.versions[n]} then)" for n, v in other.items()) if other else ""
     return Check(
         file=path, what=title, stated=told, found=f"{found:.9g}", verdict=verdict,
         why=f"Measured with {why}." if why and verdict != "agrees" else "",

@@ -243,6 +243,9 @@ def probe(context: StageContext, model: Any, examples: int, measurements: int) -
     picks = np.sort(np.random.default_rng(context.seed).permutation(len(pool))[:count])
     x, y = pool.x[picks], pool.y[picks]
     spread = _spread(ask(x) if each else y, widths) if len(widths) > 1 else None
+    if spread is None and data.task == "regression" and widths[0] > 1:  # R² is the mean over numbers, whatever units
+        y = y.reshape(len(y), -1)
+        spread = np.where(y.std(axis=0) > 0, y.std(axis=0), 1.0)
     y = flat(y, each) if each else (y if spread is None else y / spread).reshape(len(y), -1)
     rows = one_by_one(x[:_PROBES], dtypes)
     large = f"The model is large, so each layer was measured on {count} examples instead of {wanted}."

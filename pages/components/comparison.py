@@ -14,6 +14,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.bars import bars
+from optimizers.figures.highlights import best
 from optimizers.figures.names import names
 from optimizers.figures.tradeoff import speedup_of
 from optimizers.history.frames import headline, metric_columns
@@ -26,27 +27,19 @@ _FIRST_BARS = ("size_bytes", "compressed_bytes", "latency_ms")
 
 def highlights(frame: pd.DataFrame) -> None:
     """The best variant in size, speed and quality, each with its difference to the baseline."""
-    known, quality = registry.metrics(), headline(frame)
-    variants = frame[~frame["is_baseline"].astype(bool)]
-    wanted = [("Smallest", "size_bytes"), ("Fastest", "latency_ms"), ("Best " + _lower(quality), quality)]
-    shown = [(word, name) for word, name in wanted if name and name in frame and variants[name].notna().any()]
+    known, variants = registry.metrics(), frame[~frame["is_baseline"].astype(bool)]
+    shown = list(best(frame, headline(frame)))
     called = dict(zip(frame.index, names(frame), strict=True))
     if not shown or len(variants) < 2:
         return
-    for place, (word, name) in zip(st.columns(len(shown)), shown, strict=True):
+    for place, (word, name, leading) in zip(st.columns(len(shown)), shown, strict=True):
         metric = known[name]
-        best = variants[name].idxmin() if metric.direction == "lower" else variants[name].idxmax()
-        row = frame.loc[best]
+        row = frame.loc[leading]
         change = fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
         place.metric(
-            f"{word}: {called[best]}", fmt.value(metric, row[name]), change or None, border=True,
+            f"{word}: {called[leading]}", fmt.value(metric, row[name]), change or None, border=True,
             delta_color=_colour(metric.direction, row, name, change), delta_arrow="off",
         )  # fmt: skip
-
-
-def _lower(name: str | None) -> str:
-    title = registry.metrics()[name].title if name else ""
-    return title if title[:2].isupper() else title.lower()
 
 
 def _colour(direction: str, row: pd.Series, name: str, words: str) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from optimizers import registry, uploads
+from optimizers.declarations import Technique
 from optimizers.engine.driver import check_fit
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.models import sample
-from optimizers.records import LayerRow
+from optimizers.records import LayerRow, ModelSummary
 from pages.components import session
 from pages.components.forms import Choices
 from pages.components.links import Choice
@@ -45,9 +46,15 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
         )
         st.page_link("pages/model.py", label="Change", icon=":material/swap_horiz:", query_params=chosen._asdict())
     if summary.kind != "keras":
-        able = [technique.title for technique in registry.techniques().values() if summary.kind in technique.accepts]
+        able = [one.title for one in registry.techniques().values() if _works_on(one, summary)]
         st.caption(f"{_KINDS[summary.kind]} These steps work on it: {', '.join(able)}.")
     return True
+
+
+def _works_on(technique: Technique, model: ModelSummary) -> bool:
+    """A LiteRT file without float kernels can only stay what it is."""
+    floating = model.kind != "tflite" or any("float32" in row.kind for row in model.layers)
+    return model.kind in technique.accepts and (floating or technique.name == "float32")
 
 
 def layers_of(queue: JobQueue, chosen: Choice) -> tuple[LayerRow, ...]:

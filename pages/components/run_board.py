@@ -91,10 +91,11 @@ def _summary(queue: JobQueue, counts: Counter[RunState], shown: list[Run], done:
     total = sum(counts.values())
     ended = total - sum(counts[state] for state in UNFINISHED)
     pairs = {f"**{run.model.name}** on **{run.dataset.name}**" for run in shown}
+    failed = f", {counts['failed']:,} of them failed" if counts["failed"] else ""
     about = f" · {next(iter(pairs))}" if len(pairs) == 1 else ""
     chosen = [run.id for run in done if st.session_state.get(f"pick:{run.id}")]
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.markdown(f"{ended:,} of {total:,} finished{about}", width="stretch")
+        st.markdown(f"{ended:,} of {total:,} finished{failed}{about}", width="stretch")
         if asked:
             st.page_link("pages/runs.py", label="All my runs", icon=":material/list:")
         elif chosen:

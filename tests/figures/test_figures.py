@@ -11,6 +11,7 @@ import pytest
 from optimizers.figures import examples, theme
 from optimizers.figures.bars import bar_data, bars
 from optimizers.figures.curves import history_data, live_loss, training_loss
+from optimizers.figures.highlights import best
 from optimizers.figures.names import short_names
 from optimizers.figures.placement import place_labels
 from optimizers.figures.repeats import repeats, repeats_data
@@ -163,3 +164,18 @@ def test_repeats_show_every_seed_and_the_mean():
     figure = repeats(ranked, "accuracy", {})
     assert sum(len(trace.x) for trace in figure.data) == 3 + 2
     assert not repeats(ranking([], lower_is_better=True), "accuracy", {}).data
+
+
+def test_the_fastest_is_proven_to_be_faster_by_times_taken_in_turn():
+    frame = pd.DataFrame(
+        {
+            "is_baseline": [True, False, False],
+            "size_bytes": [9.0, 4.0, 5.0],
+            "latency_ms": [1.0, 0.7, 0.8],  # the first one was timed while the machine was quick
+            "speedup": [1.0, 0.97, 1.2],
+            "speedup_low": [1.0, 0.95, 1.1],
+        },
+        index=["base", "a", "b"],
+    )
+    assert list(best(frame, None)) == [("Smallest", "size_bytes", "a"), ("Fastest", "latency_ms", "b")]
+    assert [word for word, *_ in best(frame.drop("b"), None)] == ["Smallest"]

@@ -111,3 +111,9 @@ def test_how_well_a_speed_up_is_known():
     assert fmt.precision(2.0, 1.98, 2.02) == "speed-up known to ±1.0%"
     assert fmt.precision(2.0, 1.9, 2.1) == "speed-up known to ±5.0% only: time was up before ±1.5%"
     assert fmt.precision(2.0, None, None) == fmt.precision(2.0, NAN, NAN) == ""
+
+
+def test_an_end_of_an_interval_that_is_not_zero_does_not_look_like_it():
+    assert fmt.change_interval(metric("r2"), -0.017, -0.00041) == "−0.0170 to −0.0004"
+    assert fmt.change_interval(metric("r2"), -0.017, 0.0) == "−0.017 to ±0.000"
+    assert fmt.change_interval(metric("accuracy"), -0.004, 0.0002) == "−0.40 to +0.02"

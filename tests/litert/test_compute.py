@@ -211,3 +211,9 @@ def test_every_published_constant_is_told_apart() -> None:
     """Horowitz (2014), figure 1.1.9: 8-bit multiplication 0.2 pJ, 32-bit float 3.7 pJ; additions 0.1 and 0.9 pJ."""
     assert compute.MAC_JOULES["float32"] == pytest.approx(4.6e-12)
     assert compute.MAC_JOULES["int8"] == pytest.approx(0.3e-12)
+
+
+def test_the_arena_is_that_of_tensorflow_lite_micro_where_rounded_sizes_tie() -> None:
+    """Tensors of 24, 32, 5, 32 and 24 bytes, one after the other, for which it reserves 80 bytes."""
+    blocks = [Block(24, 0, 0), Block(32, 0, 1), Block(5, 1, 2), Block(32, 2, 3), Block(24, 3, 3)]
+    assert arena(blocks) == 80

@@ -69,6 +69,14 @@ def test_a_changed_weight_is_found(queue, pack, tmp_path):
     assert all("int8" in file for file, _ in by_verdict(checks, "differs"))
 
 
+def test_a_changed_report_and_a_stranger_s_file_are_found(queue, pack, tmp_path):
+    target = changed(pack, tmp_path / "p.zip", **{"report.html": lambda content: content + b"<p>better</p>"})
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("models/other.tflite", b"x")
+    _, checks = verify(queue.driver, target)
+    assert {file for file, _ in by_verdict(checks, "differs")} == {"report.html", "models/other.tflite"}
+
+
 def test_a_stated_figure_that_is_not_true_is_found(queue, pack, tmp_path):
     def better(told):
         figure = told["subjects"][0]["files"][1]["measurements"]["accuracy"]

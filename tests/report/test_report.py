@@ -18,7 +18,7 @@ from optimizers.recipe import parse
 from optimizers.report.content import content
 from optimizers.report.html import document
 from optimizers.report.markdown import table
-from optimizers.report.results import FORMATS, encoded, form_of, results
+from optimizers.report.results import COLUMNS, FORMATS, encoded, form_of, results
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
 
@@ -156,3 +156,9 @@ def test_trials_of_a_search_are_not_reported_as_if_measured_on_test_data(queue, 
         assert run_named(queue, ids[0]).id == ids[0]
     finally:
         queue.history.delete(["trial"])
+
+
+def test_json_has_numbers_as_exact_as_csv() -> None:
+    table = pd.DataFrame([dict.fromkeys(COLUMNS) | {"value": 1.2345678901e-9, "low": 3.3e-12}], columns=list(COLUMNS))
+    (row,) = json.loads(encoded(table, "json"))
+    assert (row["value"], row["low"], row["high"]) == (1.2345678901e-9, 3.3e-12, None)

@@ -98,8 +98,8 @@ def _unknown(name: str, data: bytes) -> ModelRefused:
             code="tflite",
         )
     return ModelRefused(
-        f"{name!r} is not a model file: it is neither a Keras archive (.keras), an HDF5 file (.h5) nor a packed "
-        "SavedModel; save the model with model.save('model.keras').",
+        f"{name!r} is not a model file: it is neither a Keras archive (.keras), an HDF5 file (.h5), a packed "
+        "SavedModel nor a LiteRT file (.tflite); save the model with model.save('model.keras'), or copy it again.",
         code="unknown-format",
     )
 
