@@ -84,8 +84,8 @@ def test_what_is_the_same_is_run_once():
     [
         ("magnitude_pruning(target_sparsity=[])", InvalidParameter, "empty list"),
         ("magnitude_pruning(target_sparsity=[0.5, 1.2])", InvalidParameter, r"in \[0, 0.95\], got 1.2"),
-        ("magnitude_pruning(target_sparsity=linear(0, 1))", InvalidParameter, "at least 2, like linear"),
-        ("magnitude_pruning(target_sparsity=linear(0, 1, 1))", InvalidParameter, "at least 2"),
+        ("magnitude_pruning(target_sparsity=linear(0, 1))", InvalidParameter, "from 2 to 1000, like linear"),
+        ("magnitude_pruning(target_sparsity=linear(0, 1, 1))", InvalidParameter, "from 2 to"),
         ("magnitude_pruning(target_sparsity=linear(0, 1, 1e9))", InvalidParameter, "span"),
         ("magnitude_pruning(target_sparsity=log(0, 1, 3))", InvalidParameter, "above 0, got 0 and 1"),
         ("magnitude_pruning(target_sparsity=open(0, 1, 3))", InvalidParameter, "a list or a span"),

@@ -55,7 +55,7 @@ def test_files_are_timed_and_the_times_shown_on_compare(visitor, finished, featu
     assert {url.rpartition("/")[2] for url in asked if url.endswith(".wasm.gz")} == {build}
     page.get_by_text("For the same example the answers are those of this app").wait_for()
     table = page.locator("table").first.inner_text()
-    assert len(re.findall(r"[\d.]+ (?:µs|ms)", table)) >= 4
+    assert len(re.findall(r"[\d.]+\s(?:µs|ms)", table)) >= 4
     address = page.url
     page.goto(address.replace("/device?", "/compare?"))
     settled(page)
