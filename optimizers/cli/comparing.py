@@ -45,11 +45,12 @@ def compare(
     goal = metric_named(best) if best else ""
     with Opened(home) as queue:
         chosen = [run_named(queue, run).id for run in runs]
-        known = [one.name for one in devices(queue.history, chosen)]
-        if device and device not in known:
-            raise InvalidParameter(
-                f"None of these files was timed on {device!r}; known are {', '.join(map(repr, known))}."
-            )
+        if device:
+            known = [one.name for one in devices(queue.history, chosen)]
+            if device not in known:
+                raise InvalidParameter(
+                    f"None of these files was timed on {device!r}; known are {', '.join(map(repr, known)) or 'none'}."
+                )
         frame = comparison(queue.history, chosen, device)
     if frame.empty:
         raise InvalidParameter("None of these runs has left a file that was measured.")

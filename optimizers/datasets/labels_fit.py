@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizers.datasets.shapes import counted, fitted_shape, told
+from optimizers.datasets.tables import is_number
 from optimizers.datasets.target_arrays import numbered
 from optimizers.errors import DataRefused
 from optimizers.kinds import KINDS
@@ -129,7 +130,4 @@ def _classes(data: DatasetSummary | Target) -> int:
 
 def numbers_of(classes: Sequence[str]) -> list[float] | None:
     """The classes as numbers, None where one is a word."""
-    try:
-        return [float(name) for name in classes] or None
-    except ValueError:
-        return None
+    return [float(name) for name in classes] if classes and all(map(is_number, classes)) else None

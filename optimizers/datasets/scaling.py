@@ -17,15 +17,17 @@ MAX_BYTES = 4 << 30
 """Most bytes that the prepared examples may take up as float32."""
 
 _RANGES: dict[str, tuple[float, float]] = {"pixels": (0.0, 255.0), "unit": (0.0, 1.0), "signed": (-1.0, 1.0)}
+COLUMNS = "_columns"
+"""End of the names of scalings that take examples of two dimensions for series, even where they may be images."""
 LEARNT = {
-    "standardize": "mean 0 and deviation 1",
-    "standardize_columns": "mean 0 and deviation 1",
-    "min_max": "its lowest value at 0 and its highest at 1",
-    "min_max_columns": "its lowest value at 0 and its highest at 1",
+    f"{name}{end}": has
+    for name, has in (
+        ("standardize", "mean 0 and deviation 1"),
+        ("min_max", "its lowest value at 0 and its highest at 1"),
+    )
+    for end in ("", COLUMNS)
 }
 """What a feature has in the training part under scalings that are learnt."""
-COLUMNS = "_columns"
-"""End of the names of those that take examples of two dimensions for series, even where they may be images."""
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

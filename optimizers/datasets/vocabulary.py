@@ -13,8 +13,7 @@ from optimizers.records import DatasetSummary, InputRange, ModelSummary
 def check_summary(model: ModelSummary, data: DatasetSummary, called: str) -> None:
     """Raises `DataRefused` where examples with one input go beyond the model's table, as far as the summary tells."""
     if data.values is not None and not data.drawn:
-        for known in list(_tables(model))[:1]:
-            _check(known, data.values.low, data.values.high, called)
+        _check(next(_tables(model), None), data.values.low, data.values.high, called)
 
 
 def check_examples(model: ModelSummary, data: Dataset, called: str) -> None:

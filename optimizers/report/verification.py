@@ -75,7 +75,7 @@ def _beside(archive: ZipContainer, manifest: Manifest) -> Iterator[Check]:
     """The report and the table, and members that the manifest does not name."""
     for name, stated in manifest.others.items():
         content = _member(archive, name)
-        yield _check(name, "SHA-256", stated, "missing" if content is None else hashlib.sha256(content).hexdigest())
+        yield _check(name, "SHA-256", stated, _digest(content))
     if manifest.others:  # earlier packs do not name everything
         for name in sorted(set(archive.names) - manifest.named):
             yield Check(file=name, what="Named in the manifest", stated="", found="not named", verdict="differs")
@@ -98,8 +98,7 @@ def _subject(
             paths[file.path].write_bytes(content)
     test, why = _examples(driver, archive, subject, folder, data)
     if subject.test.path:
-        found = hashlib.sha256(test.read_bytes()).hexdigest() if test else "missing"
-        yield _check(subject.test.path, "SHA-256", subject.test.sha256, found)
+        yield _check(subject.test.path, "SHA-256", subject.test.sha256, _digest(test.read_bytes() if test else None))
     baseline = paths.get(subject.files[0].path)
     for file in subject.files:
         if file.path not in paths or baseline is None:
@@ -133,9 +132,12 @@ def _member(archive: ZipContainer, name: str) -> bytes | None:
 
 
 def _bytes(file: PackedFile, content: bytes | None) -> Iterator[Check]:
-    found = "missing" if content is None else hashlib.sha256(content).hexdigest()
-    yield _check(file.path, "SHA-256", file.sha256, found)
+    yield _check(file.path, "SHA-256", file.sha256, _digest(content))
     yield _check(file.path, "Bytes", str(file.size_bytes), "missing" if content is None else str(len(content)))
+
+
+def _digest(content: bytes | None) -> str:
+    return "missing" if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _check(file: str, what: str, stated: str, found: str) -> Check:

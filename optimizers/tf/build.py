@@ -183,14 +183,11 @@ def save_keras3(working: Path, out: Path) -> Agreement:
 
 def _refuse_own_activations(model: LayerSpec) -> None:
     """Keras 2's hard sigmoid has another slope than Keras 3's; a file with it could be read by nobody else."""
-    inner = list(model.graph.layers) if model.graph is not None else []
-    for part in model.parts.values():
-        inner.extend(part if isinstance(part, list) else [part])
     if "keras2_hard_sigmoid" in (model.options.get("activation"), model.options.get("recurrent_activation")):
         raise ModelRefused(
             f"{model.where[0].upper()}{model.where[1:]} uses the hard_sigmoid of Keras 2, which Keras 3 computes "
             "differently; train the model with sigmoid instead, or keep the Keras 2 file.",
             code="not-in-keras3",
         )
-    for layer in inner:
+    for layer in model.inside:
         _refuse_own_activations(layer)

@@ -183,8 +183,7 @@ class Emitter:
         if spec.graph is not None:
             self._layer(spec)
             return self._calls[spec.identity]
-        inner = [item for part in spec.parts.values() for item in (part if isinstance(part, list) else [part])]
-        once = max(1, sum(self._calls_in(item, steps) for item in inner))
+        once = max(1, sum(self._calls_in(item, steps) for item in spec.inside))
         return once * steps if spec.kind in _STEPPING else once
 
     # models -------------------------------------------------------------------------------------------------------
@@ -275,9 +274,4 @@ def _reason(error: Exception) -> str:
 
 def _is_stateful(model: LayerSpec) -> bool:
     """Whether some layer of a model carries its state from batch to batch, which needs a fixed batch size."""
-    if model.options.get("stateful"):
-        return True
-    inner = list(model.graph.layers) if model.graph is not None else []
-    for part in model.parts.values():
-        inner.extend(part if isinstance(part, list) else [part])
-    return any(_is_stateful(layer) for layer in inner)
+    return bool(model.options.get("stateful")) or any(_is_stateful(layer) for layer in model.inside)

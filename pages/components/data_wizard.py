@@ -8,7 +8,8 @@ import streamlit as st
 from optimizers import uploads
 from optimizers.datasets import drawn, preparation
 from optimizers.datasets.preparation import Preparation
-from optimizers.datasets.proposals import Proposal, Trial
+from optimizers.datasets.proposals import Proposal
+from optimizers.datasets.scaling_trials import ALPHA, Trial
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
 from optimizers.kinds import KINDS
@@ -29,7 +30,6 @@ SCALINGS = {
     "caffe": "as Caffe: blue first, mean taken off",
     "torch": "as PyTorch: mean and deviation of ImageNet",
 }
-_ALPHA = 0.05
 _IMAGE, _TOKENS = {"channels", "height", "width", "layout"}, {"length", "words"}
 
 
@@ -143,7 +143,7 @@ def _reasons(found: Proposal) -> None:
 
 def _row(trial: Trial, found: Proposal) -> dict[str, object]:
     kind = KINDS[found.task]
-    verdict = "as good as the best" if trial.worse >= _ALPHA else f"worse (p {_p(trial.worse)})"
+    verdict = "as good as the best" if trial.worse >= ALPHA else f"worse (p {_p(trial.worse)})"
     wanted = preparation.of(found.given)
     if trial.scaling == (wanted.each_scaling.get(trial.input, ("as_is",))[0] if trial.input else wanted.scaling):
         verdict = "proposed"

@@ -251,12 +251,18 @@ def test_searches_are_listed_by_whose_they_are(opened):
     assert Searches(queue.history).update(study.id, only_from=("paused",), state="running") is None
 
 
-def test_a_trial_that_was_cut_goes_on_once_and_counts_once(opened):
+def stopped(opened):
+    """A queue and its search of two trials, both of which were cut."""
     queue = opened(pause=1.0)
     study = queue.searches.start(MODEL, DATA, wish(most_trials=2))
     wait_until(lambda: len([t for t in queue.searches.view(study.id).trials if t.run_id]) == 2)
     queue.searches.stop(study.id)
     assert queue.searches.wait(study.id, 60)
+    return queue, study
+
+
+def test_a_trial_that_was_cut_goes_on_once_and_counts_once(opened):
+    queue, study = stopped(opened)
     cut = queue.searches.view(study.id).trials
     assert [t.state for t in cut] == ["cut", "cut"]
     queue.searches.go_on(study.id, more_trials=2)
@@ -267,11 +273,7 @@ def test_a_trial_that_was_cut_goes_on_once_and_counts_once(opened):
 
 
 def test_trials_that_were_cut_go_on_also_where_no_new_ones_are_allowed(opened):
-    queue = opened(pause=1.0)
-    study = queue.searches.start(MODEL, DATA, wish(most_trials=2))
-    wait_until(lambda: len([t for t in queue.searches.view(study.id).trials if t.run_id]) == 2)
-    queue.searches.stop(study.id)
-    assert queue.searches.wait(study.id, 60)
+    queue, study = stopped(opened)
     queue.searches.go_on(study.id)
     assert queue.searches.wait(study.id, 60)
     assert [t.state for t in queue.searches.view(study.id).trials] == ["done", "done"]

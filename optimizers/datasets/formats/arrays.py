@@ -45,7 +45,7 @@ _BY_NAME = {letter: re.compile(rf"{letter}_(?:({'|'.join(_PARTS)})_)?(.+)") for 
 
 def is_arrays(path: Path, start: bytes) -> bool:
     """Whether it is an ``.npy`` file, or such files are inside."""
-    if path.is_file() and start.startswith(_MAGIC):
+    if start.startswith(_MAGIC):
         return True
     packed = path.is_dir() or start.startswith(members.ZIP_STARTS)
     return packed and any(member.endswith(".npy") for member in members.names_in(path))

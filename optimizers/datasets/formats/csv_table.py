@@ -167,9 +167,7 @@ def _column(cells: list[str], title: str, name: str, separator: str) -> np.ndarr
         raise tables.missing(title, name, gaps)
     if {word.lower() for word in words} == {"true", "false"}:
         return np.array([word.lower() == "true" for word in words])
-    try:
-        numbers = np.array([_float(word) for word in words], dtype=np.float64)
-    except ValueError:
+    if not all(map(tables.is_number, words)):
         commas = next((word for word in words if _COMMA.fullmatch(word)), "")
         if not commas or not all(_COMMA.fullmatch(word) or tables.is_number(word) for word in words):
             tables.check_words(words, title, name)
@@ -179,20 +177,13 @@ def _column(cells: list[str], title: str, name: str, separator: str) -> np.ndarr
                 f"Column {title!r} of {name} holds numbers with commas, such as {commas}; save the table without them, "
                 "or with semicolons between columns.",
                 code="decimal-comma",
-            ) from None
+            )
         words = [word.replace(",", ".") for word in words]
-        numbers = np.array([_float(word) for word in words], dtype=np.float64)
+    numbers = np.array([float(word) for word in words], dtype=np.float64)
     numbers = tables.numbers(numbers, title, name)
     decimal = any(mark in word for word in words for mark in ".eE")
     whole = not decimal and bool(np.all(np.abs(numbers) < 2**53))
     return numbers.astype(np.int64) if whole else numbers
-
-
-def _float(cell: str) -> float:
-    """A number as tables write it; Python would also read 1_0, which is a code. Raises `ValueError`."""
-    if "_" in cell:
-        raise ValueError(cell)
-    return float(cell)
 
 
 def _numbers(cells: list[str]) -> np.ndarray | None:

@@ -69,6 +69,12 @@ class LayerSpec:
         return self.same_as.identity if self.same_as is not None else self
 
     @property
+    def inside(self) -> list[LayerSpec]:
+        """What it holds: the layers of a model, and those given as options."""
+        parts = [one for part in self.parts.values() for one in (part if isinstance(part, list) else [part])]
+        return [*(self.graph.layers if self.graph is not None else ()), *parts]
+
+    @property
     def where(self) -> str:
         """How messages name it."""
         return f"layer {self.name!r} ({self.kind})"

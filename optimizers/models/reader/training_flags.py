@@ -29,7 +29,7 @@ def heed(model: LayerSpec, *, keras3: bool) -> None:
     Raises:
         ModelRefused: A layer that answers otherwise in training is told to do so for good.
     """
-    for layer in _inside(model):
+    for layer in model.inside:
         heed(layer, keras3=keras3)
         flags = {call.kwargs.get("training") for call in layer.calls}
         if flags == {False}:
@@ -47,17 +47,12 @@ def differs(layer: LayerSpec) -> bool:
     """Whether a layer, or anything inside, answers otherwise in training."""
     rates = (layer.options.get(name) for name in _RATES)
     own = layer.kind in DIFFERS or any(isinstance(rate, int | float) and rate > 0 for rate in rates)
-    return own or any(differs(one) for one in _inside(layer))
+    return own or any(differs(one) for one in layer.inside)
 
 
 def _freeze(layer: LayerSpec) -> None:
     """A frozen normalization does not use the batch's statistics, nor learn from them."""
     if layer.kind == "BatchNormalization":
         layer.trainable = False
-    for one in _inside(layer):
+    for one in layer.inside:
         _freeze(one)
-
-
-def _inside(layer: LayerSpec) -> list[LayerSpec]:
-    parts = [one for part in layer.parts.values() for one in (part if isinstance(part, list) else [part])]
-    return parts + (layer.graph.layers if layer.graph is not None else [])
