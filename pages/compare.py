@@ -49,7 +49,7 @@ with right:  # first, since it starts over when a diagnosis is ready at once
     details(queue, frame, runs)
 with left:
     drawn, judged = seeds.drawn(frame, together, judgement)
-    chart(drawn, judged)
+    chart(queue, drawn, judged, (len(drawn), *asked))
     seeds.separated(queue, frame, asked)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("All figures", anchor=False, width="stretch")
@@ -61,5 +61,3 @@ budget_strip(queue, frame, runs)
 seeds.over_seeds(queue, frame, asked)
 ledger(queue, frame, runs)
 contributions(queue, frame, runs)
-st.subheader("Metric by metric", anchor=False)
-comparison.bar_charts(queue, drawn, (len(drawn), *asked))

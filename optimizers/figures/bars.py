@@ -119,7 +119,9 @@ def _intervals(data: pd.DataFrame) -> dict[str, Any]:
 
 def _told(data: pd.DataFrame) -> dict[str, Any]:
     told = [_hover(row) for _, row in data.iterrows()]
-    return {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>", "showlegend": False}
+    marked = [[name] for name in data["id"]]  # a click says which file it is
+    shown = {"hovertext": told, "hovertemplate": "%{hovertext}<extra></extra>", "showlegend": False}
+    return shown | {"customdata": marked}
 
 
 def _hover(row: pd.Series) -> str:

@@ -48,6 +48,11 @@ def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
     return [f"{name} ({model})" if models else name for name, model in zip(called, frame["model"], strict=True)]
 
 
+def file_stem(frame: pd.DataFrame, what: str) -> str:
+    """A name for what is taken along of a comparison, like ``digits_cnn-size_bytes-accuracy``."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{frame['model'].iloc[0]}-{what}")[:120]
+
+
 def _telling(variants: Sequence[str], plain: Sequence[str]) -> list[str]:
     """Recipes with those of their values that are not the same in all recipes of the same techniques (``plain``)."""
     steps = [[(name, _parts(values)) for name, values in _STEP.findall(v)] for v in variants]

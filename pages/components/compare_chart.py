@@ -1,34 +1,44 @@
-"""The comparison as one chart: in the plane, in space, or with many axes; clicked points are looked at."""
+"""The comparison as charts: in the plane, in space, with many axes, or as bars; clicked marks are looked at."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from optimizers import registry
+from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
+from optimizers.figures.names import file_stem
 from optimizers.figures.parallel import MOST, parallel
 from optimizers.figures.space import tradeoff_3d
 from optimizers.figures.tradeoff import tradeoff
 from optimizers.history.frames import headline, metric_columns
 from optimizers.qualifying import Judgement
 from pages.components import selection
+from pages.components.metric_bars import metric_bars
 
-PLANE, SPACE, MANY = "2-D", "3-D", "Parallel"
+PLANE, SPACE, MANY, BARS = "2-D", "3-D", "Parallel", "Bars"
 """Views; in the address they are named as on the page."""
 _FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "peak_memory_bytes")
 _PICTURE = "picture"
 
 
-def chart(frame: pd.DataFrame, judgement: Judgement | None) -> None:
-    """Metrics against each other, to be chosen, with what keeps the limits in full colour."""
+def chart(queue: JobQueue, frame: pd.DataFrame, judgement: Judgement | None, what: Hashable) -> None:
+    """Metrics against each other, to be chosen, with what keeps the limits in full colour, or each by itself as bars.
+
+    ``what`` tells one frame from another.
+    """
     view = st.segmented_control(
-        "View", [PLANE, SPACE, MANY], default=PLANE, key="view", label_visibility="collapsed", required=True,
+        "View", [PLANE, SPACE, MANY, BARS], default=PLANE, key="view", label_visibility="collapsed", required=True,
         bind="query-params",
     )  # fmt: skip
+    if view == BARS:
+        metric_bars(queue, frame, what, st.session_state.get(_PICTURE, "png"), _clicked)
+        return
     looked_at, known = selection.looked_at(), registry.metrics()
     if view == MANY:
         axes = _many(frame)
@@ -43,18 +53,13 @@ def chart(frame: pd.DataFrame, judgement: Judgement | None) -> None:
     stem = file_stem(frame, "-".join(filter(None, axes)))
     st.plotly_chart(
         figure, config=theme.exported(stem, st.session_state.get(_PICTURE, "png")),
-        key="tradeoff", on_select=_clicked if view != SPACE else "ignore", selection_mode="points",
+        key="tradeoff", on_select=partial(_clicked, "tradeoff") if view != SPACE else "ignore", selection_mode="points",
         alt=f"{titles}: one mark per file, also in the table below",
     )  # fmt: skip
     if view == SPACE:
         st.caption("Drag to turn. Choose a file in the list or in the table.")
     else:
         st.caption("Click a mark to look at its file. Lists and table put up to four side by side.")
-
-
-def file_stem(frame: pd.DataFrame, what: str) -> str:
-    """A name for what is taken along, like ``digits_cnn-size_bytes-accuracy``."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{frame['model'].iloc[0]}-{what}")[:120]
 
 
 def picture_format() -> None:
@@ -93,8 +98,9 @@ def _many(frame: pd.DataFrame) -> list[str]:
     return list(picked)
 
 
-def _clicked() -> None:
-    found = [point.get("customdata") for point in st.session_state["tradeoff"].selection.points]
+def _clicked(key: str) -> None:
+    """Looks at the files whose marks were clicked in the chart of this key."""
+    found = [point.get("customdata") for point in st.session_state[key].selection.points]
     ids = [d["0"] if isinstance(d, dict) else d[0] if isinstance(d, list | tuple) else d for d in found if d]
     if ids:
         selection.look_at(list(dict.fromkeys(map(str, ids))))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from optimizers.figures.names import file_stem
 from optimizers.history.frames import leading
 from optimizers.qualifying import Judgement
 from optimizers.report import copied
-from pages.components.compare_chart import file_stem, picture_format
+from pages.components.compare_chart import picture_format
 
 _FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "speedup")
 _MOST_LINES = 60

@@ -137,7 +137,7 @@ def views(page, path):
     yield name
     if name == "/compare":
         page.get_by_role("heading", name="Side by side").wait_for()
-        for view in ("3-D", "Parallel"):
+        for view in ("3-D", "Parallel", "Bars"):
             page.get_by_text(view, exact=True).click()
             settled(page)
             yield f"{name} {view}"

@@ -33,7 +33,7 @@ def test_limits_name_the_best_or_the_nearest_and_are_part_of_the_address(visit, 
 
 def test_every_view_can_be_linked_to(visit, queue):
     ids = ran(queue, "int8", "float16")
-    for view in ("2-D", "3-D", "Parallel"):
+    for view in ("2-D", "3-D", "Parallel", "Bars"):
         app = healthy(visit("compare", runs=",".join(ids), view=view, limits="size<=1GB", x="Latency (median)"))
         assert app.segmented_control(key="view").value == view
     healthy(visit("compare", runs=",".join(ids), view="<nonsense>", x="<nonsense>", limits="<b>", best="?"))

@@ -292,7 +292,7 @@ def test_one_click_on_the_start_page_leads_to_the_comparison_of_a_sample(queue, 
     assert len(asked) == 5
     assert app.query_params["runs"] == ",".join(run.id for run in reversed(asked))
     queue.wait([run.id for run in asked], 60)
-    assert "Metric by metric" in shown(healthy(app.run()))
+    assert "All figures" in shown(healthy(app.run()))
 
 
 def test_what_is_known_of_the_sample_is_not_asked_for_again(queue, visit):
