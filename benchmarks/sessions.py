@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.async_api import BrowserType, async_playwright
+from playwright.async_api import BrowserContext, async_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -156,12 +156,11 @@ def text(raw: Any) -> str:
 
 
 async def by_browser(
-    visitor: Visitor, chromium: BrowserType, port: int, until: float, shared: list[Run], everybody: list[Visitor]
+    visitor: Visitor, context: BrowserContext, port: int, until: float, shared: list[Run], everybody: list[Visitor]
 ) -> None:
-    """Visits pages in Chromium, with a new profile, and starts a run first."""
+    """Visits pages in a Chromium that runs already, with a new profile, and starts a run first."""
     choice, root = random.Random(visitor.number), f"http://127.0.0.1:{port}"
     await asyncio.sleep(choice.uniform(0, LOOKS[1]))
-    context = await chromium.launch_persistent_context("", executable_path=PROGRAM, args=FLAGS)
     await context.add_cookies([{"name": sessions.COOKIE, "value": visitor.token, "url": root}])
     page = await context.new_page()
     page.set_default_timeout(60_000)
@@ -212,8 +211,12 @@ async def watched(server: psutil.Process, until: float, sizes: list[tuple[float,
 async def visits(port: int, server: psutil.Process, visitors: list[Visitor], shared: list[Run], minutes: float) -> Any:
     sizes: list[tuple[float, float]] = []
     async with async_playwright() as playwright:
+        contexts = [
+            await playwright.chromium.launch_persistent_context("", executable_path=PROGRAM, args=FLAGS)
+            for _ in visitors[:BROWSERS]
+        ]
         until = time.monotonic() + 60 * minutes
-        work = [by_browser(v, playwright.chromium, port, until, shared, visitors) for v in visitors[:BROWSERS]]
+        work = [by_browser(v, c, port, until, shared, visitors) for v, c in zip(visitors, contexts, strict=False)]
         work += [by_socket(v, port, until, shared, visitors) for v in visitors[BROWSERS:]]
         ended = await asyncio.gather(*work, watched(server, until, sizes), return_exceptions=True)
         for visitor, problem in zip(visitors, ended, strict=False):

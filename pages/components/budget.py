@@ -16,6 +16,7 @@ from optimizers.figures import format as fmt
 from optimizers.figures.names import names
 from optimizers.history.frames import differences_by_run
 from optimizers.records import Difference, Run, VerdictState
+from pages.components.on_opening import on_opening
 from pages.components.remembered import once
 from pages.components.text import code, escaped
 
@@ -90,7 +91,10 @@ def _verdicts(judged: list[_Judged], budget: Budget) -> None:
     if alone:
         note += " *Only by itself*: not if the risk is shared among all variants shown (Holm)."
     st.caption(note)
-    with st.expander("What the verdicts rest on", icon=":material/fact_check:", key="budget-details"):
+    place = on_opening("What the verdicts rest on", "budget-details", ":material/fact_check:")
+    if place is None:
+        return
+    with place:
         st.dataframe(evidence(judged, budget), hide_index=True, alt="Paired differences and tests", placeholder="–")
         st.markdown("\n".join(f"- {code(j.name)}: {escaped(sentence(j.decision, budget))}" for j in judged))
 

@@ -13,6 +13,7 @@ from optimizers.records import Run
 from pages.components import links, session
 from pages.components.links import CHOSEN
 from pages.components.look import show
+from pages.components.on_opening import on_opening
 from pages.components.text import code
 
 
@@ -36,11 +37,12 @@ def contributions(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None
     )
     if found.missing:
         _missing(queue, run, found)
-    with st.expander("Contributions", expanded=not found.missing, key=f"contributions:{run.id}"):
-        try:
-            show(found.report(), f"contributions:{run.id}")
-        except NotApplicable as error:
-            st.info(error.message, icon=":material/info:")
+    if place := on_opening("Contributions", f"contributions:{run.id}", expanded=not found.missing):
+        with place:
+            try:
+                show(found.report(), f"contributions:{run.id}")
+            except NotApplicable as error:
+                st.info(error.message, icon=":material/info:")
 
 
 def _missing(queue: JobQueue, run: Run, found: Lattice) -> None:

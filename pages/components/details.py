@@ -24,6 +24,7 @@ from optimizers.history.frames import leading, metric_columns
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components import selection
+from pages.components.on_opening import on_opening
 from pages.components.text import code, escaped
 from pages.components.values import shown
 from pages.components.why import why
@@ -102,9 +103,8 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
         ("Weights, work and memory", "inside", "data_object", inside),
     )
     for title, key, icon, rows in more:
-        if len(rows) > len(head):
-            with st.expander(title, key=key, icon=f":material/{icon}:"):
-                st.markdown("\n".join(rows))
+        if len(rows) > len(head) and (place := on_opening(title, key, f":material/{icon}:")):
+            place.markdown("\n".join(rows))
 
 
 def _absent(queue: JobQueue, run: Run) -> None:
@@ -139,8 +139,9 @@ def _steps(queue: JobQueue, run: Run) -> None:
     for number, (step, stage) in enumerate(zip(steps, run.stages, strict=False), start=1):
         technique = registry.technique(step.technique)
         origin = "from the store" if stage.origin == "store" else fmt.elapsed(stage.seconds)
-        with st.expander(f"Step {number}: {technique.title} ({origin})", key=f"step-{number}"):
-            _step(queue, step, stage, number)
+        if place := on_opening(f"Step {number}: {technique.title} ({origin})", f"step-{number}"):
+            with place:
+                _step(queue, step, stage, number)
 
 
 def _step(queue: JobQueue, step: StepRecord, stage: StageRecord, number: int) -> None:
@@ -180,5 +181,5 @@ def _forecast(run: Run, row: pd.Series) -> None:
     if expected.seconds and all(stage.origin == "computed" for stage in run.stages):
         told = f"{fmt.elapsed(expected.seconds)} expected, **{fmt.elapsed(taken)}** taken"
         lines.append(f"- Time: {told} :gray[({expected.seconds / taken - 1:+.0%})]")
-    with st.expander("Forecast and truth", key="forecast", icon=":material/query_stats:"):
-        st.markdown("\n".join(lines))
+    if place := on_opening("Forecast and truth", "forecast", ":material/query_stats:"):
+        place.markdown("\n".join(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 
 import pandas as pd
@@ -24,6 +23,7 @@ from optimizers.records import Run
 from pages.components import forms, links, session
 from pages.components.boundary import guarded
 from pages.components.links import CHOSEN
+from pages.components.on_opening import on_opening
 from pages.components.text import escaped
 
 _STARTED = "analyses_started"
@@ -216,8 +216,8 @@ def _table(table: Table, key: str) -> None:
     shown = {"hide_index": True, "column_config": headed | drawn, "placeholder": "–", "alt": table.title}
     if drawn:
         shown["row_height"] = _PICTURE_ROW
-    place = nullcontext() if figure is None else st.expander("The numbers", key=f"numbers:{key}:{table.name}")
-    with place:
-        st.dataframe(styled, key=f"table:{key}:{table.name}", **shown)
+    place = st.container() if figure is None else on_opening("The numbers", f"numbers:{key}:{table.name}")
+    if place is not None:
+        place.dataframe(styled, key=f"table:{key}:{table.name}", **shown)
     if table.note:
         st.caption(table.note)

@@ -19,6 +19,7 @@ from optimizers.history.database import UNFINISHED
 from optimizers.history.frames import headline
 from optimizers.records import Run
 from pages.components import run_notes
+from pages.components.on_opening import on_opening
 from pages.components.text import code, escaped
 
 _BADGES = {
@@ -166,8 +167,7 @@ def _actions(queue: JobQueue, run: Run, mine: bool) -> None:
 
 
 def _log(queue: JobQueue, run: Run) -> None:
-    log = st.expander("Log", key=f"log:{run.id}", type="compact", on_change="rerun")
-    if log.open:
+    if log := on_opening("Log", f"log:{run.id}", type="compact"):
         with log:
             text = queue.log(run.id, _LOG_CHARACTERS)
             st.code(text or "The log is empty.", language=None, height=220 if text else "content")
