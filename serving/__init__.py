@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from streamlit import config
 
 from serving import health
+from serving.compression import CompressedScripts
 from serving.cookie import VisitorCookie
 from serving.headers import SecurityHeaders
 from serving.life import life
@@ -23,7 +24,8 @@ def base_path() -> str:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     path = base_path()
-    return [Middleware(SecurityHeaders), Middleware(ChartPreload, path=path), Middleware(VisitorCookie, path=path)]
+    inside = (ChartPreload, VisitorCookie, CompressedScripts)
+    return [Middleware(SecurityHeaders), *(Middleware(layer, path=path) for layer in inside)]
 
 
 def routes() -> list[BaseRoute]:
