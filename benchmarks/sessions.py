@@ -4,8 +4,9 @@
 
 Three visitors are real browsers (Chromium) that also start runs; the others speak the protocol of Streamlit's pages
 over a socket, as a browser does, with cookie, uploads and runs of their own. Each opens one page after the other and
-looks at it for 3 to 9 seconds. A page's time is from asking to the end of its script, in browsers until it is drawn;
-what a fresh browser shows for the first time stands in a row of its own, since it reads megabytes of scripts.
+looks at it for 3 to 9 seconds; in browsers the first by its address, the others by a click on their names. A page's time
+is from asking to the end of its script, in browsers until it is drawn, charts included; what a fresh browser shows for
+the first time stands in a row of its own, since it reads megabytes of scripts.
 What a visitor is sent is searched for the names of all other visitors' files.
 """
 
@@ -24,13 +25,14 @@ import tempfile
 import time
 import urllib.request
 from collections import defaultdict
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import BrowserContext, Page, async_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -50,6 +52,14 @@ LOOKS = (3.0, 9.0)
 LATE = 2.0
 """Seconds that no page should take."""
 FIRST = "first visits, browser"
+TITLES = {
+    "start": "See what it costs", "model": "Choose a model", "optimize": "Optimize", "search": "Search", "runs": "Runs",
+    "compare": "Compare", "inspect": "Inspect", "race": "Race", "device": "This device", "deploy": "Deploy",
+    "report": "Report",
+}  # fmt: skip
+"""What stands on top of each page; in the order of the navigation."""
+CHARTED = ("start", "compare")
+"""Pages that begin with a chart."""
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -156,7 +166,7 @@ def text(raw: Any) -> str:
 
 
 async def by_browser(
-    visitor: Visitor, context: BrowserContext, port: int, until: float, shared: list[Run], everybody: list[Visitor]
+    visitor: Visitor, context: BrowserContext, port: int, until: float, everybody: list[Visitor]
 ) -> None:
     """Visits pages in a Chromium that runs already, with a new profile, and starts a run first."""
     choice, root = random.Random(visitor.number), f"http://127.0.0.1:{port}"
@@ -164,35 +174,39 @@ async def by_browser(
     await context.add_cookies([{"name": sessions.COOKIE, "value": visitor.token, "url": root}])
     page = await context.new_page()
     page.set_default_timeout(60_000)
-    await page.goto(f"{root}/optimize?model={MODEL}&data={DATA}")
-    await idle(page)
-    toggle = ("Magnitude pruning", "Weight clustering", "Structured pruning")[visitor.number % 3]
-    await page.get_by_text(toggle, exact=True).first.click()
-    await idle(page)
-    await page.get_by_role("button", name=re.compile("^.*Run \\d+ variant")).first.click()
-    await page.wait_for_url("**/runs?**")
-    known = {"optimize", "runs"}
-    while time.monotonic() < until:
-        name, query = choice.choice(addresses(visitor, shared))
+    known: set[str] = set()
+    now = "optimize"
+
+    async def visit(name: str, go: Awaitable[Any]) -> None:
         started = time.perf_counter()
-        await page.goto(f"{root}/{name}?{query}", wait_until="commit")
-        await idle(page)
-        row = f"{name or 'start'}, browser" if name in known else FIRST
+        await go
+        await drawn(page, name)
         took = time.perf_counter() - started
-        visitor.times.append((row, took))
+        visitor.times.append((f"{name}, browser" if name in known else FIRST, took))
         if took > LATE:
-            visitor.late.append(f"{name or 'start'} {took:.1f} s, {until - time.monotonic():.0f} s before the end")
+            visitor.late.append(f"{name} {took:.1f} s, {until - time.monotonic():.0f} s before the end")
         known.add(name)
         check(visitor, f"{name}, browser", await page.content(), everybody)
+
+    await visit("optimize", page.goto(f"{root}/optimize?model={MODEL}&data={DATA}", wait_until="commit"))
+    toggle = ("Magnitude pruning", "Weight clustering", "Structured pruning")[visitor.number % 3]
+    await page.get_by_text(toggle, exact=True).first.click()
+    await page.locator(IDLE).wait_for(state="attached")
+    await page.get_by_role("button", name=re.compile("^.*Run \\d+ variant")).first.click()
+    await page.wait_for_url("**/runs?**")
+    while time.monotonic() < until:
         await asyncio.sleep(choice.uniform(*LOOKS))
+        now = choice.choice([name for name in TITLES if name != now])
+        await visit(now, page.get_by_test_id("stTopNavLink").nth(list(TITLES).index(now)).click())
     await context.close()
 
 
-async def idle(page: Any) -> None:
-    await page.wait_for_selector(
-        "[data-testid=stMainBlockContainer] [data-testid=stElementContainer]", state="attached"
-    )
-    await page.wait_for_selector(IDLE)
+async def drawn(page: Page, name: str) -> None:
+    """Returns when a page stands: its script has ended, and the chart that it begins with is there."""
+    await page.locator("h1", has_text=TITLES[name]).wait_for(state="attached")
+    if name in CHARTED:
+        await page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
+    await page.locator(IDLE).wait_for(state="attached")
 
 
 async def watched(server: psutil.Process, until: float, sizes: list[tuple[float, float]]) -> None:
@@ -216,7 +230,7 @@ async def visits(port: int, server: psutil.Process, visitors: list[Visitor], sha
             for _ in visitors[:BROWSERS]
         ]
         until = time.monotonic() + 60 * minutes
-        work = [by_browser(v, c, port, until, shared, visitors) for v, c in zip(visitors, contexts, strict=False)]
+        work = [by_browser(v, c, port, until, visitors) for v, c in zip(visitors, contexts, strict=False)]
         work += [by_socket(v, port, until, shared, visitors) for v in visitors[BROWSERS:]]
         ended = await asyncio.gather(*work, watched(server, until, sizes), return_exceptions=True)
         for visitor, problem in zip(visitors, ended, strict=False):

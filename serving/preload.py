@@ -1,22 +1,25 @@
-"""Tells browsers early which scripts a page will need.
+"""Has browsers load the script of charts before a page asks for it.
 
-Streamlit names a chart's script only with the first chart: after the page's own scripts have run and the socket has
-answered. Told with the page itself it arrives and is compiled meanwhile.
+Streamlit names that script, which is larger than all others together, only with the first chart: after the page's own
+scripts have run and the socket has answered. A page that begins with a chart now names it itself, so that it arrives
+and is compiled meanwhile. On the other pages ``static/charts.js`` loads it once the page stands, and the first chart
+that somebody goes on to is drawn at once.
 """
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CHARTED = ("", "compare")
 """Pages that begin with a chart."""
+_TITLE = b"<title>Streamlit</title>"
 
 
 class ChartPreload:
-    """Adds a ``Link`` to the script of charts to the pages that begin with one.
+    """Names the script in the pages, which are all the same HTML, and gives them the app's title.
 
     Args:
         path: Where the app lives on its host.
@@ -25,18 +28,43 @@ class ChartPreload:
     def __init__(self, app: ASGIApp, path: str) -> None:
         self._app, self._path = app, path.rstrip("/")
         folder = files("streamlit") / "static" / "static" / "js"
-        named = [script.name for script in folder.iterdir() if script.name.startswith("PlotlyChart.")]
-        self._link = ", ".join(f"<{self._path}/static/js/{name}>; rel=modulepreload; crossorigin" for name in named)
+        self._script = next((s.name for s in folder.iterdir() if s.name.startswith("PlotlyChart.")), "")
+        self._head = (
+            f'<title>Paretoscope</title>\n    <meta name="charts" content="{self._path}/static/js/{self._script}" />\n'
+            f'    <script type="module" src="{self._path}/app/static/charts.js"></script>'
+        ).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = scope["type"] == "http" and scope["path"].removeprefix(self._path).strip("/") in _CHARTED
-        if not (asked and self._link):
+        if scope["type"] != "http" or scope["method"] != "GET" or not self._script:
             await self._app(scope, receive, send)
             return
+        begun: list[Message] = []
+        body = bytearray()
 
-        async def with_link(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("Link", self._link)
-            await send(message)
+        async def with_charts(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_page(message):
+                begun.append(message)  # its length is not yet known
+            elif begun and message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    page = bytes(body).replace(_TITLE, self._head, 1)
+                    await send(self._start(begun.pop(), scope["path"], len(page)))
+                    await send({"type": "http.response.body", "body": page})
+            else:
+                await send(message)
 
-        await self._app(scope, receive, with_link)
+        await self._app(scope, receive, with_charts)
+
+    def _start(self, message: Message, path: str, length: int) -> Message:
+        headers = MutableHeaders(scope=message)
+        headers["content-length"] = str(length)
+        for name in ("etag", "last-modified", "accept-ranges"):  # those of Streamlit's page
+            del headers[name]
+        if path.removeprefix(self._path).strip("/") in _CHARTED:
+            headers.append("Link", f"<{self._path}/static/js/{self._script}>; rel=modulepreload; crossorigin")
+        return message
+
+
+def _is_page(start: Message) -> bool:
+    kind = Headers(raw=start["headers"]).get("content-type", "")
+    return bool(start["status"] == 200 and kind.startswith("text/html"))

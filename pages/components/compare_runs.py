@@ -16,27 +16,39 @@ _SECONDS = 2.0
 _UNKNOWN = "The address names no run that is known here."
 _TRIALS = "The address names trials of a search, which were measured on validation data; the page Search shows them."
 _MOST_AT_FIRST = 12
+_LATEST = "latest_runs"
+"""Where a visit keeps the runs that nobody named, so that newer ones may take their place."""
 
 
 def compared_runs(queue: JobQueue) -> list[Run]:
-    """The runs that the URL names; without one, this browser's latest on one model, which then go into the URL."""
-    asked = links.run_ids()
+    """The runs that the URL names, else those that it named before, else this browser's latest on one model.
+
+    They then are in the URL. What was named stays looked at until something else is named or started.
+    """
+    named = "runs" in st.query_params
+    asked = links.run_ids() if named else st.session_state.get(session.LOOKED_AT, [])
     known = once(queue, ("runs", *asked), lambda: queue.history.runs(asked)) if asked else []
     # Trials of a search were measured on validation data; they are shown by the search alone.
     found = {run.id: run for run in known if run.part == "test"}
-    if not found:
-        mine = session.my_runs(queue, states=("done",))
-        latest = [
-            r for r in mine if (r.model.digest, r.dataset.digest) == (mine[0].model.digest, mine[0].dataset.digest)
-        ]
-        chosen = latest[:_MOST_AT_FIRST][::-1]
-        if "runs" in st.query_params:
-            st.warning(_UNKNOWN if not known else _TRIALS, icon=":material/link_off:")
-            return []
-        if chosen:
-            st.query_params["runs"] = ",".join(run.id for run in chosen)
-        return chosen
-    return [found[run_id] for run_id in asked if run_id in found]
+    runs = [found[run_id] for run_id in asked if run_id in found]
+    if named and not runs:
+        st.warning(_UNKNOWN if not known else _TRIALS, icon=":material/link_off:")
+        return []
+    if not runs:
+        runs = _latest(queue)
+        st.session_state[_LATEST] = [run.id for run in runs]
+    ids = [run.id for run in runs]
+    if named and ids != st.session_state.get(_LATEST):
+        st.session_state[session.LOOKED_AT] = ids
+    elif runs and not named:
+        st.query_params.update(links.runs_query(ids))
+    return runs
+
+
+def _latest(queue: JobQueue) -> list[Run]:
+    mine = session.my_runs(queue, states=("done",))
+    same = [r for r in mine if (r.model.digest, r.dataset.digest) == (mine[0].model.digest, mine[0].dataset.digest)]
+    return same[:_MOST_AT_FIRST][::-1]
 
 
 def header(queue: JobQueue, runs: list[Run], page: str = "compare") -> None:

@@ -15,6 +15,8 @@ from optimizers.records import SHARED, Run, RunState
 from pages.components import login
 
 _STATE = "session_token"
+LOOKED_AT = "runs_looked_at"
+"""Where a visit keeps which runs are compared, so that all pages show the same ones."""
 _MOST = 200
 """Runs that pages look at without being asked for more."""
 
@@ -53,7 +55,8 @@ def submit(
 
 
 def remember(queue: JobQueue, runs: Iterable[Run]) -> None:
-    """Notes that this browser asked for these runs."""
+    """Notes that this browser asked for these runs. They are looked at next."""
+    st.session_state.pop(LOOKED_AT, None)
     sessions.remember(token(), [run.id for run in runs], queue.settings)
 
 

@@ -110,3 +110,23 @@ def test_what_is_measured_meanwhile_is_seen_at_the_next_click(visit, queue):
     queue.history.record([size.model_copy(update={"value": 5e9})])
     assert queue.history.changes > before
     assert "5.00 GB" in shown(healthy(app.run()))
+
+
+def test_what_a_shared_link_names_is_looked_at_on_the_next_pages(visit, queue):
+    ids = ran(queue, "int8", "float16")
+    app = healthy(visit("report", runs=",".join(ids)))
+    app.switch_page("pages/compare.py")
+    del app.query_params["runs"]
+    assert "All figures" in shown(healthy(app.run()))
+    assert app.query_params["runs"] in (",".join(ids), [",".join(ids)])
+
+
+def test_what_nobody_named_makes_place_for_what_is_newer(visit, queue):
+    (first,) = ran(queue, "int8")
+    app = healthy(visit("compare", token=TOKEN))
+    healthy(app.run())  # now the address names it, but nobody did
+    (second,) = ran(queue, "float16")
+    del app.query_params["runs"]
+    app.switch_page("pages/deploy.py")
+    healthy(app.run())
+    assert all(run_id in str(app.query_params["runs"]) for run_id in (first, second))
