@@ -7,11 +7,11 @@ from starlette.routing import BaseRoute
 from streamlit import config
 
 from serving import health
-from serving.compression import CompressedScripts
 from serving.cookie import VisitorCookie
 from serving.headers import SecurityHeaders
 from serving.life import life
 from serving.preload import ChartPreload
+from serving.scripts import KeptScripts
 
 __all__ = ["base_path", "life", "middleware", "routes"]
 
@@ -24,7 +24,7 @@ def base_path() -> str:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     path = base_path()
-    inside = (ChartPreload, VisitorCookie, CompressedScripts)
+    inside = (ChartPreload, VisitorCookie, KeptScripts)
     return [Middleware(SecurityHeaders), *(Middleware(layer, path=path) for layer in inside)]
 
 

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from serving.compression import CompressedScripts
+from serving.scripts import KeptScripts
 
 SCRIPT = b"export const answer = 42;\n" * 2000
 ELSEWHERE, HERE = ("192.0.2.7", 4711), ("127.0.0.1", 4711)
@@ -30,7 +30,7 @@ def folder(tmp_path):
 def get(folder):
     app = Starlette(
         routes=[Mount("/tools/static", StaticFiles(directory=folder))],
-        middleware=[Middleware(CompressedScripts, path="/tools/")],
+        middleware=[Middleware(KeptScripts, path="/tools/")],
     )
 
     def get(path, client=ELSEWHERE, **headers):
