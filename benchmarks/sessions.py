@@ -3,10 +3,10 @@
     python -m benchmarks.sessions [VISITORS] [MINUTES]
 
 Three visitors are real browsers (Chromium) that also start runs; the others speak the protocol of Streamlit's pages
-over a socket, as a browser does, with cookie, uploads and runs of their own. Each opens one page after the other and
-looks at it for 3 to 9 seconds; in browsers the first by its address, the others by a click on their names. A page takes
-from asking to the end of its script, in browsers until it is drawn, charts included; what a fresh browser shows for the
-first time stands in a row of its own, since it reads megabytes of scripts.
+over a socket, as a browser does, with cookie, uploads and runs of their own. All come within half a minute. Each opens
+one page after the other and looks at it for 3 to 9 seconds; in browsers the first by its address, the others by a click
+on their names. A page takes from asking to the end of its script, in browsers until it is drawn, charts included; what a
+fresh browser shows for the first time stands in a row of its own, since it reads megabytes of scripts.
 What a visitor is sent is searched for the names of all other visitors' files.
 """
 
@@ -48,6 +48,8 @@ MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
 SHARED_RECIPES = ("float16", "dynamic_range", "int8")
 BROWSERS = 3
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARRIVE = 30.0
+"""Seconds within which all of them come."""
 LOOKS = (3.0, 9.0)
 LATE = 2.0
 """Seconds that no page should take."""
@@ -129,7 +131,7 @@ async def by_socket(visitor: Visitor, port: int, until: float, shared: list[Run]
     choice = random.Random(visitor.number)
     cookie = {"Cookie": f"{sessions.COOKIE}={visitor.token}"}
     where = f"ws://127.0.0.1:{port}/_stcore/stream"
-    await asyncio.sleep(choice.uniform(0, LOOKS[1]))
+    await asyncio.sleep(choice.uniform(0, ARRIVE))
     async with connect(where, subprotocols=["streamlit"], max_size=None, additional_headers=cookie) as socket:  # type: ignore[list-item]
         while time.monotonic() < until:
             page, query = choice.choice(addresses(visitor, shared))
@@ -170,7 +172,7 @@ async def by_browser(
 ) -> None:
     """Visits pages in a Chromium that runs already, with a new profile, and starts a run first."""
     choice, root = random.Random(visitor.number), f"http://127.0.0.1:{port}"
-    await asyncio.sleep(choice.uniform(0, LOOKS[1]))
+    await asyncio.sleep(choice.uniform(0, ARRIVE))
     await context.add_cookies([{"name": sessions.COOKIE, "value": visitor.token, "url": root}])
     page = await context.new_page()
     page.set_default_timeout(60_000)

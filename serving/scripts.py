@@ -2,7 +2,7 @@
 
 They never change while the server runs. Streamlit reads them from the disk piece by piece for every visitor, and sends
 them as they are: 100 files, and 7 MB, for the first page of a new browser. From memory the server spends 0.10 s on that
-page instead of 0.21, and compressed it is 2 MB. A visitor on this machine gets them as they are, which is quicker there.
+page instead of 0.21, and compressed it is 2 MB. A visitor on this machine gets them as they are, which is quicker.
 """
 
 from __future__ import annotations
