@@ -5,8 +5,8 @@
 Three visitors are real browsers (Chromium) that also start runs; the others speak the protocol of Streamlit's pages
 over a socket, as a browser does, with cookie, uploads and runs of their own. All come within half a minute. Each opens
 one page after the other and looks at it for 3 to 9 seconds; in browsers the first by its address, the others by a click
-on their names. A page takes from asking to the end of its script, in browsers until it is drawn, charts included; what a
-fresh browser shows for the first time stands in a row of its own, since it reads megabytes of scripts.
+on their names. A page takes from asking to the end of its script, in browsers until it is drawn, charts included; what
+a fresh browser shows for the first time stands in a row of its own, since it reads megabytes of scripts.
 What a visitor is sent is searched for the names of all other visitors' files.
 """
 
