@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from optimizers.datasets import labels_fit
 from optimizers.kinds import KINDS
+from optimizers.naming import file_stem, without_ending
 from optimizers.records import DatasetSummary, Measurement, Record, Run, Target, Task
 
 Kind = Literal["file", "program"]
@@ -81,9 +82,8 @@ class Deployable:
     @cached_property
     def stem(self) -> str:
         """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8``, with any seed but 0."""
-        model, seed = self.model.rpartition(".")[0] or self.model, f"-seed_{self.run.seed}" if self.run.seed else ""
-        name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{model}-{self.recipe}").strip("_.")[: 120 - len(seed)] or "model"
-        return name + seed
+        seed = f"-seed_{self.run.seed}" if self.run.seed else ""
+        return file_stem(without_ending(self.model), self.recipe, most=120 - len(seed)) + seed
 
     @cached_property
     def identifier(self) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from optimizers.naming import file_stem
+
 _VALUES = re.compile(r"\(([^()]*)\)")
 _STEP = re.compile(r"([^+()]+)(?:\(([^()]*)\))?")
 _NUMBER = re.compile(r"=[-+.\deE]+$")
@@ -48,9 +50,9 @@ def names(frame: pd.DataFrame, *, full: bool = False) -> list[str]:
     return [f"{name} ({model})" if models else name for name, model in zip(called, frame["model"], strict=True)]
 
 
-def file_stem(frame: pd.DataFrame, what: str) -> str:
+def saved_as(frame: pd.DataFrame, what: str) -> str:
     """A name for what is taken along of a comparison, like ``digits_cnn-size_bytes-accuracy``."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{frame['model'].iloc[0]}-{what}")[:120]
+    return file_stem(str(frame["model"].iloc[0]), what)
 
 
 def _telling(variants: Sequence[str], plain: Sequence[str]) -> list[str]:

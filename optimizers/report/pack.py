@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from optimizers.engine.plan import scope_of
 from optimizers.engine.worker import Task as Work
 from optimizers.errors import NotApplicable
 from optimizers.history.frames import measurements_of
+from optimizers.naming import file_stem
 from optimizers.records import SHARED, Artifact, DatasetSummary, ModelSummary, Run, digest_of
 from optimizers.report.content import content
 from optimizers.report.html import document
@@ -131,7 +131,7 @@ def _file(driver: Driver, run: Run, archive: zipfile.ZipFile, prefix: str, numbe
         raise NotApplicable(
             f"The file of {run.recipe!r} is no longer in the store; run the recipe again, or leave it out of the pack."
         )
-    stem = re.sub(r"[^A-Za-z0-9_+-]+", "_", "baseline" if not run.id else run.recipe).strip("_")[:100] or "file"
+    stem = file_stem(run.recipe if run.id else "baseline", most=100)
     path = f"models/{prefix}{number}-{stem}.tflite"
     archive.write(driver.store.path(artifact), path)
     return PackedFile(

@@ -12,7 +12,7 @@ import streamlit as st
 from optimizers import registry
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
-from optimizers.figures.names import file_stem
+from optimizers.figures.names import saved_as
 from optimizers.figures.parallel import MOST, parallel
 from optimizers.figures.space import tradeoff_3d
 from optimizers.figures.tradeoff import tradeoff
@@ -50,7 +50,7 @@ def chart(queue: JobQueue, frame: pd.DataFrame, judgement: Judgement | None, wha
         else:
             figure = tradeoff(frame, axes[0], axes[1], size=axes[2] or None, chosen=looked_at, judgement=judgement)
     titles = ", ".join(known[name].title for name in axes if name)
-    stem = file_stem(frame, "-".join(filter(None, axes)))
+    stem = saved_as(frame, "-".join(filter(None, axes)))
     st.plotly_chart(
         figure, config=theme.exported(stem, st.session_state.get(_PICTURE, "png")),
         key="tradeoff", on_select=partial(_clicked, "tradeoff") if view != SPACE else "ignore", selection_mode="points",

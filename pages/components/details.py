@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import identities, speedup_of
 from optimizers.forecast import Forecast
 from optimizers.history.frames import leading, metric_columns
+from optimizers.naming import file_stem, without_ending
 from optimizers.params import fields
 from optimizers.records import Run, StageRecord, StepRecord
 from pages.components import selection
@@ -76,9 +76,8 @@ def _download(queue: JobQueue, row: pd.Series, name: str, *, main: bool) -> None
 
 
 def file_name(model: str, variant: str) -> str:
-    """A name that every file system takes, like ``digits_cnn-magnitude_pruning+int8.tflite``."""
-    stem = model.rpartition(".")[0] or model
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", f"{stem}-{variant}").strip("_") + ".tflite"
+    """What a deployable file is called when it is downloaded."""
+    return f"{file_stem(without_ending(model), variant)}.tflite"
 
 
 def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:

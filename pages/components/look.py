@@ -9,9 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from optimizers import registry
+from optimizers.datasets import fit
 from optimizers.engine.analysing import Look, Question
 from optimizers.engine.driver import targets_of
 from optimizers.engine.queue import JobQueue
+from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.figures.findings import chart
 from optimizers.figures.names import names
@@ -69,7 +71,8 @@ def question_about(row: pd.Series, runs: list[Run], analysis: str = "") -> Quest
 def reports(queue: JobQueue, question: Question) -> None:
     """Draws the choice of analyses and the report of the chosen one."""
     known = registry.analyses()
-    titles = {name: declared.title for name, declared in known.items()}
+    asked, task = st.session_state[links.WHAT], _task(queue, question.run)
+    titles = {name: one.title for name, one in known.items() if not task or task in one.tasks or name == asked}
     declared = known[_chosen(titles)]
     st.subheader(declared.title, anchor=False)
     st.caption(declared.summary)
@@ -123,6 +126,16 @@ def _settings(declared: Analysis, outputs: tuple[str, ...]) -> dict[str, object]
     with st.popover("Settings", icon=":material/tune:"):
         choices = forms.Choices(outputs=outputs)
         return dict(forms.given_params(f"analysis {declared.name}", declared.params, choices))
+
+
+def _task(queue: JobQueue, run: Run) -> str:
+    """What the model is for, as analyses declare it; nothing where model or data are gone."""
+    try:
+        _, model = queue.driver.inspect_model(run.model.uri)
+        _, data = queue.driver.inspect_dataset(run.dataset.uri)
+        return fit.check_fit(model.inputs, model.outputs, data, run.dataset.name, model.activation)
+    except ParetoscopeError:
+        return ""
 
 
 def _outputs(queue: JobQueue, question: Question, declared: Analysis) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from optimizers import registry
 from optimizers.engine.queue import JobQueue
 from optimizers.figures import theme
 from optimizers.figures.bars import bars
-from optimizers.figures.names import file_stem
+from optimizers.figures.names import saved_as
 from optimizers.history.frames import headline, metric_columns
 from pages.components.remembered import once
 
@@ -40,7 +40,7 @@ def metric_bars(
     for name in picked:
         figure, key = once(queue, ("bars", name, what), partial(bars, frame, name)), f"bars-{name}"
         st.plotly_chart(
-            figure, config=theme.exported(file_stem(frame, name), picture), key=key,
+            figure, config=theme.exported(saved_as(frame, name), picture), key=key,
             on_select=partial(clicked, key), selection_mode="points",
             alt=f"{known[name].title} of every file, {theme.better(known[name])}",
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from optimizers.figures.names import file_stem
+from optimizers.figures.names import saved_as
 from optimizers.history.frames import leading
 from optimizers.qualifying import Judgement
 from optimizers.report import copied
@@ -24,7 +24,7 @@ def take_table(frame: pd.DataFrame, judgement: Judgement | None) -> None:
     with menu:
         picture_format()
         st.download_button(
-            "CSV", data=copied.csv(frame, judgement), file_name=f"{file_stem(frame, 'comparison')}.csv",
+            "CSV", data=copied.csv(frame, judgement), file_name=f"{saved_as(frame, 'comparison')}.csv",
             mime="text/csv", icon=":material/download:", on_click="ignore", key="table_csv",
             help="One row per file with every figure, its interval and its difference.",
         )  # fmt: skip

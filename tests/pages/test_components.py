@@ -178,7 +178,7 @@ def test_sensible_values_of_a_logarithmic_control():
 def test_words_of_others_stay_words():
     assert escaped("a_b *c* [d](e) $x$") == "a\\_b \\*c\\* \\[d\\]\\(e\\) \\$x\\$"
     assert code("a`b") == "`a'b`"
-    assert file_name("../my model.keras", "p(a=0.8)+int8") == ".._my_model-p_a_0.8_+int8.tflite"
+    assert file_name("../my model.keras", "p(a=0.8)+int8") == "my_model-p_a_0.8_+int8.tflite"
 
 
 @pytest.fixture
