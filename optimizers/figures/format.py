@@ -122,6 +122,11 @@ def value(metric: Metric, number: float | None) -> str:
     return f"{plain(number)}{unit}"
 
 
+def spread(metric: Metric, deviation: float) -> str:
+    """A standard deviation with its unit; that of a percentage is in points, like ``0.12 points``."""
+    return f"{100 * deviation:.2f} points" if metric.percent else value(metric, deviation)
+
+
 def interval(metric: Metric, low: float | None, high: float | None) -> str:
     """The 95% interval, like ``95.1% to 97.0%`` or ``21.9 to 22.1 µs``; empty where the value is exact."""
     if low is None or high is None or missing(low) or missing(high):

@@ -91,7 +91,7 @@ def repeats_table(ranking: Ranking, metric: str) -> pd.DataFrame:
                 "Place": places(place.first, place.last),
                 "Variant": own.name,
                 "Mean": fmt.value(declared, own.mean),
-                "Spread": fmt.value(declared, own.deviation) if own.deviation is not None else "",
+                "Spread": fmt.spread(declared, own.deviation) if own.deviation is not None else "",
                 "95% interval": fmt.interval(declared, *own.interval) if own.interval else "",
                 "Seeds": _seeds(own),
                 "Not separated from": ", ".join(place.alike) or "none",

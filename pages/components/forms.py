@@ -93,12 +93,14 @@ def _layers(field: ParamField, names: Sequence[str], said: dict[str, Any]) -> st
 
 
 def _choice(field: ParamField, said: dict[str, Any]) -> str:
+    known = said["key"] in st.session_state  # a default beside it would be a second opinion
     if len(field.choices) <= _MOST_BUTTONS:
+        default = None if known else field.default
         chosen = st.segmented_control(
-            field.label, field.choices, default=field.default, required=True, format_func=words, **said
+            field.label, field.choices, default=default, required=True, format_func=words, **said
         )
         return str(chosen if chosen is not None else field.default)
-    place = field.choices.index(str(field.default))
+    place = 0 if known else field.choices.index(str(field.default))
     return str(st.selectbox(field.label, field.choices, place, format_func=words, **said))
 
 

@@ -117,3 +117,8 @@ def test_an_end_of_an_interval_that_is_not_zero_does_not_look_like_it():
     assert fmt.change_interval(metric("r2"), -0.017, -0.00041) == "−0.0170 to −0.0004"
     assert fmt.change_interval(metric("r2"), -0.017, 0.0) == "−0.017 to ±0.000"
     assert fmt.change_interval(metric("accuracy"), -0.004, 0.0002) == "−0.40 to +0.02"
+
+
+def test_the_spread_of_a_percentage_is_in_points():
+    assert fmt.spread(metric("accuracy"), 0.00125) == "0.12 points"
+    assert fmt.spread(metric("size_bytes"), 2048) == "2.05 KB"
