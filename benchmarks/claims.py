@@ -100,11 +100,14 @@ def _kept(queue: JobQueue, results: list[Result]) -> str:
 
 _BOTH = "learn_from=both"
 _STRUCTURE = f"structured_pruning({_BOTH})"
+# 0.87 was best on validation examples among seven recipes that make digits_resnet 40 times smaller: as many zeros in
+# every layer lose less (99.3% right, log loss 0.027) than shares by sensitivity (99.0%, 0.050) or twice the epochs.
 COMPRESSION = (
     f"magnitude_pruning(target_sparsity=0.8, {_BOTH})+weight_clustering({_BOTH})+int8",
     f"magnitude_pruning(target_sparsity=0.9, {_BOTH})+weight_clustering({_BOTH})+int8",
     f"magnitude_pruning(target_sparsity=0.9, {_BOTH})+weight_clustering({_BOTH})+quantization_aware_training({_BOTH})",
     f"{_STRUCTURE}+magnitude_pruning(target_sparsity=0.8, {_BOTH})+weight_clustering({_BOTH})+int8",
+    f"{_STRUCTURE}+magnitude_pruning(target_sparsity=0.87, {_BOTH})+weight_clustering({_BOTH})+int8",
     f"{_STRUCTURE}+magnitude_pruning(target_sparsity=0.9, {_BOTH})+weight_clustering({_BOTH})+int8",
 )
 
@@ -113,7 +116,8 @@ def compression(queue: JobQueue, only: list[str]) -> list[str]:
     """Prune, cluster, quantize: compressed size against the compressed float32 file."""
     lines = [
         "Gzip of the file against gzip of the float32 file. The last column counts the test examples that only one of "
-        "the two gets right, with the exact McNemar test; a loss is called proven at the 5% level.\n",
+        "the two gets right, with the exact McNemar test; a loss is called proven at the 5% level. The recipe with a "
+        "sparsity of 0.87 was chosen on validation examples.\n",
         "| model | recipe | compressed | smaller | accuracy | float32 | against float32 |",
         "|---|---|--:|--:|--:|--:|---|",
     ]
