@@ -226,6 +226,8 @@ class Rehearsal:
         rounds: How many times the step trains for its full number of epochs.
         notes: Sentences.
         size: Bytes of the ``.tflite`` file where it had to be made to know them; else they are counted.
+        one_scale: Layers whose kernels have one scale and not one for each output channel.
+        channel_bytes: What a scale and its zero point take in the file that a step writes.
     """
 
     model: Any
@@ -235,6 +237,8 @@ class Rehearsal:
     rounds: float = 0.0
     notes: tuple[str, ...] = ()
     size: int | None = None
+    one_scale: frozenset[str] = frozenset()
+    channel_bytes: int = 24
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,17 @@ The forecast stays with the run, so that it can be held against the truth afterw
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from optimizers.recipe import Recipe
 from optimizers.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
 
 REFERENCE_SECONDS_PER_STEP = (7.0e-3, 9.0e-9)
 """Seconds of one training step: fixed, and per multiply-accumulate of one example at a batch of 32.
@@ -23,6 +27,10 @@ two-core cloud machine with AVX2.
 _SECONDS_BESIDE_TRAINING = 3.0
 """Reading, building, converting and writing of one step, on the same machine."""
 _BATCH = 32
+_TRUST = 0.03
+"""How much the reference machine counts against what one long training here took."""
+_LONG = 300
+"""Steps of a training that tells half as much about the time of a step as a very long one."""
 
 
 class StepForecast(Record):
@@ -75,7 +83,7 @@ def timed(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Trai
         examples: Size of the training part.
         past: Trainings on this machine; the reference machine's speed is used where there are none.
     """
-    fixed, each = speed(past)
+    beside, fixed, each = speed(past)
     told, taken = list(forecast.steps), []
     for step in recipe.steps:
         found = told.pop(0) if told and told[0].technique == step.technique.name else None  # some have nothing to tell
@@ -83,24 +91,43 @@ def timed(forecast: Forecast, recipe: Recipe, examples: int, past: Sequence[Trai
         if found is not None and found.rounds:
             batch = getattr(step.params, "batch_size", _BATCH)
             steps = found.rounds * training_steps(step.params, examples)
-            seconds += steps * (fixed + each * found.macs * batch / _BATCH)
+            seconds = beside + steps * (fixed + each * found.macs * batch / _BATCH)
         taken.append(seconds)
     return forecast.model_copy(update={"seconds": sum(taken), "step_seconds": tuple(taken)})
 
 
-def speed(past: Iterable[Trained]) -> tuple[float, float]:
-    """Seconds of a training step: fixed, and per multiply-accumulate of a batch of 32, neither of them negative."""
+def speed(past: Iterable[Trained]) -> tuple[float, float, float]:
+    """Seconds beside the steps of a training, of a step, and per multiply-accumulate of a batch of 32; none negative.
+
+    Few trainings, or all of one length, cannot tell these apart; then they stay near those of the reference machine.
+    """
     import numpy as np
 
+    reference = np.array([_SECONDS_BESIDE_TRAINING, *REFERENCE_SECONDS_PER_STEP])
     known = [t for t in past if t.steps > 0 and t.seconds > 0]
-    if len(known) < 2:
-        return REFERENCE_SECONDS_PER_STEP
-    load = np.array([[1.0, t.macs * t.batch / _BATCH / 1e6] for t in known])
-    taken = np.array([max(t.seconds - _SECONDS_BESIDE_TRAINING, 0.1) / t.steps for t in known])
-    relative, ones = load / taken[:, None], np.ones(len(known))
-    fixed, per_million = np.linalg.lstsq(relative, ones, rcond=None)[0]
-    if fixed < 0 or per_million < 0:  # then the better of the two alone; the other cannot be told apart from 0
-        alone = [float(column @ ones / (column @ column)) if column.any() else 0.0 for column in relative.T]
-        wrong = [float(((column * size - ones) ** 2).sum()) for column, size in zip(relative.T, alone, strict=True)]
-        fixed, per_million = (alone[0], 0.0) if wrong[0] <= wrong[1] else (0.0, alone[1])
-    return float(fixed), float(per_million) / 1e6
+    rows = np.array([[1.0, t.steps, t.steps * t.macs * t.batch / _BATCH] for t in known]).reshape(-1, len(reference))
+    taken = np.array([t.seconds for t in known])
+    weight = np.sqrt([t.steps / (t.steps + _LONG) for t in known])
+    # in units of the reference machine's seconds, relative to what each training took
+    wanted = np.concatenate([rows * reference * (weight / taken)[:, None], _TRUST * np.eye(len(reference))])
+    found = _without_negative(wanted, np.concatenate([weight, np.full(len(reference), _TRUST)]))
+    beside, fixed, each = (float(value) for value in found * reference)
+    return beside, fixed, each
+
+
+def _without_negative(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Least squares with no negative coefficient: the best of all sets of columns whose own solution has none.
+
+    For three columns these are seven; SciPy, which does it for many, would be loaded for every page that forecasts.
+    """
+    import numpy as np
+
+    best, least = np.zeros(rows.shape[1]), np.inf
+    for size in range(1, rows.shape[1] + 1):
+        for columns in map(list, combinations(range(rows.shape[1]), size)):
+            own = np.linalg.lstsq(rows[:, columns], wanted, rcond=None)[0]
+            wrong = float(((rows[:, columns] @ own - wanted) ** 2).sum())
+            if (own >= 0).all() and wrong < least:
+                best, least = np.zeros(rows.shape[1]), wrong
+                best[columns] = own
+    return best

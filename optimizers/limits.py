@@ -47,6 +47,9 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 
+_ABOVE_ZERO = ("B", "ms", "J", "x")
+"""Units of what no file has none of."""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -69,6 +72,8 @@ class Limit:
         declared = registry.metric(self.metric)
         if not isfinite(self.bound):
             raise InvalidParameter(f"A limit of {declared.title} must be a number, got {self.bound}.")
+        if self.kind == "value" and self.bound <= 0 and declared.unit in _ABOVE_ZERO:
+            raise InvalidParameter(f"{declared.title} is above 0 in every file; write a limit above 0.")
         if self.kind == "ratio" and self.bound <= 0:
             raise InvalidParameter(f"{declared.title} can only be limited to a multiple above 0, got {self.bound:g}x.")
         if self.kind != "value" and declared.needs == "timing" and declared.unit != "B":

@@ -33,19 +33,21 @@ PRESETS: dict[str, Preset] = {
     "no_retraining": Preset(
         "No retraining",
         "low_bit(bits=int8, mode=weight_only)",
-        "All weights in 8 bits within seconds, without any data: up to four times smaller, computed in floating point.",
+        "Weights in 8 bits within seconds, without any data; small kernels stay as they are. Up to four times smaller, "
+        "computed in floating point.",
     ),
     "balanced": Preset(
         "Balanced",
         "magnitude_pruning+int8",
-        "Half of the weights become zero, all are stored in 8 bits: small, and hardly ever less accurate.",
+        "Half of the weights become zero, and they are stored in 8 bits: small, and hardly ever less accurate.",
+        recurrent="magnitude_pruning+low_bit(bits=int8, mode=weight_only)",
     ),
-    # Unrolled for int8 recurrent layers grow: occupancy_gru has 22 KB in float32, 57 with clusters and int8, 12 with
-    # low_bit, which keeps no clusters but is as accurate; digits_lstm has 169, 66 and 46.
+    # Unrolled, as int8 needs it, recurrent layers grow: occupancy_gru has 22 KB in float32, 57 with clusters and int8,
+    # 12 with low_bit, which keeps no clusters but is as accurate; digits_lstm has 169, 66 and 46.
     "smallest": Preset(
         "Smallest",
         "magnitude_pruning(target_sparsity=0.8)+weight_clustering+int8",
-        "Four fifths of the weights become zero, the rest take sixteen values, in 8 bits or, in models with recurrent "
+        "Four fifths of the weights become zero, the rest share few values, in 8 bits or, in models with recurrent "
         "layers, in 4; compresses best.",
         recurrent="magnitude_pruning(target_sparsity=0.8)+low_bit",
     ),
@@ -55,8 +57,8 @@ PRESETS: dict[str, Preset] = {
     "fastest": Preset(
         "Fastest",
         "structured_pruning",
-        "Half of the computation is removed; recurrent layers are also written out step by step with 8-bit weights. A "
-        "processor that multiplies 8-bit integers faster than floats gains more with int8 at the end.",
+        "Half of the computation is removed; recurrent layers are also written out step by step, with 8-bit weights in "
+        "large kernels. A processor that multiplies 8-bit integers faster than floats gains more with int8 at the end.",
         recurrent="structured_pruning+dynamic_range(recurrent=unrolled)",
     ),
     "microcontroller": Preset(

@@ -127,15 +127,18 @@ def check_source(recipe: Recipe, kind: Kind) -> None:
 
 
 def warnings(recipe: Recipe) -> list[str]:
-    """One sentence for each step that destroys what an earlier step achieved, with the way out where there is one."""
+    """One sentence for each step that destroys, or may destroy, what an earlier one achieved, with any way out."""
     held: dict[Property, str] = {}
     found = []
     for step in recipe.steps:
         technique = step.technique
         for lost in sorted(set(held) - technique.preserves - technique.provides):
             earlier = held.pop(lost)
-            way_out = "" if technique.produces == "tflite" else f" Put {technique.name} before {earlier} instead."
-            found.append(f"{technique.name} destroys the {_PROPERTIES[lost]} that {earlier} achieved.{way_out}")
+            if technique.produces == "tflite":  # it depends on the model: on batch normalization, and on its scales
+                found.append(f"{technique.name} may destroy the {_PROPERTIES[lost]} that {earlier} achieved.")
+            else:
+                lasting = f" Put {technique.name} before {earlier} instead."
+                found.append(f"{technique.name} destroys the {_PROPERTIES[lost]} that {earlier} achieved.{lasting}")
         held |= dict.fromkeys(technique.provides, technique.name)
     return found
 

@@ -55,7 +55,8 @@ def read(text: str) -> list[Written]:
         expression = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InvalidRecipe(
-            f"{text!r} is no recipe; write steps joined by '+', like magnitude_pruning(target_sparsity=0.8)+int8."
+            f"{text!r} is no recipe; write steps joined by '+', like magnitude_pruning(target_sparsity=0.8)+int8, with "
+            "quotes around a value that is no plain word or number, like layers='conv*'."
         ) from None
     return _steps(expression, text)
 

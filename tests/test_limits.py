@@ -245,3 +245,9 @@ def test_the_command_line_names_the_best_or_the_nearest(tmp_path) -> None:
     assert "No file keeps all limits for sure. The nearest is" in done.stderr
     assert "too much" in done.stdout
     assert "size" in told().stdout
+
+
+@pytest.mark.parametrize("text", ["size<=0KB", "speedup>=0x", "latency<=0ms"])
+def test_limits_that_no_file_or_every_file_keeps_are_refused(text):
+    with pytest.raises(InvalidParameter):
+        parse(text)

@@ -70,7 +70,15 @@ def analyse(context: Context, params: ActivationParams) -> Report:
     facts = (
         Fact(name="compared", title="Results compared", value=float(len(found)), unit="count"),
         Fact(name="missing", title="Without counterpart", value=float(missing), unit="count"),
-        Fact(name="output", title="Relative error of the output", value=rows[-1]["relative"], unit="fraction"),
+        *(
+            Fact(
+                name=row["layer"].replace(" ", "_"),
+                title=f"Relative error of the {row['layer']}",
+                value=row["relative"],
+                unit="fraction",
+            )
+            for row in _outputs(rows)
+        ),
     )
     return Report(sentences=tuple(_sentences(rows, missing, trained_by(context.subject))), facts=facts, tables=(table,))
 
@@ -93,11 +101,18 @@ def _row(number: int, deviation: Deviation) -> dict[str, Any]:
     }
 
 
+def _outputs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the model's outputs, of which there may be several."""
+    return [row for row in rows if row["layer"].startswith("output")] or rows[-1:]
+
+
 def _sentences(rows: list[dict[str, Any]], missing: int, trained: list[str]) -> list[Sentence]:
     from optimizers.figures.format import share
 
     inside = [row for row in rows if row["added"] is not None]
-    output = rows[-1]["relative"]
+    ends = [
+        f"{row['layer']} is off by {share(row['relative'])}" for row in _outputs(rows) if row["relative"] is not None
+    ]
     if not inside or max(row["relative"] for row in inside) < _NOTHING:
         return [Sentence(text="Every layer computes what it computes in the reference, but for rounding.", tone="good")]
     first = next(row for row in inside if row["relative"] >= _NOTHING)
@@ -109,7 +124,7 @@ def _sentences(rows: list[dict[str, Any]], missing: int, trained: list[str]) -> 
         else f"and the error grows most at {worst['layer']}, by {worst['added'] * 100:.1f} points to "
         f"{share(worst['relative'])}"
     )
-    end = f"; the output is off by {share(output)}." if output is not None else "."
+    end = f"; the {' and '.join(ends)}." if ends else "."
     advice = (
         f"{' and '.join(trained)} trained all layers together: inner results may differ and the output still be right."
         if trained
@@ -125,7 +140,7 @@ def _sentences(rows: list[dict[str, Any]], missing: int, trained: list[str]) -> 
 
 ANALYSIS = Analysis(
     name="activations",
-    version="2",
+    version="3",
     title="Activations",
     summary="At which layer does the file start to compute something else?",
     analyse=analyse,

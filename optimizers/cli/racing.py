@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named
+from optimizers.datasets.formats import csv_table
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.racing import Racer, picture, race
 from optimizers.errors import DataRefused, UserError
@@ -54,10 +54,7 @@ def _given(queue: JobQueue, example: int | None, image: Path | None, row: Path |
         if image is not None:
             return picture(queue.driver, image.read_bytes(), image.name)
         assert row is not None, "one of the three is given"
-        with row.open(encoding="utf-8-sig", newline="") as stream:
-            first = next(csv.DictReader(stream), None)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        first = csv_table.first_row(row.read_bytes(), str(row))
+    except OSError as error:
         raise DataRefused(f"{image or row} cannot be read: {error}.") from error
-    if first is None:
-        raise DataRefused(f"{row} has no row below its header.")
     return checked({"kind": "row", "values": {name: value for name, value in first.items() if name}})

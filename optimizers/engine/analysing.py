@@ -49,7 +49,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Look:
-    """What is known about a question: a report, a problem in words, or how far the work is."""
+    """What is known about a question: a report, a problem in words, or how far the work is.
+
+    ``key`` is that of the report in the store; it is empty where asking again would end as before.
+    """
 
     report: Report | None = None
     problem: str = ""
@@ -247,7 +250,7 @@ class AnalysisDesk:
             return None
         return Look(
             problem=problem.message if isinstance(problem, ParetoscopeError) else "The report could not be made.",
-            key=key,
+            key="" if isinstance(problem, NotApplicable) else key,  # trying again would say the same
         )
 
     def cancel(self, key: str) -> None:

@@ -34,6 +34,7 @@ from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
 from optimizers.history.database import History
+from optimizers.kinds import KINDS
 from optimizers.litert.file import is_litert
 from optimizers.operation import metrics
 from optimizers.recipe import Recipe, Step, check_source
@@ -52,7 +53,7 @@ from optimizers.records import (
 )
 from optimizers.records import Task as TaskName
 from optimizers.settings import Settings
-from optimizers.techniques._training import TrainingParams, check_augmentation
+from optimizers.techniques._training import NO_CLASSES, TrainingParams, check_augmentation
 
 _TASKS = "optimizers.engine.tasks"
 _REMEMBERED_RUNS = 100
@@ -111,9 +112,10 @@ class Driver:
         """
         ref, summary = self.inspect_model(model, cancelled)
         dataset_ref, data = self.inspect_dataset(dataset, cancelled)
-        check_fit(summary, data, dataset_ref.name)
+        task = check_fit(summary, data, dataset_ref.name)
         check_source(recipe, summary.kind)
         check_examples(recipe, summary, data)
+        check_classes(recipe, task, targets_of(summary, data, dataset_ref.name))
         shape, whole = fit.open_shape(summary.inputs, data), recipe.complete()
         found = self._rehearsed(ref, whole, shape, cancelled)
         return forecasts.timed(found, whole, data.n_train, self._trainings())
@@ -181,9 +183,10 @@ class Driver:
         model, summary = self.inspect_model(run.model.uri, cancelled)
         dataset, data = self.inspect_dataset(run.dataset.uri, cancelled)
         _check_unchanged(run, model, dataset)
-        check_fit(summary, data, dataset.name)
+        task = check_fit(summary, data, dataset.name)
         check_source(recipe, summary.kind)
         check_examples(recipe, summary, data)
+        check_classes(recipe, task, targets_of(summary, data, dataset.name))
         shape = fit.open_shape(summary.inputs, data)
         self._look_ahead(run, recipe, cancelled)
         chain = self.planned(run, recipe, cancelled)
@@ -361,6 +364,15 @@ def check_examples(recipe: Recipe, model: ModelSummary, data: DatasetSummary) ->
     for step in recipe.steps:
         if isinstance(step.params, TrainingParams):
             check_augmentation(step.params.augmentation, inputs)
+
+
+def check_classes(recipe: Recipe, task: TaskName, targets: tuple[Target, ...] = ()) -> None:
+    """Raises `NotApplicable` when a recipe weighs classes, and no output tells one class of each example."""
+    if any(KINDS[each].one_class for each in (task, *(target.task for target in targets))):
+        return
+    for step in recipe.steps:
+        if isinstance(step.params, TrainingParams) and step.params.class_weights != "none":
+            raise NotApplicable(NO_CLASSES)
 
 
 def _check_unchanged(run: Run, model: ModelRef, dataset: DatasetRef) -> None:

@@ -42,7 +42,7 @@ def live_loss(points: Sequence[Point], validated: Sequence[Point] = (), figure_n
             )
         )  # fmt: skip
     figure.update_layout(
-        height=76, margin={"t": 18, "r": 2, "b": 2, "l": 2}, dragmode=False, showlegend=True,
+        height=92, margin={"t": 34, "r": 2, "b": 2, "l": 2}, dragmode=False, showlegend=True,
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "font": {"size": 11}},
         yaxis2={"overlaying": "y", "visible": False, "fixedrange": True},
     )  # fmt: skip

@@ -95,8 +95,16 @@ def count(value: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction as percent with one decimal."""
-    return f"{round(fraction * 100, 1) + 0.0:.1f}%"  # no minus before a zero
+    """A fraction as percent with one decimal, or with as many as it takes not to read as all when it is not."""
+    digits = _short_of_one(fraction, 3) - 2
+    return f"{round(fraction * 100, digits) + 0.0:.{digits}f}%"  # no minus before a zero
+
+
+def _short_of_one(fraction: float, digits: int) -> int:
+    """Decimals, at least so many and at most six, with which a number just below 1 does not read as 1."""
+    while digits < 6 and fraction < 1 and round(fraction, digits) >= 1:
+        digits += 1
+    return digits
 
 
 def plain(value: float) -> str:
@@ -118,6 +126,8 @@ def value(metric: Metric, number: float | None) -> str:
         return f"{number:.2f}x"
     if metric.unit == "count":
         return count(number)
+    if metric.unit == "fraction" and 0.995 <= number < 1:
+        return f"{number:.{_short_of_one(number, 3)}f}"
     unit = "" if metric.unit in ("fraction", "") else f" {metric.unit}"
     return f"{plain(number)}{unit}"
 

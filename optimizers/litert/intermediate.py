@@ -132,7 +132,8 @@ def computed(file: LiteRtFile) -> Iterator[Computed]:
             if tensor.constant or not (tensor.dtype in _REAL or tensor.scale) or not tensor.name:
                 continue
             name = _WRAPPED.sub(r"\1", tensor.name)
-            layer = "output" if index in outputs else layer_in((name,)) or operator.kind.lower()
+            one = "output" if len(outputs) < 2 else f"output {outputs[index] + 1}" if index in outputs else ""
+            layer = one if index in outputs else layer_in((name,)) or operator.kind.lower()
             yield Computed(
                 index, name, layer, operator.kind, tensor.shape, operator.activation, outputs.get(index)
             )  # fmt: skip

@@ -26,6 +26,8 @@ _GRANULARITY_HELP = (
     "the former, or where weights were clustered tries all and takes the file that compresses best."
 )
 _SHARED_HELP = " Shared is one for all channels of a kernel, with the factors of batch normalization apart."
+_WEIGHT_SCALE = _BIAS_SCALE = 12
+"""Bytes of a scale (4) and a zero point (8) of an output channel. Biases have them only where activations have."""
 _RANGES_LOST = "The converter cannot take the trained ranges of this model, so they were set from examples instead."
 _WORDS = {
     "per_channel": "one scale per channel",
@@ -171,8 +173,17 @@ def _of_rest(granularities: Sequence[str], nothing_left: bool) -> Sequence[str]:
     return [name for name in granularities if name != "shared"] or ("per_tensor",)
 
 
-def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()) -> Rehearsal:
-    """What a conversion stores in how many bits.
+def rehearsed(
+    model: Any,
+    mode: Any,
+    recurrent: Any,
+    notes: tuple[str, ...] = (),
+    *,
+    granularities: Sequence[str] = ("per_channel",),
+) -> Rehearsal:
+    """What a conversion stores in how many bits, and with how many scales.
+
+    Of several granularities the file has the one that compresses best: one scale per kernel, where that is among them.
 
     Raises:
         NotApplicable: The model's structure rules the mode out, or the converter or LiteRT refuse it.
@@ -185,7 +196,11 @@ def rehearsed(model: Any, mode: Any, recurrent: Any, notes: tuple[str, ...] = ()
     size = draft.size(model, mode, recurrent)
     found = stored_bits.stored(model, mode, recurrent)
     touched = {name: f"{bits:.3g} bits" for name, bits in found.bits.items()}
-    return Rehearsal(model, touched, found.skipped, found.bits, notes=notes, size=size)
+    single = frozenset(found.bits) if set(granularities) != {"per_channel"} else frozenset[str]()
+    each = _WEIGHT_SCALE if mode == "dynamic_range" else _WEIGHT_SCALE + _BIAS_SCALE
+    return Rehearsal(
+        model, touched, found.skipped, found.bits, notes=notes, size=size, one_scale=single, channel_bytes=each
+    )
 
 
 def _kept(

@@ -9,6 +9,7 @@ from optimizers.errors import NotApplicable
 from optimizers.params import ParamSet, param
 
 _IMAGE_RANK = 3
+NO_CLASSES = "Class weights need one class per example, and there is none here; set class_weights to 'none'."
 
 _LAYERS_HELP = (
     "Names of the layers to work on, separated by commas; * stands for anything and ! in front leaves a layer out. "

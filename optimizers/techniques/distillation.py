@@ -119,7 +119,8 @@ def apply(context: StageContext, params: DistillationParams) -> StageReport:
     original = build.load_working(context.source)
     teacher = build.load_working(_file(context.models, params.teacher)) if params.teacher else None
     student, notes = _student(original, params, context.models, output_of(original, data))
-    if teacher is None and context.original is not None and context.original != context.source:
+    follows = params.student == "scaled" and params.learn_from != "labels" and teacher is None
+    if follows and context.original is not None and context.original != context.source:
         notes = (*notes, "The teacher is the original model, the student's shape follows the steps before this one.")
     chosen = _labelled(data, params.labelled, context.seed)
     training = train.tune(student, context, params, teacher=teacher, labelled=chosen)
@@ -137,9 +138,11 @@ def rehearse(
     model: Any, params: DistillationParams, held: frozenset[Property], models: Mapping[str, Path] | None = None
 ) -> Rehearsal:
     """The student, untrained."""
-    from optimizers.tf import cost
+    from optimizers.tf import build, cost
     from optimizers.tf.outputs import output_activation
 
+    if params.teacher and params.learn_from != "labels":
+        _check_alike("teacher", build.load_working(_file(models or {}, params.teacher)), model)
     probable = output_activation(model) in ("softmax", "sigmoid")
     student, notes = _student(model, params, models or {}, "probabilities" if probable else "values")
     smaller = f"{cost.macs(model) / max(1, cost.macs(student)):.1f} times fewer multiply-accumulates"
@@ -160,13 +163,19 @@ def _student(model: Any, params: DistillationParams, models: Mapping[str, Path],
     if not params.model:
         raise NotApplicable("No student was chosen; choose a model of yours, or let the original be scaled.")
     student = build.load_working(_file(models, params.model))
-    own, wanted = ([tuple(tensor.shape[1:]) for tensor in each.inputs] for each in (student, model))
-    if own != wanted:
-        raise NotApplicable(
-            f"The student takes inputs of shape {' and '.join(map(str, own))}, the original of shape "
-            f"{' and '.join(map(str, wanted))}; they must be alike."
-        )
+    _check_alike("student", student, model)
     return student if params.keep_weights else students.untrained(student), ()
+
+
+def _check_alike(who: str, other: Any, model: Any) -> None:
+    """Raises `NotApplicable` where a student or teacher takes or gives something else than the original."""
+    for what, ends in (("takes inputs", "inputs"), ("gives outputs", "outputs")):
+        own, wanted = ([tuple(tensor.shape[1:]) for tensor in getattr(each, ends)] for each in (other, model))
+        if own != wanted:
+            raise NotApplicable(
+                f"The {who} {what} of shape {' and '.join(map(str, own))}, the original of shape "
+                f"{' and '.join(map(str, wanted))}; they must be alike."
+            )
 
 
 def _file(models: Mapping[str, Path], uri: str) -> Path:

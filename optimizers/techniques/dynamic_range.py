@@ -25,7 +25,8 @@ def apply(context: StageContext, params: DynamicRangeParams) -> StageReport:
 
 def rehearse(model: Any, params: DynamicRangeParams, held: frozenset[Property]) -> Rehearsal:
     """The model as it is, and how its kernels are stored."""
-    return rehearsed(model, "dynamic_range", params.recurrent)
+    tried = candidates(params.granularity, held, _GRANULARITIES)
+    return rehearsed(model, "dynamic_range", params.recurrent, granularities=tried)
 
 
 TECHNIQUE = Technique(

@@ -55,7 +55,8 @@ def apply(context: StageContext, params: Int8Params) -> StageReport:
 
 def rehearse(model: Any, params: Int8Params, held: frozenset[Property]) -> Rehearsal:
     """The model as it is, and how its kernels are stored."""
-    return rehearsed(model, "int8", params.recurrent)
+    tried = candidates(params.granularity, held, _GRANULARITIES)
+    return rehearsed(model, "int8", params.recurrent, granularities=tried)
 
 
 TECHNIQUE = Technique(

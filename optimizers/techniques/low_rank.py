@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAIN = "model.keras"
 _SHOWN = 8
-_SLACK = 0.02
+_SLACK, _MORE = 0.02, 0.1
 _NEARLY_ALL = 0.95
 
 
@@ -204,6 +204,11 @@ def _notes(plan: _Plan, totals: dict[str, list[int]], params: LowRankParams) -> 
         notes.append(
             f"Removed {removed:.0%} of the {what} of the layers that can be factored instead of {params.amount:.0%}: "
             "they are cut as far as they can be."
+        )
+    if removed > params.amount + _MORE:
+        notes.append(
+            f"Removed {removed:.0%} of the {what} of the layers that can be factored instead of {params.amount:.0%}: "
+            "the fewest factors that there are remove that much."
         )
     if whole < _NEARLY_ALL * before:
         notes.append(

@@ -94,7 +94,13 @@ def rehearse(model: Any, params: QuantizationAwareTrainingParams, held: frozense
     kept = _kept(params, held)
     flat, plan = _planned(model, params, kept)
     touched = dict.fromkeys(plan.kernels, "trained in 8 bits")
-    return Rehearsal(flat, touched, plan.skipped, rounds=1, notes=_notes(kept, ()))
+    single = frozenset(name for name, how in plan.kernels.items() if _one_scale(flat.get_layer(name), how.scales))
+    return Rehearsal(flat, touched, plan.skipped, rounds=1, notes=_notes(kept, ()), one_scale=single)
+
+
+def _one_scale(layer: Any, scales: str) -> bool:
+    """Whether a kernel has one scale: clustered ones, and those that the toolkit gives no more, such as Dense ones."""
+    return scales != "toolkit" or "Conv" not in type(layer).__name__
 
 
 def _kept(params: QuantizationAwareTrainingParams, held: frozenset[Property]) -> frozenset[Property]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from optimizers.declarations import Property, Rehearsal, StageContext, StageReport, Technique
@@ -96,7 +97,7 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
     whole = build.load_working(context.source)
     work = pruning.Pruning(whole, params, context.input_shape)
     history: dict[str, list[float]] = {}
-    notes: list[str] = []
+    said: dict[str, list[int]] = {}
     figures: dict[str, Any] = {}
     for number in range(params.trainings):
         portion = context.portion(number, params.trainings)
@@ -107,16 +108,35 @@ def apply(context: StageContext, params: StructuredPruningParams) -> StageReport
         elif "sparsity" in context.held:
             keep = [masks.KeepZeros(work.model)]
         training = train.tune(work.model, portion, params, callbacks=keep)
+        figures |= _counted_on(training.figures, len(history.get("loss", ())))
         for name, values in training.history.items():
             history.setdefault(name, []).extend(values)
-        notes += [note for note in training.notes if note not in notes]
-        figures |= training.figures
+        for note in training.notes:
+            said.setdefault(note, []).append(number + 1)
     build.save_working(work.model, context.out / MAIN)
+    notes = [_of_rounds(note, rounds, params.trainings) for note, rounds in said.items()]
     if params.start == "fresh" and "sparsity" in context.held:
         notes.append("The zeros of earlier steps are gone, because training started from fresh weights.")
     done = work.done()
     figures |= {**done.figures, "history": history, "epochs": len(history["loss"]), "rounds": params.trainings}
     return StageReport(MAIN, skipped=done.skipped, notes=(*notes, *done.notes), figures=figures)
+
+
+def _counted_on(figures: Mapping[str, Any], before: int) -> dict[str, Any]:
+    """The figures of a round of training with epochs counted from the first round on."""
+    found = dict(figures)
+    if stopping := found.get("early_stopping"):
+        epochs = {name: stopping[name] + before for name in ("best_epoch", "stopped_epoch") if stopping[name]}
+        found["early_stopping"] = stopping | epochs
+    return found
+
+
+def _of_rounds(note: str, rounds: Sequence[int], trainings: int) -> str:
+    """What a training said, with the rounds in which it did."""
+    if trainings == 1:
+        return note
+    which = "Every round" if len(rounds) == trainings else f"Round {' and '.join(map(str, rounds))}"
+    return f"{which}: {note}"
 
 
 def rehearse(model: Any, params: StructuredPruningParams, held: frozenset[Property]) -> Rehearsal:

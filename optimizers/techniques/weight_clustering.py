@@ -143,7 +143,7 @@ def _prepared(
     if params.fold_batch_norm == "where_needed":
         pairs = [name for name in pairs if not qat_plan.keeps_factors_apart(flat.get_layer(name))]
     flat = folding.folded(flat, pairs) if pairs else flat
-    folding.with_positive_factors(flat, [name for name in folding.followers(flat) if name in found])
+    folding.with_positive_factors(flat, [name for name in folding.foldable(flat) if name in found])
     return flat, found, skipped, len(pairs)
 
 

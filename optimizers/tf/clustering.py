@@ -125,7 +125,8 @@ def _clustered_weights(layer: Any) -> list[Any] | None:
 
 
 def _per_channel(layer: Any, clusters: Clusters) -> bool:
-    return clusters.per_channel and isinstance(layer, _L.Conv2D)
+    # a transposed convolution is a Conv2D to tf_keras, but has its inputs last
+    return clusters.per_channel and isinstance(layer, _L.Conv2D) and not isinstance(layer, _L.Conv2DTranspose)
 
 
 def _groups(layer: Any, kernel: np.ndarray, clusters: Clusters) -> Iterable[np.ndarray]:

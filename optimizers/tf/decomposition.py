@@ -209,6 +209,8 @@ def _is_smaller(work: factors.Work, whole: factors.Work) -> bool:
 def uniform(found: Mapping[str, Candidate], budget: float, of: Of) -> dict[str, Choice]:
     """Every layer at about the same share of its cost, the largest share at which all together keep to the budget.
 
+    Where factors of all layers remove more than is wanted, layers that lose most by them are left out.
+
     Args:
         found: Layers that can be factored.
         budget: What they may cost together; where that is too little, all are cut as far as they can be.
@@ -220,8 +222,11 @@ def uniform(found: Mapping[str, Candidate], budget: float, of: Of) -> dict[str, 
     nearby = [share + step for step in (0.0, 0.05, 0.1, 0.15, 0.2)]
     ways = {name: [each.at(close, of) for close in nearby] for name, each in found.items()}
     options = {name: [_allocation.Option(way.cost(of), way.error) for way in each] for name, each in ways.items()}
+    if share == 1.0:  # little is to be removed: factoring some layers is enough, the others stay whole
+        for name, each in found.items():
+            options[name].append(_allocation.Option(each.cost(of), 0.0))
     taken = _filled(options, dict.fromkeys(found, 0), budget)
-    return {name: ways[name][number] for name, number in taken.items()}
+    return {name: ways[name][number] for name, number in taken.items() if number < len(nearby)}
 
 
 def trials(found: Mapping[str, Candidate], of: Of) -> Iterator[tuple[tuple[str, Choice], dict[Any, list[np.ndarray]]]]:

@@ -14,8 +14,8 @@ from optimizers.datasets.several import arrays_of, joined
 from optimizers.declarations import TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.kinds import KINDS
-from optimizers.techniques._training import TrainingParams, can_vary, check_augmentation
-from optimizers.tf.objective import NO_CLASSES, Objective
+from optimizers.techniques._training import NO_CLASSES, TrainingParams, can_vary, check_augmentation
+from optimizers.tf.objective import Objective
 from optimizers.tf.outputs import given
 
 _SHIFT = 1 / 8

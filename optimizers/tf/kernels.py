@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import keras
@@ -12,6 +13,11 @@ import tf_keras
 from optimizers.tf.keras3_only import Keras3Layer
 
 _NAMES = frozenset({"kernel", "pointwise_kernel", "depthwise_kernel", "recurrent_kernel", "embeddings"})
+_TRANSPOSED = (
+    tf_keras.layers.Conv1DTranspose,
+    tf_keras.layers.Conv2DTranspose,
+    tf_keras.layers.Conv3DTranspose,
+)
 _DEPTHWISE = (tf_keras.layers.DepthwiseConv2D, tf_keras.layers.DepthwiseConv1D)
 
 
@@ -32,7 +38,10 @@ def layers(model: Any) -> Iterator[Any]:
 
 def kernels(layer: Any) -> list[Any]:
     """Kernel variables of a layer, those of layers inside it (attention, wrappers, cells) included."""
-    return [weight for weight in layer.weights if kernel_name(weight) in _NAMES]
+    found = [weight for weight in layer.weights if kernel_name(weight) in _NAMES]
+    for weight in found:
+        weight._matrix_form = matrix_form(layer, weight)  # read by `optimizers.tf.masks`, which knows no layers
+    return found
 
 
 def kernel_name(variable: Any) -> str:
@@ -48,14 +57,32 @@ def is_depthwise(variable: Any) -> bool:
     return kernel_name(variable) == "depthwise_kernel"
 
 
-def matrix_shape(variable: Any) -> tuple[int, ...]:
-    """Shape (…, inputs, outputs) under which a kernel multiplies: attention keeps its heads on axes of their own."""
+def matrix_form(layer: Any, variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Order of a kernel's axes, and the shape (…, inputs, outputs) in that order, under which it multiplies.
+
+    Transposed convolutions have their outputs first; an einsum has several axes of inputs, or of outputs.
+    """
     shape = tuple(int(size) for size in variable.shape)
-    owner = str(variable.name).split("/")[-2:-1]
-    if len(shape) == 3 and owner in (["query"], ["key"], ["value"]):
-        return shape[0], shape[1] * shape[2]
-    if len(shape) == 3 and owner == ["attention_output"]:
-        return shape[0] * shape[1], shape[2]
+    plain = tuple(range(len(shape)))
+    for part in layer._flatten_layers():
+        if getattr(part, "kernel", None) is not variable:
+            continue
+        if isinstance(part, _TRANSPOSED):
+            order = (*plain[:-2], plain[-1], plain[-2])
+            return order, tuple(shape[axis] for axis in order)
+        if isinstance(part, tf_keras.layers.EinsumDense):
+            given, names, returned = part.equation.replace(" ", "").replace("->", ",").split(",")
+            shared = [axis for axis, name in enumerate(names) if name in given and name in returned]
+            inputs = [axis for axis, name in enumerate(names) if name not in returned]
+            outputs = [axis for axis, name in enumerate(names) if name not in given]
+            sizes = (prod(shape[axis] for axis in axes) for axes in (inputs, outputs))
+            return (*shared, *inputs, *outputs), (*(shape[axis] for axis in shared), *sizes)
+    return plain, shape
+
+
+def matrix_shape(variable: Any) -> tuple[int, ...]:
+    """Shape (…, inputs, outputs) under which a kernel out of `kernels` multiplies."""
+    shape: tuple[int, ...] = variable._matrix_form[1]
     return shape
 
 

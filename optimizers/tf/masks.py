@@ -156,8 +156,10 @@ def _blocks(size: np.ndarray, sparsity: float, block: tuple[int, int]) -> np.nda
 
 def pruned(variable: Any, sparsity: float, shape: Shape) -> np.ndarray:
     """The mask of a kernel variable, in its own shape."""
-    kernel = variable.numpy()
-    return mask(kernel.reshape(kernels.matrix_shape(variable)), sparsity, shape).reshape(kernel.shape)
+    order, matrix = variable._matrix_form
+    kernel = variable.numpy().transpose(order)
+    keep = mask(kernel.reshape(matrix), sparsity, shape).reshape(kernel.shape)
+    return keep.transpose(np.argsort(order))
 
 
 def fits(kernel: Any, shape: Shape) -> str:

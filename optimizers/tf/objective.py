@@ -19,13 +19,11 @@ import tensorflow as tf
 from optimizers.declarations import StageContext, TrainingData
 from optimizers.errors import NotApplicable
 from optimizers.records import digest_of_path
-from optimizers.techniques._training import TrainingParams
+from optimizers.techniques._training import NO_CLASSES, TrainingParams
 from optimizers.tf.heads import MeanLoss, SumOfHeads, flat, heads, to_teacher, told, without_mean
 from optimizers.tf.losses import Meaning, OutputChange, Packed, SideBySide, on_labels, outputs_of, softened
 from optimizers.tf.meanings import meaning, own_loss, things_of
 from optimizers.tf.outputs import each_activation, output_activation, outputs
-
-NO_CLASSES = "Class weights need one class per example, and there is none here; set class_weights to 'none'."
 
 
 @dataclass(frozen=True)

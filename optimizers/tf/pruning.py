@@ -60,7 +60,9 @@ def targets(model: Any, layers: str, shape: Shape, *, depthwise: bool = False) -
         if taken:
             found[name] = taken
         if len(taken) < len(wanted):
-            skipped[name] = _reason([v for v in wanted if not any(v is t for t in taken)], shape, whole=not taken)
+            skipped[name] = _reason(
+                [v for v in wanted if not any(v is t for t in taken)], shape, whole=not taken, depthwise=depthwise
+            )
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no layer has a kernel"
         raise NotApplicable(f"No layer of this model can be pruned ({reasons}).")
@@ -75,8 +77,8 @@ def chosen_only(names: Mapping[str, Any], layers: str) -> None:
         raise NotApplicable(f"No layer with a kernel is called {' or '.join(map(repr, lost))}; there are: {known}.")
 
 
-def _reason(left: list[Any], shape: Shape, *, whole: bool) -> str:
-    if all(kernels.is_depthwise(v) for v in left):
+def _reason(left: list[Any], shape: Shape, *, whole: bool, depthwise: bool) -> str:
+    if not depthwise and all(kernels.is_depthwise(v) for v in left):
         if whole:
             return "depthwise kernels are left dense: few weights, and each of them serves a whole channel"
         return "only its pointwise kernel is pruned; the depthwise one is small and left dense"

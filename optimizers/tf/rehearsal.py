@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.declarations import InputShape, Rehearsal
+from optimizers.declarations import InputShape, Property, Rehearsal
 from optimizers.forecast import Forecast, StepForecast
 from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.params import fields
@@ -21,8 +21,6 @@ _FILE_BYTES = 2_000
 _VANISHING = frozenset({"InputLayer", "Dropout", "BatchNormalization", "ReLU", "Activation"})
 """Layers that the converter drops or merges into the one before."""
 _LAYER_BYTES = 420
-_CHANNEL_BYTES = 24
-"""Scale and zero point of an output channel and of its bias, in files with quantized weights."""
 
 
 def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, models: Mapping[str, Path]) -> Forecast:
@@ -44,14 +42,21 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
     steps: list[StepForecast] = []
     bits: Mapping[str, float] = {}
     known: int | None = None
-    for step, held in zip(recipe.steps, recipe.held(), strict=True):
-        technique = step.technique
+    one_scale: frozenset[str] = frozenset()
+    channel_bytes = 0
+    nothing: frozenset[Property] = frozenset()
+    held_by_step = (*recipe.held(), nothing)
+    for place, step in enumerate(recipe.steps):
+        technique, held = step.technique, held_by_step[place]
         if technique.rehearse is None:
             continue
         named = any(f.kind == "model" for f in fields(technique.params))
         more = (models,) if named else ()
         found: Rehearsal = technique.rehearse(model, step.params, held, *more)
         model, bits, known = found.model, {**bits, **found.bits}, found.size
+        if found.rounds and held - held_by_step[place + 1]:
+            _stir(model)
+        one_scale, channel_bytes = one_scale | found.one_scale, found.channel_bytes
         steps.append(
             StepForecast(
                 technique=technique.name,
@@ -64,7 +69,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         )
     if brought:
         return _of_file(model, steps)
-    size, compressed = predicted_sizes(model, bits, known)
+    size, compressed = predicted_sizes(model, bits, known, one_scale, channel_bytes)
     return Forecast(
         steps=tuple(steps),
         size_bytes=size,
@@ -72,6 +77,15 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         parameters=int(sum(np.prod(w.shape) for w in model.weights)),
         macs=cost.macs(model),
     )
+
+
+def _stir(model: Any) -> None:
+    """Moves kernels a little, as training does where it keeps neither zeros nor shared values of earlier steps."""
+    random = np.random.default_rng(0)
+    for found in kernels.by_layer(model).values():
+        for kernel in found:
+            values = kernel.numpy()
+            kernel.assign(values + random.normal(0, 0.01 * values.std(), values.shape).astype(values.dtype))
 
 
 def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
@@ -85,7 +99,13 @@ def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
     )
 
 
-def predicted_sizes(model: Any, bits: Mapping[str, float], size: int | None = None) -> tuple[int, int]:
+def predicted_sizes(
+    model: Any,
+    bits: Mapping[str, float],
+    size: int | None = None,
+    one_scale: frozenset[str] = frozenset(),
+    channel_bytes: int = 24,
+) -> tuple[int, int]:
     """Bytes of the deployable file, raw and after gzip, from the weights that would be in it.
 
     Batch normalization is taken to disappear into the layer before it, as the converter does it.
@@ -94,6 +114,8 @@ def predicted_sizes(model: Any, bits: Mapping[str, float], size: int | None = No
         model: A tf_keras model.
         bits: Bits of one kernel value by layer name; 32 where a layer is not named.
         size: Raw bytes, where they are known.
+        one_scale: Layers that have one scale and not one for each output channel.
+        channel_bytes: Of scale and zero point of an output channel, and of its bias where that is quantized as well.
     """
     stored = _FILE_BYTES
     packed: list[bytes] = []
@@ -105,7 +127,8 @@ def predicted_sizes(model: Any, bits: Mapping[str, float], size: int | None = No
                 width = bits.get(layer.name, 32)
                 data = _stored(values, width)
                 stored += round(values.size * width / 8)
-                stored += _CHANNEL_BYTES * values.shape[-1] if width < 16 else 0
+                channels = 1 if layer.name in one_scale else values.shape[-1]
+                stored += channel_bytes * channels if width < 16 else 0
                 packed.append(data)
             elif type(layer).__name__ == "BatchNormalization":
                 stored += 4 * values.size // 4

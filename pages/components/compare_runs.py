@@ -9,6 +9,7 @@ from optimizers.history.database import UNFINISHED
 from optimizers.records import Run
 from pages.components import links, session
 from pages.components.boundary import guarded
+from pages.components.original import is_original
 from pages.components.remembered import once
 from pages.components.text import code, escaped
 
@@ -47,6 +48,7 @@ def compared_runs(queue: JobQueue) -> list[Run]:
 
 def _latest(queue: JobQueue) -> list[Run]:
     mine = session.my_runs(queue, states=("done",))
+    mine = [run for run in mine if not is_original(run)] or mine  # what was only looked at does not come first
     same = [r for r in mine if (r.model.digest, r.dataset.digest) == (mine[0].model.digest, mine[0].dataset.digest)]
     return same[:_MOST_AT_FIRST][::-1]
 

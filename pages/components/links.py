@@ -23,8 +23,8 @@ _MOST_RUNS = 500
 _CHOICE = "choice"
 CHOSEN = "chosen_file"
 """Where a session keeps which file of a comparison is looked at."""
-FILE, BESIDE, WHAT = "file", "beside", "what"
-"""Query parameters of the file and of the analysis that are looked at, and of files beside it."""
+FILE, BESIDE, WHAT, AGAINST = "file", "beside", "what", "against"
+"""Query parameters of the file and the analysis that are looked at, of files beside it, and what it is held against."""
 
 
 class Choice(NamedTuple):
@@ -96,7 +96,9 @@ def allow(uri: str, kind: str, queue: JobQueue) -> None:
                 f"In place of the published {uri} other files lie on this server; use the command line to work with "
                 "them, or remove them, and the published ones are downloaded."
             )
-    elif prefix != "sample" or not rest:
+    elif prefix == "sample" and rest:
+        (origins.resolve_model if kind == "model" else origins.resolve_dataset)(uri)  # tells what there is
+    else:
         raise UserError(f"The address names no {noun} that can be opened here; choose a sample or upload a file.")
 
 
@@ -126,8 +128,11 @@ def address(page: str, ids: Iterable[str]) -> str:
     root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
     known: dict[str, str | None] = {}
     if page == "inspect":
-        known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT)}
-    elif page == "compare":  # axes, limits, what is looked at: all of it is in the address
+        known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT),
+                 AGAINST: st.query_params.get(AGAINST)}  # fmt: skip
+    elif page == "deploy":
+        known = {FILE: st.session_state.get(CHOSEN) or st.query_params.get(FILE)}
+    elif page in ("compare", "race"):  # axes, limits, what is looked at: all of it is in the address
         known = {name: value for name, value in st.query_params.to_dict().items() if name != "runs"}
     more = "".join(f"&{name}={quote(value, safe=':,')}" for name, value in known.items() if value)
     return f"{root}/{page}?runs={','.join(ids)}{more}"

@@ -22,7 +22,7 @@ from optimizers.figures.tradeoff import identities
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
 from optimizers.records import Run
-from pages.components import forms, links, session
+from pages.components import forms, links, selection, session
 from pages.components.boundary import guarded
 from pages.components.links import CHOSEN
 from pages.components.on_opening import on_opening
@@ -51,11 +51,14 @@ def subject(frame: pd.DataFrame, runs: list[Run]) -> Question:
     ids = identities(frame)
     called = dict(zip(ids, names(frame, full=True), strict=True))
     left, right = st.columns(2)
-    chosen = left.selectbox("File", ids, key=CHOSEN, format_func=called.__getitem__)
+    chosen = left.selectbox("File", ids, key=CHOSEN, format_func=called.__getitem__, on_change=selection.remember)
     row = frame.iloc[ids.index(chosen)]
     same = frame[(frame["model"] == row["model"]) & (frame["dataset"] == row["dataset"])]
     others = [i for i in identities(same) if i != chosen and not same.iloc[identities(same).index(i)]["is_baseline"]]
-    against = right.selectbox("Compared with", ["", *others], format_func=lambda i: called[i] if i else "Baseline")
+    against = right.selectbox(
+        "Compared with", ["", *others], key=links.AGAINST, bind="query-params",
+        format_func=lambda i: called[i] if i else "Baseline",
+    )  # fmt: skip
     other = next((run for run in runs if against and run.id == str(frame.iloc[ids.index(against)]["run_id"])), None)
     return replace(question_about(row, runs), against=other)
 

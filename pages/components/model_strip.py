@@ -15,7 +15,7 @@ from optimizers.records import LayerRow, ModelSummary
 from pages.components import session
 from pages.components.forms import Choices
 from pages.components.links import Choice
-from pages.components.text import TASKS
+from pages.components.text import TASKS, escaped
 
 _NO_KERNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Functional",
                "Sequential", "Model", "Normalization")  # fmt: skip
@@ -40,7 +40,7 @@ def model_strip(queue: JobQueue, chosen: Choice) -> bool:
     examples = "random inputs" if data.drawn else "test examples"
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(
-            f"**{model.name}** with {fmt.count(summary.parameters)} parameters on **{dataset.name}** "
+            f"**{escaped(model.name)}** with {fmt.count(summary.parameters)} parameters on **{escaped(dataset.name)}** "
             f":gray[({TASKS[task].lower()}, {fmt.count(data.n_test)} {examples})]",
             width="content",
         )

@@ -20,6 +20,7 @@ from optimizers.models import sample
 from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Target, Task, TensorSpec
 from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
+from pages.components.original import original
 from pages.components.text import TASKS, escaped
 
 _IMAGE_PIXELS = 56
@@ -51,6 +52,7 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         layers_view.architecture(summary)
         return
     _facts(summary, task)
+    original(queue, chosen, model, dataset)
     if st.button("Optimize this model", type="primary", icon=":material/arrow_forward:", icon_position="right"):
         st.switch_page("pages/optimize.py", query_params=chosen._asdict())
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
@@ -84,7 +86,7 @@ def shape_text(sizes: Sequence[int | None]) -> str:
 
 
 def _heading(model: ModelRef, entry: sample.SampleModel | None) -> None:
-    st.subheader(model.name, anchor=False)
+    st.subheader(escaped(model.name), anchor=False)
     if entry is not None:
         st.markdown(entry.description)
 
@@ -108,7 +110,7 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
         return
     counts = {"train": data.n_train, "validation": data.n_validation, "test": data.n_test}
     st.markdown(
-        f"**{dataset.name}**: "
+        f"**{escaped(dataset.name)}**: "
         + ", ".join(f"{fmt.count(n)} examples to {_PURPOSE[part]}" for part, n in counts.items())
         + "."
     )
@@ -142,13 +144,15 @@ def _data(dataset: DatasetRef, data: DatasetSummary, summary: ModelSummary, task
     elif classes := classes_of(data, task):
         noun = "labels, of which an example may have several" if task == "multilabel" else "classes"
         where = f" at each of {shape_text(data.label_shape)} positions" if task == "segmentation" else ""
-        st.caption(f"{len(classes)} {noun}{where}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}.")
+        st.caption(
+            f"{len(classes)} {noun}{where}: {escaped(', '.join(classes[:20]))}{', …' if len(classes) > 20 else ''}."
+        )
         if told := remark(summary.outputs, data, task):
             st.warning(told, icon=":material/label:")
     elif data.label_shape:
         st.caption(f"{shape_text(data.label_shape)} numbers to estimate for each example.")
     elif data.target_unit:
-        st.caption(f"The target is in {data.target_unit}.")
+        st.caption(f"The target is in {escaped(data.target_unit)}.")
 
 
 def target_text(target: Target) -> str:

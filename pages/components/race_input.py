@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from optimizers.datasets.formats import csv_table
 from optimizers.datasets.shaping import COLOURS, is_plain_image
 from optimizers.engine import racing
 from optimizers.engine.queue import JobQueue
@@ -128,16 +127,23 @@ def _row(data: DatasetSummary, *, own: bool) -> Given | None:
     file = st.file_uploader("A row from a CSV file, or type it below", type=["csv"], max_upload_size=1, key="race_row")
     first = _first_of(file.getvalue(), columns) if file is not None else _example(data, columns) if own else {}
     values: dict[str, Any] = {}
+    wrong: list[str] = []
     with st.container(height=_TALL if len(columns) > _MANY else "content", border=False):
         for column in columns:
             options = [str(f["category"]) for f in encoding if f["column"] == column and "category" in f]
             key, start = f"race_cell:{column}:{file.file_id if file else ''}", first.get(column)
             if options:
                 place = options.index(str(start)) if str(start) in options else None
+                if place is None and start is not None:
+                    wrong.append(f"{column} is one of {', '.join(options[:8])}, not {start}")
                 values[column] = st.selectbox(escaped(column), options, place, key=key)
             else:
                 number = float(start) if isinstance(start, int | float) else None
+                if number is None and start is not None:
+                    wrong.append(f"{column} is a number, not {start}")
                 values[column] = st.number_input(escaped(column), value=number, key=key, format="%g", step=None)
+    if wrong:
+        st.warning(f"Of the file's row: {escaped('; '.join(wrong[:5]))}.", icon=":material/warning:")
     empty = [column for column, value in values.items() if value is None]
     if empty:
         st.caption(f"Still empty: {escaped(', '.join(empty[:5]))}.")
@@ -154,19 +160,9 @@ def _example(data: DatasetSummary, columns: list[str]) -> dict[str, Any]:
 
 
 def _first_of(content: bytes, columns: list[str]) -> dict[str, Any]:
-    """The first row of a CSV file with a header. Raises `DataRefused`."""
-    try:
-        found = next(csv.DictReader(io.StringIO(content[:_MOST_CSV_BYTES].decode("utf-8-sig"))), None)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataRefused("This is not a CSV file that can be read.") from error
-    missing = [column for column in columns if found is None or not found.get(column)]
-    if found is None or missing:
+    """The first row of a table, read as data files are. Raises `DataRefused`."""
+    found = csv_table.first_row(content[:_MOST_CSV_BYTES], "The file")
+    missing = [column for column in columns if column not in found]
+    if missing:
         raise DataRefused(f"The first row of the file has no value for {', '.join(missing[:5])}.")
-    return {column: _plain(found[column]) for column in columns}
-
-
-def _plain(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return {column: found[column] for column in columns}

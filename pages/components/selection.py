@@ -13,16 +13,25 @@ from pages.components.links import BESIDE, CHOSEN, FILE
 
 MOST = 4
 _BESIDE = "files_beside"
+_PAGE = "page_of_files"
+_KEPT = "file_looked_at"
+"""Where a visit keeps the file that is looked at: a list's own value is gone as soon as its page is left."""
 
 
 def settle(frame: pd.DataFrame) -> None:
     """Makes sure that what is looked at is compared here; at first what the address names, or a variant."""
     ids = identities(frame)
-    if st.session_state.get(CHOSEN) not in ids:
-        asked = st.query_params.get(FILE, "")
-        variants = [i for i, base in zip(ids, frame["is_baseline"], strict=True) if not base]
-        st.session_state[CHOSEN] = asked if asked in ids else (variants or ids)[0]
+    asked, page = st.query_params.get(FILE, ""), st.context.url
+    entered = st.session_state.get(_PAGE) != page
+    here, kept = st.session_state.get(CHOSEN), st.session_state.get(_KEPT)
+    variants = [i for i, base in zip(ids, frame["is_baseline"], strict=True) if not base]
+    order = (asked, kept, here) if entered else (here, asked, kept)
+    chosen = next((one for one in order if one in ids), (variants or ids)[0])
+    if (entered and asked in ids) or kept not in ids:
         st.session_state[_BESIDE] = st.query_params.get(BESIDE, "").split(",")
+    # Told anew every time: what another page's list of the same key says is not what this one begins with.
+    st.session_state[CHOSEN] = st.session_state[_KEPT] = chosen
+    st.session_state[_PAGE] = page
     first = st.session_state[CHOSEN]
     beside = [i for i in dict.fromkeys(st.session_state.get(_BESIDE, ())) if i in ids and i != first]
     st.session_state[_BESIDE] = beside[: MOST - 1]

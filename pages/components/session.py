@@ -43,20 +43,30 @@ def sees_examples(run: Run) -> bool:
 
 
 def submit(
-    queue: JobQueue, model: str, data: str, recipes: Sequence[Recipe], *, seed: int | Sequence[int] = 0
+    queue: JobQueue,
+    model: str,
+    data: str,
+    recipes: Sequence[Recipe],
+    *,
+    seed: int | Sequence[int] = 0,
+    looked_at: bool = True,
 ) -> list[Run]:
-    """Queues runs for this visitor, as far as their quota goes. Raises what `JobQueue.submit` and `quotas.check` do."""
+    """Queues runs for this visitor, as far as their quota goes. Raises what `JobQueue.submit` and `quotas.check` do.
+
+    They are looked at next, unless ``looked_at`` says otherwise.
+    """
     count = len(recipes if isinstance(seed, int) else trials(recipes, seed))
     started = sessions.remembered(token(), queue.settings)
     quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
     runs = queue.submit(model, data, recipes, seed=seed)
     remember(queue, runs)
+    if looked_at:
+        st.session_state.pop(LOOKED_AT, None)
     return runs
 
 
 def remember(queue: JobQueue, runs: Iterable[Run]) -> None:
-    """Notes that this browser asked for these runs. They are looked at next."""
-    st.session_state.pop(LOOKED_AT, None)
+    """Notes that this browser asked for these runs."""
     sessions.remember(token(), [run.id for run in runs], queue.settings)
 
 

@@ -101,7 +101,7 @@ def latest(queue: JobQueue) -> None:
         first = runs[0]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link(
-                "pages/compare.py", label=f"{first.model.name} on {first.dataset.name}", icon=":material/scatter_plot:",
-                query_params=links.runs_query(run.id for run in runs[:12][::-1]),
+                "pages/compare.py", label=escaped(f"{first.model.name} on {first.dataset.name}"),
+                icon=":material/scatter_plot:", query_params=links.runs_query(run.id for run in runs[:12][::-1]),
             )  # fmt: skip
             st.caption(f"{len(runs)} finished, the last on {first.created_at:%d %B, %H:%M} UTC")

@@ -122,3 +122,9 @@ def test_an_end_of_an_interval_that_is_not_zero_does_not_look_like_it():
 def test_the_spread_of_a_percentage_is_in_points():
     assert fmt.spread(metric("accuracy"), 0.00125) == "0.12 points"
     assert fmt.spread(metric("size_bytes"), 2048) == "2.05 KB"
+
+
+def test_a_figure_just_below_one_does_not_read_as_perfect():
+    assert fmt.value(metric("r2"), 0.99976) == "0.9998"
+    assert fmt.value(metric("accuracy"), 0.99976) == "99.98%"
+    assert fmt.value(metric("accuracy"), 1.0) == "100.0%"

@@ -329,3 +329,16 @@ def test_runs_of_others_are_not_deleted(queue, visit):
     (run_id,) = ran(queue, "int8")
     app = healthy(visit("runs", token=OTHER, runs=run_id))
     assert not [b for b in app.button if b.key == f"delete:{run_id}"]
+
+
+@pytest.mark.parametrize(("first", "then"), [("compare", "inspect"), ("inspect", "deploy"), ("deploy", "compare")])
+@pytest.mark.parametrize("picked", [0, 1, None])
+def test_the_file_that_is_looked_at_stays_on_the_next_page(visit, queue, first, then, picked):
+    ids = ran(queue, "int8", "float16")
+    app = healthy(visit(first, token=TOKEN, runs=",".join(ids)))
+    if picked is not None:
+        app.selectbox(key="chosen_file").set_value(ids[picked]).run()
+    before = app.selectbox(key="chosen_file").value
+    assert healthy(app.switch_page(f"pages/{then}.py").run()).selectbox(key="chosen_file").value == before
+    app.query_params["runs"], app.query_params["file"] = ",".join(ids), ids[1]
+    assert healthy(app.switch_page(f"pages/{first}.py").run()).selectbox(key="chosen_file").value is not None

@@ -66,3 +66,38 @@ def test_what_the_converter_refuses_is_told_in_advance(tmp_path: Path) -> None:
         with pytest.raises(NotApplicable) as real:
             converted(source, recipe, shape)
         assert told.value.message == real.value.message
+
+
+@pytest.mark.parametrize("role", ["student=own, model", "teacher"])
+def test_students_and_teachers_with_other_outputs_are_refused_in_advance(role: str, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    source = source_of(tmp_path, (4, 4, 1), L.Flatten(), L.Dense(16))
+    other = tf_keras.Sequential([tf_keras.Input((4, 4, 1)), L.Flatten(), L.Dense(9, "softmax")])
+    save_working(other, tmp_path / "other" / "model.keras")
+    recipe = parse(f"magnitude_pruning+distillation({role}='sample:other')")
+    with pytest.raises(NotApplicable, match="gives outputs of shape"):
+        rehearsal.rehearse(source, recipe, None, {"sample:other": tmp_path / "other" / "model.keras"})
+
+
+@pytest.mark.parametrize("mode", ["int8", "dynamic_range"])
+def test_one_scale_per_tensor_is_foretold_to_be_smaller(mode: str, tmp_path: Path) -> None:
+    layers = [tf_keras.layers.Input((10,)), *(tf_keras.layers.Dense(64) for _ in range(3))]
+    save_working(tf_keras.Sequential(layers), tmp_path / "dense.keras")
+
+    def size(recipe: str) -> int:
+        return rehearsal.rehearse(tmp_path / "dense.keras", parse(recipe), None, {}).size_bytes
+
+    scales = {"int8": 3 * 64 * 24, "dynamic_range": 2 * 64 * 12}[mode]  # the first has too few weights for the latter
+    assert size(mode) - size(f"{mode}(granularity=per_tensor)") == pytest.approx(scales, rel=0.05)
+    if mode == "int8":  # the toolkit has one scale for a dense kernel
+        assert size(mode) - size("quantization_aware_training+int8") == pytest.approx(scales, rel=0.05)
+
+
+def test_training_that_keeps_no_shared_values_is_foretold_to_lose_them(tmp_path: Path) -> None:
+    source = source_of(tmp_path, (10,), L.Dense(64), L.Dense(64))
+
+    def compressed(recipe: str) -> int:
+        return rehearsal.rehearse(source, parse(recipe), None, {}).compressed_bytes
+
+    kept, lost = compressed("weight_clustering+float16"), compressed("weight_clustering+magnitude_pruning+float16")
+    assert lost > 1.5 * kept

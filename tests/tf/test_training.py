@@ -12,7 +12,7 @@ import tf_keras
 
 from optimizers.datasets.several import joined
 from optimizers.declarations import Part, StageContext, TrainingData
-from optimizers.engine.driver import check_examples
+from optimizers.engine.driver import check_classes, check_examples
 from optimizers.errors import NotApplicable
 from optimizers.recipe import parse
 from optimizers.records import DatasetSummary, ModelSummary, TensorSpec
@@ -178,6 +178,14 @@ def test_what_cannot_be_varied_is_refused_before_anything_runs(
     ):
         with pytest.raises(NotApplicable, match=words) if words else nullcontext():
             refusing()
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel", "fidelity", "segmentation"])
+def test_class_weights_without_classes_are_refused_before_anything_runs(task: Any) -> None:
+    recipe = parse("magnitude_pruning+weight_clustering(class_weights=balanced)")
+    check_classes(recipe, "binary")
+    with pytest.raises(NotApplicable, match="one class per example"):
+        check_classes(recipe, task)
 
 
 @pytest.mark.parametrize("activation", ["softmax", None])

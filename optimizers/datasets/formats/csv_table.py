@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optimizers.datasets import tables
 from optimizers.declarations import DataFormat, RawData
@@ -42,7 +42,7 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
         DataRefused: Not a CSV file, no column names, lines of different length, missing or infinite values, a column of
             very many different or very long words.
     """
-    header, lines, separator = _lines(_text(path, name), name)
+    header, lines, separator = _lines(_text(path.read_bytes(), name), name)
     if not lines:
         raise DataRefused(f"{name} has column names but no rows; add examples.", code="too-few")
     if len(header) > 2 and header[-1] == "" and not any(line[-1].strip() for line in lines):
@@ -58,8 +58,17 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
     return replace(raw, notes=(*notes, *raw.notes))
 
 
-def _text(path: Path, name: str) -> str:
-    data = path.read_bytes()
+def first_row(data: bytes, name: str) -> dict[str, Any]:
+    """The first row of a table by the names of its columns: numbers, truth values or words. Raises as `read`."""
+    text = _text(data, name).lstrip("\r\n")
+    header, lines, separator = _lines("\n".join(text.splitlines()[:2]), name)
+    if not lines:
+        raise DataRefused(f"{name} has column names but no row below them; add one.", code="too-few")
+    cells = zip(header, lines[0], strict=True)
+    return {title: _column([cell], title, name, separator)[0].item() for title, cell in cells if cell.strip()}
+
+
+def _text(data: bytes, name: str) -> str:
     if data.startswith(_UTF16):
         data = data.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
     if b"\0" in data:
