@@ -56,7 +56,7 @@ def _run(queue: JobQueue, chosen: Choice, model: ModelRef, dataset: DatasetRef) 
         scopes=[*scopes], states=("done", *UNFINISHED), text=f"{_RECIPE} {model.name}", limit=_MOST
     )
     same = [run for run in runs if is_original(run) and (run.model.digest, run.dataset.digest) == pair]
-    (run,) = same[:1] or session.submit(queue, chosen.model, chosen.data, [parse(_RECIPE)], looked_at=False)
+    (run,) = same[:1] or session.submit(queue, chosen.model, chosen.data, [parse(_RECIPE)], asked=False)
     known[pair] = run.id
     return run
 
@@ -79,6 +79,6 @@ def _figures(frame: pd.DataFrame) -> None:
         metric = known[name]
         bounds = fmt.unbroken(fmt.interval(metric, row.get(f"{name}_low"), row.get(f"{name}_high")))
         place.metric(
-            metric.title, fmt.value(metric, row[name]), bounds or None, border=True, delta_color="off",
-            delta_arrow="off", help=f"{metric.help} Of the float32 file that the model becomes as it is.",
+            metric.title, fmt.value(metric, row[name]), bounds or None, border=True, height="stretch",
+            delta_color="off", delta_arrow="off", help=f"{metric.help} Of the original as a float32 file.",
         )  # fmt: skip

@@ -90,13 +90,12 @@ def _show_more() -> None:
 
 def _summary(queue: JobQueue, counts: Counter[RunState], shown: list[Run], done: list[Run], asked: list[str]) -> None:
     total = sum(counts.values())
-    ended = total - sum(counts[state] for state in UNFINISHED)
     others = "".join(f", {counts[state]:,} {state}" for state in ("failed", "cancelled") if counts[state])
     pairs = {f"**{escaped(run.model.name)}** on **{escaped(run.dataset.name)}**" for run in shown}
     about = f" · {next(iter(pairs))}" if len(pairs) == 1 and len(shown) == total else ""
     chosen = [run.id for run in done if st.session_state.get(f"pick:{run.id}")]
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.markdown(f"{ended:,} of {total:,} ended{others}{about}", width="stretch")
+        st.markdown(f"{counts['done']:,} of {total:,} finished{others}{about}", width="stretch")
         if asked:
             st.page_link("pages/runs.py", label="All my runs", icon=":material/list:")
         elif chosen:

@@ -49,18 +49,19 @@ def submit(
     recipes: Sequence[Recipe],
     *,
     seed: int | Sequence[int] = 0,
-    looked_at: bool = True,
+    asked: bool = True,
 ) -> list[Run]:
     """Queues runs for this visitor, as far as their quota goes. Raises what `JobQueue.submit` and `quotas.check` do.
 
-    They are looked at next, unless ``looked_at`` says otherwise.
+    They are listed as this visitor's and looked at next, unless nobody ``asked`` for them: then they are listed only
+    where they are on the visitor's own uploads.
     """
     count = len(recipes if isinstance(seed, int) else trials(recipes, seed))
     started = sessions.remembered(token(), queue.settings)
     quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
     runs = queue.submit(model, data, recipes, seed=seed)
-    remember(queue, runs)
-    if looked_at:
+    if asked:
+        remember(queue, runs)
         st.session_state.pop(LOOKED_AT, None)
     return runs
 
