@@ -37,7 +37,8 @@ def original(queue: JobQueue, chosen: Choice, model: ModelRef, dataset: DatasetR
     elif run.state == "done":
         _figures(comparison(queue.history, [run.id]))
     else:
-        st.warning(f"The original could not be measured. {escaped(run.error)}", icon=":material/warning:")
+        why = escaped(run.failure.message) if run.failure is not None else f"Its run was {run.state}."
+        st.warning(f"The original was not measured. {why}", icon=":material/warning:")
 
 
 def is_original(run: Run) -> bool:
