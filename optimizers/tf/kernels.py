@@ -37,10 +37,13 @@ def layers(model: Any) -> Iterator[Any]:
 
 
 def kernels(layer: Any) -> list[Any]:
-    """Kernel variables of a layer, those of layers inside it (attention, wrappers, cells) included."""
+    """Kernel variables of a layer, those of layers inside it (attention, wrappers, cells) included.
+
+    Each remembers how it multiplies, see `form`: that is known by its layer, which others do not have at hand.
+    """
     found = [weight for weight in layer.weights if kernel_name(weight) in _NAMES]
     for weight in found:
-        weight._matrix_form = matrix_form(layer, weight)  # read by `optimizers.tf.masks`, which knows no layers
+        weight._matrix_form = _matrix_form(layer, weight)
     return found
 
 
@@ -57,11 +60,8 @@ def is_depthwise(variable: Any) -> bool:
     return kernel_name(variable) == "depthwise_kernel"
 
 
-def matrix_form(layer: Any, variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Order of a kernel's axes, and the shape (…, inputs, outputs) in that order, under which it multiplies.
-
-    Transposed convolutions have their outputs first; an einsum has several axes of inputs, or of outputs.
-    """
+def _matrix_form(layer: Any, variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What `form` gives. Transposed convolutions have their outputs first, an einsum several axes of either."""
     shape = tuple(int(size) for size in variable.shape)
     plain = tuple(range(len(shape)))
     for part in layer._flatten_layers():
@@ -80,10 +80,10 @@ def matrix_form(layer: Any, variable: Any) -> tuple[tuple[int, ...], tuple[int, 
     return plain, shape
 
 
-def matrix_shape(variable: Any) -> tuple[int, ...]:
-    """Shape (…, inputs, outputs) under which a kernel out of `kernels` multiplies."""
-    shape: tuple[int, ...] = variable._matrix_form[1]
-    return shape
+def form(variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Order of the axes of a kernel out of `kernels`, and in that order its shape (…, inputs, outputs) as matrices."""
+    found: tuple[tuple[int, ...], tuple[int, ...]] = variable._matrix_form
+    return found
 
 
 def by_layer(model: Any) -> dict[str, list[Any]]:

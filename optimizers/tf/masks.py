@@ -156,7 +156,7 @@ def _blocks(size: np.ndarray, sparsity: float, block: tuple[int, int]) -> np.nda
 
 def pruned(variable: Any, sparsity: float, shape: Shape) -> np.ndarray:
     """The mask of a kernel variable, in its own shape."""
-    order, matrix = variable._matrix_form
+    order, matrix = kernels.form(variable)
     kernel = variable.numpy().transpose(order)
     keep = mask(kernel.reshape(matrix), sparsity, shape).reshape(kernel.shape)
     return keep.transpose(np.argsort(order))
@@ -164,7 +164,7 @@ def pruned(variable: Any, sparsity: float, shape: Shape) -> np.ndarray:
 
 def fits(kernel: Any, shape: Shape) -> str:
     """Why a kernel cannot have zeros of that shape; empty where it can."""
-    inputs, outputs = kernels.matrix_shape(kernel)[-2:]
+    inputs, outputs = kernels.form(kernel)[1][-2:]
     if shape.pattern == "n_of_m" and inputs < shape.group:
         return f"it has {inputs} inputs, fewer than a group of {shape.group}"
     if shape.pattern == "block" and (inputs < shape.block[0] or outputs < shape.block[1]):

@@ -118,7 +118,7 @@ def test_attention_is_pruned_head_by_head_and_its_biases_are_not() -> None:
     found = pruning.targets(built("attention"), "", masks.Shape())
     assert len(found.kernels["attention"]) == 4
     assert not found.skipped
-    shapes = [kernels.matrix_shape(v) for v in found.kernels["attention"]]
+    shapes = [kernels.form(v)[1] for v in found.kernels["attention"]]
     assert shapes == [(8, 16), (8, 16), (8, 16), (16, 8)]
 
 
