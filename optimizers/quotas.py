@@ -15,7 +15,7 @@ from optimizers.settings import Settings
 
 
 def check(history: History, store: Store, settings: Settings, scope: str, started: Sequence[str], more: int) -> None:
-    """Raises `UserError` when a visitor may not start that many more runs now.
+    """Raises `UserError` when a visitor may not start that many more runs now, or has no room for what they make.
 
     Args:
         history, store: Where runs and results are.
@@ -24,18 +24,23 @@ def check(history: History, store: Store, settings: Settings, scope: str, starte
         started: Ids of all runs that the visitor started, those of samples too.
         more: How many runs they ask for.
     """
+    check_runs(history, settings, scope, started, more)
+    held = results_bytes(history.runs(scopes=[scope]), store)
+    if held > settings.session_store_mib * 2**20:
+        raise UserError(
+            f"The results of your own models and data take up {held / 2**20:.0f} MiB, more than the "
+            f"{settings.session_store_mib} MiB that one visitor may use; delete runs that you no longer need."
+        )
+
+
+def check_runs(history: History, settings: Settings, scope: str, started: Sequence[str], more: int) -> None:
+    """As `check`, without asking for room: what an upload itself becomes is limited with the uploads."""
     counts = history.counts(scopes=[scope], also=started)
     busy = sum(counts[state] for state in UNFINISHED)
     if busy + more > settings.session_runs:
         raise UserError(
             f"You have {busy} runs that wait or work, and {more} more would exceed {settings.session_runs}, the most "
             "that one visitor may have at the same time; wait until some have finished, or cancel them."
-        )
-    held = results_bytes(history.runs(scopes=[scope]), store)
-    if held > settings.session_store_mib * 2**20:
-        raise UserError(
-            f"The results of your own models and data take up {held / 2**20:.0f} MiB, more than the "
-            f"{settings.session_store_mib} MiB that one visitor may use; delete runs that you no longer need."
         )
 
 

@@ -9,6 +9,7 @@ import pkgutil
 import optimizers.figures
 import optimizers.report
 import pages.components
+from optimizers import registry
 
 _WHEN_NEEDED = ("scipy.optimize", "scipy.special", "scipy.stats")
 """What is imported inside functions, so that commands start quickly."""
@@ -24,5 +25,7 @@ def warm() -> None:
             importlib.import_module(module.name)
     for name in _WHEN_NEEDED:
         importlib.import_module(name)
+    for declared in (registry.techniques, registry.metrics, registry.analyses, registry.exports):
+        declared()
     gc.collect()
     gc.freeze()

@@ -73,7 +73,7 @@ def _board(queue: JobQueue, asked: list[str], text: str, states: tuple[RunState,
     run_notes.undo(queue)
     mine = {run.id for run in session.my_runs(queue, limit=None if asked else len(shown))} if asked else None
     results = comparison(queue.history, [run.id for run in done])
-    several = len({(run.model.digest, run.dataset.digest) for run in shown}) > 1
+    several = len({(r.model.name, r.model.digest, r.dataset.name, r.dataset.digest) for r in shown}) > 1
     tags = sorted({tag for run in shown for tag in run.tags})
     for run in shown:
         run_card(queue, run, results, mine=mine is None or run.id in mine, several_models=several, tags=tags)

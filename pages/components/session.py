@@ -58,7 +58,10 @@ def submit(
     """
     count = len(recipes if isinstance(seed, int) else trials(recipes, seed))
     started = sessions.remembered(token(), queue.settings)
-    quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
+    if asked:
+        quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
+    else:
+        quotas.check_runs(queue.history, queue.settings, scope(), started, count)
     runs = queue.submit(model, data, recipes, seed=seed)
     if asked:
         remember(queue, runs)
