@@ -342,3 +342,15 @@ def test_the_file_that_is_looked_at_stays_on_the_next_page(visit, queue, first, 
     assert healthy(app.switch_page(f"pages/{then}.py").run()).selectbox(key="chosen_file").value == before
     app.query_params["runs"], app.query_params["file"] = ",".join(ids), ids[1]
     assert healthy(app.switch_page(f"pages/{first}.py").run()).selectbox(key="chosen_file").value is not None
+
+
+def test_the_link_to_a_race_leads_to_the_same_example(visit, queue):
+    ids = ran(queue, "int8")
+    app = healthy(visit("race", token=TOKEN, runs=",".join(ids), ask="test", example="3"))
+    assert any("ask=test" in code.value and "example=3" in code.value for code in app.code)
+
+
+def test_an_unknown_sample_is_called_a_model(visit):
+    told = healthy(visit("search", model="sample:nope")).error[0].value
+    assert "nope" in told
+    assert "data set" not in told
