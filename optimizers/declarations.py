@@ -223,11 +223,9 @@ class Rehearsal:
         touched: Layer names and, in a few words, what happens to each, e.g. ``32 to 16 filters``.
         skipped: Layers left alone and why, as the report will tell it afterwards.
         bits: For steps that convert: bits of one stored weight by layer name; layers that are not named keep 32.
-        rounds: How many times the step trains for its full number of epochs.
-        notes: Sentences.
+        rounds, notes: How many times the step trains for its full number of epochs; sentences.
         size: Bytes of the ``.tflite`` file where it had to be made to know them; else they are counted.
-        one_scale: Layers whose kernels have one scale and not one for each output channel.
-        channel_bytes: What a scale and its zero point take in the file that a step writes.
+        one_scale, channel_bytes: Layers with one scale for all channels of a kernel; bytes of a scale and zero point.
     """
 
     model: Any

@@ -49,6 +49,7 @@ def analyse(context: Context, params: ActivationParams) -> Report:
     for row in rows:
         row["added"] = None if row["relative"] is None else row["relative"] - before
         before = before if row["relative"] is None else row["relative"]
+    ends = [row for row, deviation in zip(rows, found, strict=True) if deviation.output is not None] or rows[-1:]
     table = Table(
         name="activations",
         title=f"Error of each layer's results against {context.reference.name}",
@@ -77,10 +78,11 @@ def analyse(context: Context, params: ActivationParams) -> Report:
                 value=row["relative"],
                 unit="fraction",
             )
-            for row in _outputs(rows)
+            for row in ends
         ),
     )
-    return Report(sentences=tuple(_sentences(rows, missing, trained_by(context.subject))), facts=facts, tables=(table,))
+    sentences = _sentences(rows, ends, missing, trained_by(context.subject))
+    return Report(sentences=tuple(sentences), facts=facts, tables=(table,))
 
 
 _RELATIVE = (
@@ -101,18 +103,13 @@ def _row(number: int, deviation: Deviation) -> dict[str, Any]:
     }
 
 
-def _outputs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the model's outputs, of which there may be several."""
-    return [row for row in rows if row["layer"].startswith("output")] or rows[-1:]
-
-
-def _sentences(rows: list[dict[str, Any]], missing: int, trained: list[str]) -> list[Sentence]:
+def _sentences(
+    rows: list[dict[str, Any]], outputs: list[dict[str, Any]], missing: int, trained: list[str]
+) -> list[Sentence]:
     from optimizers.figures.format import share
 
     inside = [row for row in rows if row["added"] is not None]
-    ends = [
-        f"{row['layer']} is off by {share(row['relative'])}" for row in _outputs(rows) if row["relative"] is not None
-    ]
+    ends = [f"{row['layer']} is off by {share(row['relative'])}" for row in outputs if row["relative"] is not None]
     if not inside or max(row["relative"] for row in inside) < _NOTHING:
         return [Sentence(text="Every layer computes what it computes in the reference, but for rounding.", tone="good")]
     first = next(row for row in inside if row["relative"] >= _NOTHING)

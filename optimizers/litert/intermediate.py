@@ -41,7 +41,10 @@ class Computed:
 
 @dataclass
 class Deviation:
-    """How far a tensor of one file is from its counterpart, over all values of all examples seen."""
+    """How far a tensor of one file is from its counterpart, over all values of all examples seen.
+
+    ``output`` is which output of the model it is, if it is one: a layer may be called like one.
+    """
 
     layer: str
     kind: str
@@ -52,6 +55,7 @@ class Deviation:
     product: float = 0.0
     largest: float = 0.0
     values: int = field(default=0)
+    output: int | None = None
 
     def add(self, reference: np.ndarray, own: np.ndarray) -> None:
         """Counts two arrays of one shape."""
@@ -111,7 +115,7 @@ def deviations(
             _invoke(interpreter, [array[row : row + 1] for array in arrays])
         if not row:  # some tensors, such as those of loops, can be read only now or not at all
             pairs = [(a, b) for a, b in corresponding(mine, theirs) if _there(running[0], a) and _there(running[1], b)]
-            found = [Deviation(b.layer, b.kind, b.shape) for _, b in pairs]
+            found = [Deviation(b.layer, b.kind, b.shape, output=b.output) for _, b in pairs]
             details = [{d["index"]: d for d in i.get_tensor_details()} for i in running]
         for deviation, (a, b) in zip(found, pairs, strict=True):
             deviation.add(_values(running[1], details[1][b.index]), _values(running[0], details[0][a.index]))
@@ -132,11 +136,12 @@ def computed(file: LiteRtFile) -> Iterator[Computed]:
             if tensor.constant or not (tensor.dtype in _REAL or tensor.scale) or not tensor.name:
                 continue
             name = _WRAPPED.sub(r"\1", tensor.name)
-            one = "output" if len(outputs) < 2 else f"output {outputs[index] + 1}" if index in outputs else ""
-            layer = one if index in outputs else layer_in((name,)) or operator.kind.lower()
-            yield Computed(
-                index, name, layer, operator.kind, tensor.shape, operator.activation, outputs.get(index)
-            )  # fmt: skip
+            place = outputs.get(index)
+            if place is None:
+                layer = layer_in((name,)) or operator.kind.lower()
+            else:
+                layer = f"output {place + 1}" if len(outputs) > 1 else "output"
+            yield Computed(index, name, layer, operator.kind, tensor.shape, operator.activation, place)
 
 
 def corresponding(own: Sequence[Computed], reference: Sequence[Computed]) -> list[tuple[Computed, Computed]]:
