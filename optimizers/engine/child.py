@@ -44,16 +44,20 @@ _HOST_BUSY = "Waiting until the machine is free, so that timing is not disturbed
 
 
 class EventStream(Reporter):
-    """Writes events, one JSON object a line."""
+    """Writes events, one JSON object a line. A task that tells its progress is between two pieces of its work."""
 
     def __init__(self, handle: int) -> None:
         self._stream = os.fdopen(handle, "w", encoding="utf-8")
         self._lock = threading.Lock()
+        self.between: Callable[[], None] = lambda: None
+        """Called between two pieces of the present task."""
 
     def emit(self, kind: str, **values: Any) -> None:
         with self._lock:
             self._stream.write(json.dumps({"type": kind, **values}, default=_plain) + "\n")
             self._stream.flush()
+        if kind == "progress":
+            self.between()
 
 
 class Owner:
@@ -123,7 +127,7 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
             settings = Settings()
             strict = reading_limits(settings.reading_seconds, settings.reading_mib)
             with (
-                lane(settings.locks, task["lane"], on_wait=lambda: events.emit("waiting", why=_HOST_BUSY)),
+                lane(settings.locks, task["lane"], lambda: events.emit("waiting", why=_HOST_BUSY)) as events.between,
                 strict if task["reading"] else contextlib.nullcontext(),
             ):
                 events.emit("started")

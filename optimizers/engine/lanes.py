@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from filelock import FileLock, Timeout
 
@@ -18,32 +18,48 @@ Lane = Literal["work", "alone", "interactive"]
 
 
 @contextmanager
-def lane(folder: Path, kind: Lane, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds this host's lane.
+def lane(folder: Path, kind: Lane, on_wait: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
+    """Holds this host's lane, and yields what lets waiting people go first: to be called between pieces of the work.
 
     ``work`` shares it with other work, ``alone`` excludes everything else. Both pass a turnstile first, so that a
     stream of work cannot starve somebody who wants to be alone. ``interactive`` work is short and has a person waiting:
-    it shares the lane without queueing at the turnstile.
+    it shares the lane without queueing at the turnstile, and who is alone interrupts their work for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mode = fcntl.LOCK_EX if kind == "alone" else fcntl.LOCK_SH
     with ExitStack() as stack:
         track = stack.enter_context((folder / "host-lane.lock").open("a"))
+        people = stack.enter_context((folder / "host-people.lock").open("a"))
         if kind == "interactive":
-            _flock(track.fileno(), mode, on_wait)
+            _flock(people, fcntl.LOCK_SH, on_wait)
+            _flock(track, mode, on_wait)
         else:
-            with (folder / "host-turnstile.lock").open("a") as turnstile:
-                _flock(turnstile.fileno(), fcntl.LOCK_EX, on_wait)
-                _flock(track.fileno(), mode, on_wait)
-        yield
+            turnstile = stack.enter_context((folder / "host-turnstile.lock").open("a"))
+            _flock(turnstile, fcntl.LOCK_EX, on_wait)
+            _flock(track, mode, on_wait)
+            if kind == "work":
+                turnstile.close()
+        yield (lambda: _give_way(track, people, on_wait)) if kind == "alone" else (lambda: None)
 
 
-def _flock(handle: int, mode: int, on_wait: Callable[[], None]) -> None:
+def _give_way(track: IO[str], people: IO[str], on_wait: Callable[[], None]) -> None:
+    """Leaves the track, which is held alone, to the people that wait now, and takes it back after them."""
     try:
-        fcntl.flock(handle, mode | fcntl.LOCK_NB)
+        fcntl.flock(people, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(track, fcntl.LOCK_UN)
+        on_wait()
+        fcntl.flock(people, fcntl.LOCK_EX)
+        fcntl.flock(track, fcntl.LOCK_EX)
+    fcntl.flock(people, fcntl.LOCK_UN)
+
+
+def _flock(lock: IO[str], mode: int, on_wait: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(lock, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         on_wait()
-        fcntl.flock(handle, mode)
+        fcntl.flock(lock, mode)
 
 
 @contextmanager

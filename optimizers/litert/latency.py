@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from time import monotonic
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from optimizers.errors import NotApplicable
 from optimizers.litert.ratio import FEWEST, PRECISION, Ratio, paired_ratio
 from optimizers.litert.rounds import Resident, Rounds
+from optimizers.litert.stopwatch import Stopwatch
 
 FIRST_LOOK = 12
 """Processes before the interval is looked at for the first time."""
@@ -81,36 +81,40 @@ def time_in_turn(
             where there is none.
         seconds: Time after which no further process starts, for one file; several have as much longer as each process
             takes longer with them. At least four processes are used even if that takes longer.
-        progress: Told how many of how many seconds are over, in hundredths.
+        progress: Told how many of how many seconds are over, in hundredths. What that takes is not counted.
 
     Raises:
         NotApplicable: LiteRT cannot run one of the files, or not with that batch.
     """
-    started = monotonic()
+    watch = Stopwatch()
+    tell = watch.stopped(progress)
     limit = seconds * (len(files) + 1) / 2
     with Rounds([*files, baseline], example) as rounds:
 
         def take(numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]:
-            progress(min(100, int(100 * (monotonic() - started) / limit)), 100)
+            tell(min(100, int(100 * watch.seconds() / limit)), 100)
             chosen = (*numbers, len(files))
             return rounds.round(
                 threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
             )
 
-        found = until_precise(take, seconds, files=len(files))
-        return [replace(one, memory=_memory(rounds, number, threads, batch)) for number, one in enumerate(found)]
+        found = until_precise(take, seconds, watch.seconds, files=len(files))
+
+        def remembered(number: int) -> Resident:
+            tell(100, 100)
+            return rounds.memory(number, threads=threads, batch=batch)
+
+        return [replace(one, memory=_memory(remembered, number)) for number, one in enumerate(found)]
 
 
-def _memory(rounds: Rounds, file: int, threads: int, batch: int) -> tuple[Resident, ...]:
+def _memory(look: Callable[[int], Resident], file: int) -> tuple[Resident, ...]:
     try:
-        return tuple(rounds.memory(file, threads=threads, batch=batch) for _ in range(_MEMORY_LOOKS))
+        return tuple(look(file) for _ in range(_MEMORY_LOOKS))
     except NotApplicable:
         return ()
 
 
-def until_precise(
-    take: Take, seconds: float, clock: Callable[[], float] = monotonic, *, files: int = 1
-) -> list[Timing]:
+def until_precise(take: Take, seconds: float, clock: Callable[[], float], *, files: int = 1) -> list[Timing]:
     """Takes more until every file's ratio is known to within 3%, or time is up; one timing per file.
 
     The interval is looked at after 12 processes and then whenever there are half as many again, not after each: who

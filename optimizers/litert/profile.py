@@ -23,6 +23,7 @@ from optimizers.litert.delegation import Delegation, delegation
 from optimizers.litert.interpreter import inputs, load, quantized
 from optimizers.litert.operators import CASTS
 from optimizers.litert.slices import Cutter, Slice, smallest
+from optimizers.litert.stopwatch import Stopwatch
 
 _SHORTEST_RUN_NS = 50_000
 _WARM_UP_RUNS = 5
@@ -123,7 +124,7 @@ def profiles(
         threads: CPU threads.
         seconds: Time after which no further round starts. A round times every file and every operator once, for at
             least 50 µs.
-        progress: Told how far it is.
+        progress: Told how far it is. What that takes is not counted.
 
     Raises:
         NotApplicable: LiteRT cannot run a file, or cannot run it without its delegate.
@@ -133,12 +134,13 @@ def profiles(
     timed = [empty, adds, *(interpreter for one in prepared for interpreter in one.interpreters)]
     repeats = [_warmed_up(interpreter) for interpreter in timed]
     rounds: list[list[float]] = []
-    started = perf_counter_ns()
+    watch = Stopwatch()
+    tell = watch.stopped(progress)
     while len(rounds) < _MAX_ROUNDS:
-        spent = (perf_counter_ns() - started) / 1e9
+        spent = watch.seconds()
         if spent >= seconds and len(rounds) >= _MIN_ROUNDS:
             break
-        progress(min(99, int(100 * min(spent / seconds, 1.0))), 100)
+        tell(min(99, int(100 * min(spent / seconds, 1.0))), 100)
         rounds.append([_run_ms(i, repeat) for i, repeat in zip(timed, repeats, strict=True)])
     progress(100, 100)
     times = np.asarray(rounds)

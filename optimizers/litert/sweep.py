@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
 from optimizers.errors import NotApplicable
 from optimizers.litert.ratio import FEWEST, Ratio, trimmed_interval
 from optimizers.litert.rounds import Rounds
+from optimizers.litert.stopwatch import Stopwatch
 
 _ROUND_SECONDS = 0.08
 _LOADED_SECONDS = 0.25
@@ -80,7 +80,7 @@ def sweep(
         places: What is tried.
         example: As in `optimizers.litert.latency.time_in_turn`.
         seconds: Time after which no further pass starts; there are always four.
-        told: Gets the share that is done.
+        told: Gets the share that is done. What that takes is not counted.
 
     Raises:
         NotApplicable: No place runs.
@@ -88,9 +88,10 @@ def sweep(
     left = list(dict.fromkeys(places))
     taken: dict[Place, list[list[list[np.ndarray]]]] = {place: [] for place in left}
     problem = NotApplicable("There is nothing to try.")
-    started, passes = monotonic(), 0
+    passes, watch = 0, Stopwatch()
+    tell = watch.stopped(told)
     with _Copies(files, example, max((place.copies for place in left), default=0)) as copies:
-        while left and passes < _MOST_PASSES and (passes < FEWEST or monotonic() - started < seconds):
+        while left and passes < _MOST_PASSES and (passes < FEWEST or watch.seconds() < seconds):
             for done, place in enumerate(left[:: -1 if passes % 2 else 1]):
                 try:
                     taken[place].append(copies.round(place, backwards=passes % 2 == 1))
@@ -98,7 +99,7 @@ def sweep(
                     problem = error
                     taken.pop(place)
                 passes_done = passes + (done + 1) / len(left)
-                told(min(passes_done / FEWEST, max(passes_done / _MOST_PASSES, (monotonic() - started) / seconds), 1.0))
+                tell(min(passes_done / FEWEST, max(passes_done / _MOST_PASSES, watch.seconds() / seconds), 1.0))
             left = [place for place in left if place in taken]
             passes += 1
     if not left:

@@ -79,6 +79,13 @@ def appended(report: Any, *, path: str, text: str, seconds: float) -> None:
         stream.write(f"-{text}")
 
 
+def appended_in_pieces(report: Any, *, path: str, text: str, seconds: float, pieces: int) -> None:
+    """As `appended`, and tells after each piece how far it is."""
+    for piece in range(pieces):
+        appended(report, path=path, text=text, seconds=seconds / pieces)
+        report.emit("progress", step=piece + 1, of=pieces, metrics={})
+
+
 def allocate(report: Any, *, mib: int) -> int:
     return len(bytearray(mib * 2**20))
 

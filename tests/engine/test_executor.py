@@ -16,6 +16,7 @@ from optimizers.engine.worker import Task, Worker
 from optimizers.errors import Cancelled, NotApplicable, Unexpected, WorkerDied
 from optimizers.settings import Settings
 from tests.dask_cluster import Cluster
+from tests.engine.waiting import wait_until
 
 FAKES = "tests.engine.fake_tasks"
 
@@ -205,6 +206,23 @@ def test_measuring_alone_never_overlaps_other_work(executor, tmp_path):
     assert len(trace) == 4 * len(jobs)
 
 
+def test_measuring_alone_lets_somebody_who_waits_for_a_page_go_first(executor, tmp_path):
+    path = tmp_path / "trace"
+    measuring = threading.Thread(
+        target=run,
+        args=(executor, "appended_in_pieces"),
+        kwargs={"lane": "alone", "path": str(path), "text": "X", "seconds": 4.0, "pieces": 20},
+    )
+    measuring.start()
+    wait_until(path.exists)
+    run(executor, "appended", lane="interactive", path=str(path), text="p", seconds=0.3)
+    measuring.join()
+    trace = path.read_text()
+    assert "+p-p" in trace, "nothing was measured meanwhile"
+    assert trace.replace("+p-p", "") == 20 * "+X-X"
+    assert not trace.endswith("+p-p"), "nobody had to wait until all was measured"
+
+
 def test_a_worker_and_what_it_started_die_with_their_owner(tmp_path):
     import subprocess
     import sys
@@ -218,6 +236,7 @@ from optimizers.engine.versions import device
 from optimizers.engine.worker import Task
 from optimizers.settings import Settings
 from tests.dask_cluster import Cluster
+from tests.engine.waiting import wait_until
 executor = LocalExecutor(Settings(home=Path({str(tmp_path)!r})))
 task = Task("{FAKES}:start_another", {{}}, "light", "work", {str(tmp_path / "log")!r})
 print(*executor.run(task, lambda event: None, lambda: False), flush=True)

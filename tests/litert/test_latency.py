@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,6 +126,18 @@ def test_real_files_are_timed_in_processes_of_their_own(files: dict[str, Path]) 
     assert (found.times_ms > 0).all()
     assert (found.baseline_times_ms > 0).all()
     assert len(found.times_ms) == len(found.baseline_times_ms) == len(found.instances)
+
+
+def test_letting_others_go_first_takes_nothing_from_the_time_of_measuring(files: dict[str, Path]) -> None:
+    told: list[int] = []
+
+    def slow(step: int, of: int) -> None:
+        told.append(step)
+        time.sleep(0.3)
+
+    latency.time_in_turn([files["int8"]], files["float"], seconds=1.0, progress=slow)
+    assert len(told) > latency.FEWEST + 6, "more processes than are used in any case, and six looks at memory"
+    assert told[1] < 50, "0.3 of 1.0 seconds spent on telling it"
 
 
 def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
