@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from optimizers import uploads
 from optimizers.engine import origins, progress
 from optimizers.engine.analysing import AnalysisDesk
+from optimizers.engine.background import Background
 from optimizers.engine.cluster import executor_of
 from optimizers.engine.driver import Driver, bench_of
 from optimizers.engine.executor import Executor
@@ -40,6 +41,9 @@ from optimizers.settings import Settings
 _log = logging.getLogger("paretoscope.runs")
 _FORESEEN = 200
 """Forecasts that are kept in memory."""
+_READERS, _READ = 32, 200
+"""Threads that wait for what pages have read, so many that who asks for what is known does not wait behind them; and
+how many may be asked for at the same time."""
 _PATIENCE = 0.3
 """Seconds between two looks at runs that another process drives."""
 
@@ -82,8 +86,8 @@ class JobQueue:
         self._places = threading.Semaphore(settings.workers)
         self._queued = 0
         self._futures: dict[str, Future[None]] = {}
-        self._looking = ThreadPoolExecutor(1, thread_name_prefix="forecast")
-        self._foreseen: dict[tuple[str, str, str], Future[Forecast]] = {}
+        self._forecasts = Background("forecast", 1, remembered=_FORESEEN)
+        self.readings = Background("reading", _READERS, remembered=_READ)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self.analyses = AnalysisDesk(self.driver, self._closing.is_set)
@@ -184,24 +188,16 @@ class JobQueue:
     def foresee(self, model: str, dataset: str, recipe: Recipe) -> Foresight:
         """What a recipe would do, without waiting for it: asked again a moment later, the answer is there."""
         key = (model, dataset, recipe.text)
-        with self._lock:
-            future = self._foreseen.get(key)
-            if future is None:
-                while len(self._foreseen) >= _FORESEEN:
-                    self._foreseen.pop(next(iter(self._foreseen))).cancel()
-                future = self._looking.submit(self.driver.forecast, model, dataset, recipe, self._closing.is_set)
-                self._foreseen[key] = future
-        if not future.done():
-            return Foresight()
-        problem = None if future.cancelled() else future.exception()
-        if problem is None and not future.cancelled():
-            return Foresight(future.result())
-        with self._lock:
+        try:
+            forecast = self._forecasts.ask(
+                key, partial(self.driver.forecast, model, dataset, recipe, self._closing.is_set)
+            )
+        except Exception as problem:
             if not isinstance(problem, WorkFailed | ReadingStopped):
-                self._foreseen.pop(key, None)  # a model that cannot be had now may be there the next time
-        return Foresight(
-            problem=problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."
-        )
+                self._forecasts.forget(key)  # a model that cannot be had now may be there the next time
+            words = problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."
+            return Foresight(problem=words)
+        return Foresight(forecast)
 
     # knowing how it is --------------------------------------------------------------------------------------------
 
@@ -251,7 +247,8 @@ class JobQueue:
         self.driver.executor.close()
         self.searches.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self._looking.shutdown(wait=True, cancel_futures=True)
+        self._forecasts.close()
+        self.readings.close()
         self.analyses.close()
         self.races.close()
         if self._adopting is not None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSoon
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimizers.engine.background import Background
 from optimizers.engine.plan import predictions_key, scope_of
 from optimizers.engine.worker import Task
 from optimizers.errors import ParetoscopeError, UserError
@@ -41,7 +39,7 @@ class Racer:
 
 
 def race(driver: Driver, racers: Sequence[Racer], given: Given) -> Outcome:
-    """What the files answer. Blocks for about a second, and while latency is being measured on this host.
+    """What the files answer. Blocks for about a second.
 
     Raises:
         UserError: Too many files, or files for different data.
@@ -124,37 +122,26 @@ class RaceDesk:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="race")
-        self._asked: dict[str, Future[Outcome]] = {}
-        self._lock = threading.Lock()
+        self._races = Background("race", _WORKERS, remembered=_REMEMBERED)
 
     def look(self, racers: Sequence[Racer], given: Given, patience: float = 0.0) -> Sight:
         """What the files answer, if it is known within some seconds; the race goes on otherwise.
 
         Asked again about the same example the same outcome is given, until somebody calls `again`.
         """
-        key = _identity(racers, given)
-        with self._lock:
-            if key not in self._asked:
-                while len(self._asked) >= _REMEMBERED:
-                    self._asked.pop(next(iter(self._asked))).cancel()
-                self._asked[key] = self._threads.submit(race, self._driver, list(racers), given)
-            future = self._asked[key]
+        work = partial(race, self._driver, list(racers), given)
         try:
-            return Sight(future.result(timeout=patience))
-        except TooSoon:
-            return Sight()
+            return Sight(self._races.ask(_identity(racers, given), work, patience))
         except ParetoscopeError as error:
             return Sight(problem=error.message)
 
     def again(self, racers: Sequence[Racer], given: Given) -> None:
         """Forgets an outcome, so that the next look lets the files race anew."""
-        with self._lock:
-            self._asked.pop(_identity(racers, given), None)
+        self._races.forget(_identity(racers, given))
 
     def close(self) -> None:
         """Waits until nothing is at work; the executor must have been closed before."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._races.close()
 
 
 def _identity(racers: Sequence[Racer], given: Given) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -17,6 +19,7 @@ from optimizers.params import ParamField, fields
 from optimizers.records import DatasetSummary
 from pages.components import forms, links
 from pages.components.links import Choice
+from pages.components.soon import soon
 
 SCALINGS = {
     "as_is": "as they are",
@@ -46,10 +49,12 @@ def offer(queue: JobQueue, chosen: Choice, problem: str = "") -> None:
             st.error(problem, icon=":material/block:")
         return
     try:
-        with st.spinner("Trying how the data are best prepared for this model."):
-            found = queue.driver.propose(chosen.model, chosen.data)
+        work = partial(queue.driver.propose, *chosen)
+        found = soon(queue, ("proposal", chosen), work, "Trying how the data are best prepared for this model.")
     except ParetoscopeError as error:
         st.error(problem or error.message, icon=":material/block:")
+        return
+    if found is None:
         return
     bare, present = preparation.split(chosen.data)
     proposed = preparation.split(found.uri)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from optimizers.figures.names import names
 from optimizers.records import Artifact, Run
 from pages.components import session
 from pages.components.details import file_name
+from pages.components.soon import soon
 
 _SECRET = "device_secret"
 
@@ -53,12 +55,30 @@ def device_files(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> list[
     return list(found.values())
 
 
-def addresses(queue: JobQueue, file: DeviceFile) -> dict[str, Any]:
-    """Where this visitor's browser finds a file and an example for it. Raises `ParetoscopeError`."""
+def examples(queue: JobQueue, files: Sequence[DeviceFile]) -> dict[str, Path | ParetoscopeError] | None:
+    """By digest an example for each file or what went wrong; None while they are computed, which the page says."""
+    known = [(file, session.sees_examples(file.run)) for file in files]
+
+    def work() -> dict[str, Path | ParetoscopeError]:
+        return {file.digest: _example(queue, file, real) for file, real in known}
+
+    key = ("examples", *((file.digest, file.run.id, real) for file, real in known))
+    return soon(queue, key, work, "Getting the files ready …")
+
+
+def _example(queue: JobQueue, file: DeviceFile, real: bool) -> Path | ParetoscopeError:
+    try:
+        return example.example(queue.driver, file.run, file.artifact, real=real)
+    except ParetoscopeError as error:
+        return error
+
+
+def addresses(queue: JobQueue, file: DeviceFile, answer: Path | ParetoscopeError) -> dict[str, Any]:
+    """Where this visitor's browser finds a file and the example for it. Raises `ParetoscopeError`."""
+    if isinstance(answer, ParetoscopeError):
+        raise answer
     if not exists():
         raise ParetoscopeError("Files are served by the running app only.")
-    run = file.run
-    answer = example.example(queue.driver, run, file.artifact, real=session.sees_examples(run))
     return {"model": _served(queue.store.path(file.artifact), file), "example": _served(answer, file)}
 
 

@@ -15,7 +15,7 @@ from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.records import Run
 from pages.components import device_choice
-from pages.components.device_files import DeviceFile, addresses, device_files
+from pages.components.device_files import DeviceFile, addresses, device_files, examples
 from pages.components.text import code, escaped
 
 _ASSETS, _MANIFEST = Path("pages/assets/device"), Path("static/litertjs/MANIFEST")
@@ -54,8 +54,9 @@ def timing(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
                         format_func=browser.TITLES.__getitem__)  # fmt: skip
         long = st.selectbox("How long", list(_LENGTHS), index=1, width=200)
     instances, seconds = _LENGTHS[long]
-    with st.spinner("Getting the files ready …"):
-        data = _offered(queue, files, [file for file in variants if file.digest in picked])
+    data = _offered(queue, files, [file for file in variants if file.digest in picked])
+    if data is None:
+        return
     sent = _component()(
         key="device_timing", on_report_change=lambda: None,
         data={**data, "accelerators": ways, "instances": instances, "seconds": seconds, "version": _version()},
@@ -65,20 +66,25 @@ def timing(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     _problems(labels)
 
 
-def _offered(queue: JobQueue, files: list[DeviceFile], wanted: list[DeviceFile]) -> dict[str, Any]:
-    """What the browser needs of the files, and of the baselines of those."""
+def _offered(queue: JobQueue, files: list[DeviceFile], wanted: list[DeviceFile]) -> dict[str, Any] | None:
+    """What the browser needs of the files, and of the baselines of those; None while that is computed."""
     told, baselines, missing = [], {}, []
     by_digest = {file.digest: file for file in files}
+    small = [file for file in wanted if file.artifact.size_bytes <= _MOST_BYTES]
+    bases = {base.digest: base for file in small if (base := by_digest.get(file.run.baseline_digest)) is not None}
+    answers = examples(queue, [*{file.digest: file for file in (*bases.values(), *small)}.values()])
+    if answers is None:
+        return None
     for file in wanted:
-        base = by_digest.get(file.run.baseline_digest)
-        if file.artifact.size_bytes > _MOST_BYTES:
+        if file not in small:
             missing.append(f"{code(file.label)}: it has {fmt.size(file.artifact.size_bytes)}, too much for a browser.")
             continue
+        base = bases.get(file.run.baseline_digest)
         try:
             if base is not None and not file.is_baseline and base.digest not in baselines:
-                baselines[base.digest] = addresses(queue, base)
+                baselines[base.digest] = addresses(queue, base, answers[base.digest])
             told.append({"digest": file.digest, "label": file.label, "baseline": "" if file.is_baseline else
-                         file.run.baseline_digest, **addresses(queue, file)})  # fmt: skip
+                         file.run.baseline_digest, **addresses(queue, file, answers[file.digest])})  # fmt: skip
         except ParetoscopeError as error:
             missing.append(f"{code(file.label)}: {escaped(error.message)}")
     if missing:

@@ -11,12 +11,14 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.models import sample
-from optimizers.records import LayerRow, ModelSummary
+from optimizers.records import DatasetRef, DatasetSummary, LayerRow, ModelRef, ModelSummary
 from pages.components import session
 from pages.components.forms import Choices
 from pages.components.links import Choice
+from pages.components.soon import soon
 from pages.components.text import TASKS, escaped
 
+READING = "Reading the model. The first time this takes a few seconds."
 _NO_KERNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization", "Functional",
                "Sequential", "Model", "Normalization")  # fmt: skip
 
@@ -27,11 +29,16 @@ _KINDS = {
 
 
 def model_strip(queue: JobQueue, chosen: Choice) -> bool:
-    """Draws the line; false when the model or its data were refused, after saying why."""
+    """Draws the line; false while they are read, and when the model or its data were refused, after saying why."""
+
+    def read() -> tuple[ModelRef, ModelSummary, DatasetRef, DatasetSummary]:
+        return *queue.driver.inspect_model(chosen.model), *queue.driver.inspect_dataset(chosen.data)
+
     try:
-        with st.spinner("Reading the model. The first time this takes a few seconds."):
-            model, summary = queue.driver.inspect_model(chosen.model)
-            dataset, data = queue.driver.inspect_dataset(chosen.data)
+        found = soon(queue, chosen, read, READING)
+        if found is None:
+            return False
+        model, summary, dataset, data = found
         task = check_fit(summary, data)
     except ParetoscopeError as error:
         st.error(error.message, icon=":material/block:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,9 @@ from optimizers.models import sample
 from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Target, Task, TensorSpec
 from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
+from pages.components.model_strip import READING
 from pages.components.original import original
+from pages.components.soon import soon
 from pages.components.text import TASKS, escaped
 
 _IMAGE_PIXELS = 56
@@ -29,11 +32,13 @@ _IMAGE_PIXELS = 56
 def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     """Facts, data, architecture and notes of what was chosen, and the way on. Refusals are told in one sentence."""
     try:
-        with st.spinner("Reading the model. The first time this takes a few seconds."):
-            model, summary = queue.driver.inspect_model(chosen.model)
+        read = soon(queue, ("model", chosen.model), partial(queue.driver.inspect_model, chosen.model), READING)
     except ParetoscopeError as error:
         st.error(error.message, icon=":material/block:")
         return
+    if read is None:
+        return
+    model, summary = read
     entry = sample.manifest().get(chosen.model.removeprefix("sample:"))
     _heading(model, entry)
     data: DatasetSummary | None = None
@@ -41,8 +46,12 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         if chosen.data == drawn_inputs.ANY:
             chosen = chosen._replace(data=drawn.for_model(summary))
             links.choose(chosen)
-        with st.spinner("Reading the data."):
-            dataset, data = queue.driver.inspect_dataset(chosen.data)
+        work = partial(queue.driver.inspect_dataset, chosen.data)
+        found = soon(queue, ("data", chosen.data), work, "Reading the data.")
+        if found is None:
+            _facts(summary, None)
+            return
+        dataset, data = found
         task = check_fit(summary, data, dataset.name)
     except ParetoscopeError as error:
         _facts(summary, None)

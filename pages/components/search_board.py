@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -21,6 +23,7 @@ from optimizers.search.space import setting
 from pages.components import links, search_form, session
 from pages.components.boundary import guarded
 from pages.components.budget import badge
+from pages.components.soon import soon
 from pages.components.text import code, escaped
 
 _SECONDS = 2.0
@@ -195,17 +198,15 @@ def _importance(queue: JobQueue, view: View) -> None:
     if count < FEWEST:
         st.caption(f"{FEWEST} measured trials are needed to tell which settings decide; there are {count}.")
         return
-    shares = _shares(view.study.id, name, count, queue, view)
+    key, work = ("importance", view.study.id, name, count), partial(queue.searches.importance, view, name)
+    found = soon(queue, key, work, "Finding out which settings decide.", keep=True)
+    if found is None:
+        return
+    shares: dict[str, float] = {}
+    for setting_name, share in found.items():
+        shares[setting(setting_name)] = shares.get(setting(setting_name), 0.0) + share
     st.plotly_chart(importance_bars(shares, registry.metric(name).title), config=theme.CONFIG, key="search-importance",
                     alt=f"How much each setting decides about {fmt.inside(registry.metric(name).title)}")  # fmt: skip
-
-
-@st.cache_data(max_entries=50, show_spinner=False)
-def _shares(study: str, name: str, count: int, _queue: JobQueue, _view: View) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for setting_name, share in _queue.searches.importance(_view, name).items():
-        found[setting(setting_name)] = found.get(setting(setting_name), 0.0) + share
-    return found
 
 
 def _trials(view: View) -> None:

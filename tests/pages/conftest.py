@@ -34,6 +34,7 @@ def queue(tmp_path, monkeypatch):
     settings = Settings()
     queue = JobQueue(settings, FakeExecutor(settings))
     monkeypatch.setattr("pages.components.queue.job_queue", lambda: queue)
+    monkeypatch.setattr("pages.components.soon.PATIENCE", 60.0)  # AppTest does not come back for what takes longer
     yield queue
     queue.close()
 
