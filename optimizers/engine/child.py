@@ -104,7 +104,6 @@ def main() -> None:
     if "asks" in sys.argv[3:]:
         ask(Owner(events, answers))
     if pool == "tensorflow":
-        come_after_pages()
         import optimizers.tf.summary  # noqa: F401  (TensorFlow is loaded before the first task arrives and counts)
     events.emit("ready")
     while True:
@@ -125,6 +124,8 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
     with _log_to(task["log"]):
         try:
             settings = Settings()
+            if task["polite"]:
+                come_after_pages()
             strict = reading_limits(settings.reading_seconds, settings.reading_mib)
             with (
                 lane(settings.locks, task["lane"], lambda: events.emit("waiting", why=_HOST_BUSY)) as events.between,

@@ -38,7 +38,7 @@ _TICK = 0.2
 _log = logging.getLogger(__name__)
 
 
-def executor_of(settings: Settings, *, prewarm: bool = False) -> Executor:
+def executor_of(settings: Settings, *, visited: bool = False) -> Executor:
     """Where tasks are computed, by the settings."""
     if settings.dask:
         return DaskExecutor(settings)
@@ -46,7 +46,7 @@ def executor_of(settings: Settings, *, prewarm: bool = False) -> Executor:
         raise UserError(
             "PARETOSCOPE_MEASURE_ON and PARETOSCOPE_WORK_ON name labels of Dask workers; set PARETOSCOPE_DASK as well."
         )
-    return LocalExecutor(settings, prewarm=prewarm)
+    return LocalExecutor(settings, visited=visited)
 
 
 class DaskExecutor:

@@ -1,5 +1,5 @@
 """What a worker process may not do: keep core dumps, reach the network, and, while it reads a stranger's file, use
-more memory, computing time or disk than reading takes. And that what trains and converts lets pages come first.
+more memory, computing time or disk than reading takes. And that trainings and the like let pages come first.
 
 All of it works without privileges. It is a second wall: the readers execute nothing from a file in the first place.
 """
@@ -14,6 +14,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from optimizers.errors import ReadingStopped
@@ -23,6 +24,7 @@ WRITTEN_BYTES = 64 << 20
 """Largest file that reading a model or a data set may write: a description, some previews, a log."""
 
 _NICENESS = 10
+_THREADS = Path("/proc/self/task")
 _SESSION = Path("/proc/self/autogroup")
 """Where Linux schedules by session, a process' own niceness counts within its session only, and a worker has one of its
 own; this is the niceness of the session."""
@@ -34,9 +36,15 @@ def no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+@cache
 def come_after_pages() -> None:
-    """Where the machine has too little for all, this process and its threads get what others leave."""
-    os.nice(_NICENESS)
+    """Where the machine has too little for all, this process gets what others leave, from now on."""
+    wanted = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
+    os.setpriority(os.PRIO_PROCESS, 0, wanted)
+    if _THREADS.exists():  # on Linux each has a niceness of its own, and those that start later take their parent's
+        for thread in _THREADS.iterdir():
+            with suppress(OSError):  # it has just ended
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), wanted)
     with suppress(OSError):
         if _SESSION.exists():
             _SESSION.write_text(f"{_NICENESS}", encoding="ascii")

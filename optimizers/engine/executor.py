@@ -13,6 +13,8 @@ from optimizers.settings import Settings
 
 _RECYCLE_TASKS = 40
 _RECYCLE_BYTES = 3 * 2**30
+_WAIT_FOR_VISITORS = 2
+"""Idle processes per pool that have done nothing yet but what somebody waits for."""
 
 
 class Executor(Protocol):
@@ -33,16 +35,17 @@ class LocalExecutor:
 
     Args:
         settings: ``workers`` is the number of processes per pool that may work at the same time.
-        prewarm: Start one TensorFlow process right away, so that the first visitor does not wait for its import.
+        visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
+            converted or evaluated and so do not come after pages, and one of them with TensorFlow is always warm.
     """
 
-    def __init__(self, settings: Settings, *, prewarm: bool = False) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, *, visited: bool = False) -> None:
+        self._settings, self._visited = settings, visited
         self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": [], "reader": []}
         self._slots = {pool: threading.BoundedSemaphore(settings.workers + 1) for pool in self._idle}
         self._lock = threading.Lock()
         self._closed = False
-        if prewarm:
+        if visited:
             self._idle["tensorflow"].append(Worker("tensorflow", settings))
 
     def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
@@ -51,8 +54,9 @@ class LocalExecutor:
             if cancelled() or self._closed:
                 raise Cancelled("The run was cancelled.")
         try:
-            worker = self._take(task.pool)
+            worker = self._take(task)
             try:
+                worker.polite |= self._polite(task)
                 return worker.run(task, on_event, lambda: cancelled() or self._closed)
             finally:
                 self._give_back(worker)
@@ -70,21 +74,32 @@ class LocalExecutor:
         for worker in idle:
             worker.kill()
 
-    def _take(self, pool: Pool) -> Worker:
+    def _take(self, task: Task) -> Worker:
+        pool, polite = task.pool, self._polite(task)
         with self._lock:
             if self._closed:
                 raise Cancelled("The run was cancelled because the app is shutting down.")
-            while self._idle[pool]:
-                worker = self._idle[pool].pop()
-                if worker.alive:
-                    return worker
-                worker.kill()
-            return Worker(pool, self._settings)
+            idle = self._idle[pool] = [worker for worker in self._idle[pool] if worker.alive]
+            able = [worker for worker in idle if polite or not worker.polite or not self._visited]
+            if not able:
+                return Worker(pool, self._settings)
+            worker = min(able, key=lambda one: one.polite != polite)
+            idle.remove(worker)
+            if self._visited and polite and pool == "tensorflow" and all(one.polite for one in idle):
+                idle.append(Worker(pool, self._settings))
+            return worker
+
+    def _polite(self, task: Task) -> bool:
+        """Whether a process that does this comes after pages from then on. Timing never does: it would be wrong."""
+        return task.lane == "work" and (self._visited or task.pool == "tensorflow")
 
     def _give_back(self, worker: Worker) -> None:
         fresh = worker.tasks_done < _RECYCLE_TASKS and worker.resident_bytes() < _RECYCLE_BYTES
         with self._lock:
-            if worker.alive and fresh and not self._closed:
-                self._idle[worker.pool].append(worker)
+            idle = self._idle[worker.pool]
+            alike = sum(one.polite == worker.polite for one in idle)
+            most = self._settings.workers + 1 if worker.polite or not self._visited else _WAIT_FOR_VISITORS
+            if worker.alive and fresh and not self._closed and alike < most:
+                idle.append(worker)
                 return
         worker.kill()

@@ -71,15 +71,15 @@ class JobQueue:
         settings: Where things are kept and how many runs work at the same time.
         executor: Where tasks are computed; local processes unless given.
         resume: Continue runs that an earlier process left unfinished.
-        prewarm: Start a TensorFlow process before somebody asks for one.
+        visited: There are pages whose visitors wait, see `optimizers.engine.executor.LocalExecutor`.
     """
 
     def __init__(
-        self, settings: Settings, executor: Executor | None = None, *, resume: bool = True, prewarm: bool = False
+        self, settings: Settings, executor: Executor | None = None, *, resume: bool = True, visited: bool = False
     ) -> None:
         self.settings = settings
         self.history = History(settings.history_url)
-        self.driver = Driver(settings, self.history, executor or executor_of(settings, prewarm=prewarm))
+        self.driver = Driver(settings, self.history, executor or executor_of(settings, visited=visited))
         self.store = self.driver.store
         self.locks = self.driver.locks
         self._threads = ThreadPoolExecutor(settings.workers + MOST_FILES, thread_name_prefix="run")

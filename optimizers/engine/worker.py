@@ -64,6 +64,9 @@ class Worker:
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self.pool = pool
         self.tasks_done = 0
+        self.polite = False
+        """Whether it comes after pages, see `optimizers.engine.confinement.come_after_pages`; from the next task on, and
+        for good."""
         self._settings = settings
         self._answers = answers_of(settings)
         self._buffer = b""
@@ -108,7 +111,7 @@ class Worker:
             ReadingStopped: The same, where the task was to read a stranger's file.
             ParetoscopeError: What the task itself raised.
         """
-        self._tell(asdict(task), task)
+        self._tell(asdict(task) | {"polite": self.polite}, task)
         started, self._started_with = time.monotonic(), self.resident_bytes()
         while True:
             for event in self._read(task):

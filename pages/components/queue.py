@@ -16,7 +16,7 @@ def job_queue() -> JobQueue:
     global _opened
     with _lock:
         if _opened is None:
-            _opened = JobQueue(Settings(), prewarm=True)
+            _opened = JobQueue(Settings(), visited=True)
         return _opened
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -155,13 +156,44 @@ def test_a_process_that_is_slow_to_die_holds_nobody_up(tmp_path, monkeypatch):
     process.wait(10)
 
 
-def test_what_trains_comes_after_pages_and_what_measures_does_not(tmp_path):
-    executor = LocalExecutor(Settings(home=tmp_path))
+@pytest.mark.parametrize("visited", [False, True])
+def test_what_nobody_waits_for_comes_after_pages_and_timing_does_not(tmp_path, visited):
+    executor = LocalExecutor(Settings(home=tmp_path), visited=visited)
+
+    def done(lane: str, pool: str = "light") -> tuple[int, set[int]]:
+        """Number of the process, and by how much it and its threads come after this one."""
+        task = Task("tests.engine.fake_tasks:echo", {"value": 1}, pool, lane, str(tmp_path / "log"))
+        process = psutil.Process(executor.run(task, lambda event: None, lambda: False)["pid"])
+        threads = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()}
+        return process.pid, {each - psutil.Process().nice() for each in (process.nice(), *threads)}
+
     try:
-        for pool, niceness in (("tensorflow", 10), ("light", 0)):
-            task = Task("tests.engine.fake_tasks:echo", {"value": 1}, pool, "work", str(tmp_path / "log"))
-            pid = executor.run(task, lambda event: None, lambda: False)["pid"]
-            assert psutil.Process(pid).nice() - psutil.Process().nice() == niceness
+        first, niceness = done("interactive")
+        assert niceness == {0}
+        polite = {10} if visited else {0}
+        assert [done("work"), done("work")] == 2 * [(first, polite)], "it lowers itself once"
+        second, niceness = done("interactive")
+        assert (second != first, niceness) == (visited, {0})
+        assert done("alone") == (second, {0})
+        assert done("work")[0] == first
+        assert done("work", "tensorflow")[1] == {10}
+        assert done("interactive", "tensorflow")[1] == ({0} if visited else {10})
+    finally:
+        executor.close()
+
+
+def test_for_visitors_a_process_with_tensorflow_is_always_warm(tmp_path):
+    before = psutil.Process().children()
+    executor = LocalExecutor(Settings(home=tmp_path), visited=True)
+    try:
+        pids = []
+        for lane in ("interactive", "work", "interactive", "work"):
+            task = Task("tests.engine.fake_tasks:echo", {"value": 1}, "tensorflow", lane, str(tmp_path / "log"))
+            pids.append(executor.run(task, lambda event: None, lambda: False)["pid"])
+        first, work, waited_for, again = pids
+        assert first == work == again, "the first one does the work, and another takes its place"
+        started = {child.pid for child in psutil.Process().children()} - {child.pid for child in before}
+        assert started == {first, waited_for}
     finally:
         executor.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -30,10 +31,8 @@ def slow(queue, monkeypatch):
 def ended(queue):
     """Waits for what is being read; a browser's page would come again by itself."""
     for key in list(queue.readings._asked):
-        try:
+        with contextlib.suppress(ModelRefused):
             queue.readings.ask(key, lambda: None, 30)
-        except ModelRefused:
-            pass
 
 
 @pytest.mark.parametrize("page", ["model", "optimize", "search"])
