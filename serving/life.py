@@ -17,6 +17,7 @@ from streamlit import net_util
 from optimizers.operation import logs, metrics
 from optimizers.settings import Settings
 from pages.components.queue import job_queue, opened_queue
+from serving.sockets import send_at_once
 from serving.warming import warm
 
 _log = logging.getLogger("paretoscope.server")
@@ -31,6 +32,7 @@ async def life(app: Any) -> AsyncIterator[None]:
     logs.configure(settings.log)
     # Streamlit would ask a public server for this machine's address when a socket comes from an unknown origin.
     net_util.get_external_ip = lambda: None
+    send_at_once()
     end_metrics: Callable[[], None] = lambda: None  # noqa: E731
     if settings.metrics_port:
         end_metrics = metrics.serve(opened_queue, settings.metrics_port, settings.metrics_address)

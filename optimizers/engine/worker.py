@@ -65,8 +65,7 @@ class Worker:
         self.pool = pool
         self.tasks_done = 0
         self.polite = False
-        """Whether it comes after pages, see `optimizers.engine.confinement.come_after_pages`; from the next task on, and
-        for good."""
+        """Whether it comes after pages from its next task on, see `optimizers.engine.confinement.come_after_pages`."""
         self._settings = settings
         self._answers = answers_of(settings)
         self._buffer = b""

@@ -1,0 +1,23 @@
+"""Has what the server sends leave at once.
+
+Streamlit opens the server's socket in a way for which asyncio does not switch off Nagle's algorithm: the kernel then holds
+back the second of two small packets until the first one is acknowledged, and the other side takes 40 ms for that. An
+answer has at least two, its head and its body, so each of the 60 scripts of a first page took 44 ms instead of 1.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+
+import psutil
+
+
+def send_at_once() -> None:
+    """Sets TCP_NODELAY on the sockets that this process listens on; connections take it over from them."""
+    with suppress(psutil.Error):
+        for found in psutil.Process().net_connections(kind="tcp"):
+            if found.status == psutil.CONN_LISTEN and found.fd >= 0:
+                with suppress(OSError), socket.socket(fileno=os.dup(found.fd)) as listening:
+                    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
