@@ -20,7 +20,7 @@ from pages.components.queue import job_queue
 from pages.components.race_board import Lane
 from pages.components.shell import inside_app
 
-_AT_FIRST, _PATIENCE, _SECONDS = 6, 1.5, 0.5
+_AT_FIRST, _PATIENCE, _SECONDS = 6, 0.7, 0.5
 
 
 @guarded
@@ -28,7 +28,7 @@ def waiting(queue: JobQueue, racers: Sequence[Racer], given: Given) -> None:
     """Looks again until the answers are there."""
     if not queue.races.look(racers, given).pending:
         st.rerun(scope="app")
-    st.info("The files will answer as soon as this machine is free; it may be measuring.", icon=":material/hourglass:")
+    st.info("The files will answer in a moment; this machine is busy.", icon=":material/hourglass:")
 
 
 inside_app()
@@ -48,7 +48,7 @@ shown = dict(zip(frame["artifact_digest"], zip(names(frame), frame["family"], st
 files = {f.digest: f for f in device_files(queue, frame, runs) if f.run.dataset.digest == first.dataset.digest}
 picked = st.multiselect(
     "Who races", list(files), list(files)[:_AT_FIRST], format_func=lambda digest: files[digest].label,
-    max_selections=MOST_RACERS,
+    max_selections=MOST_RACERS, key="racers", bind="query-params",
 )  # fmt: skip
 if len(files) < len({run.artifact_digest for run in runs}):
     st.caption(f"Only files made for {first.dataset.name} race, as all of them answer the same example.")

@@ -1,8 +1,8 @@
 """Has what the server sends leave at once.
 
 Streamlit opens the server's socket in a way for which asyncio does not switch off Nagle's algorithm: the kernel holds a
-second small packet back until the first one is acknowledged, for which the other side takes 40 ms. An answer has at least
-two, its head and its body, so each of the 60 scripts of a first page took 44 ms; now it takes 0.3.
+second small packet back until the first one is acknowledged, for which the other side takes 40 ms. Answers have two at
+least, head and body, so each of the 60 scripts of a first page took 44 ms; now it takes 0.3.
 """
 
 from __future__ import annotations

@@ -126,15 +126,16 @@ def address(page: str, ids: Iterable[str]) -> str:
     """
     here = urlsplit(st.context.url or "")
     root = f"{here.scheme}://{here.netloc}{here.path.removesuffix('/').rpartition('/')[0]}" if here.netloc else ""
-    known: dict[str, str | None] = {}
+    known: list[tuple[str, str | None]] = []
     if page == "inspect":
-        known = {FILE: st.session_state.get(CHOSEN), WHAT: st.session_state.get(WHAT),
-                 AGAINST: st.query_params.get(AGAINST)}  # fmt: skip
+        known = [(FILE, st.session_state.get(CHOSEN)), (WHAT, st.session_state.get(WHAT)),
+                 (AGAINST, st.query_params.get(AGAINST))]  # fmt: skip
     elif page == "deploy":
-        known = {FILE: st.session_state.get(CHOSEN) or st.query_params.get(FILE)}
+        known = [(FILE, st.session_state.get(CHOSEN) or st.query_params.get(FILE))]
     elif page in ("compare", "race"):  # axes, limits, what is looked at: all of it is in the address
-        known = {name: value for name, value in st.query_params.to_dict().items() if name != "runs"}
-    more = "".join(f"&{name}={quote(value, safe=':,')}" for name, value in known.items() if value)
+        names = [name for name in st.query_params if name != "runs"]
+        known = [(name, value) for name in names for value in st.query_params.get_all(name)]
+    more = "".join(f"&{name}={quote(value, safe=':,')}" for name, value in known if value)
     return f"{root}/{page}?runs={','.join(ids)}{more}"
 
 

@@ -49,6 +49,16 @@ def test_whoever_has_the_link_sees_sample_data_as_well(visit, run_id):
     assert cards(settled(visit("race", token=OTHER, runs=run_id, ask="test"))).count("<article") == 2
 
 
+def test_a_link_says_who_races(visit, run_id):
+    app = settled(visit("race", token=TOKEN, runs=run_id, ask="test", racers="int8"))
+    assert cards(app).count("<article") == 1
+    assert "racers=int8" in app.code[0].value, "the link to share"
+    both = settled(visit("race", token=TOKEN, runs=run_id, ask="test", racers=["int8", "baseline"]))
+    assert cards(both).count("<article") == 2
+    other = settled(visit("race", token=TOKEN, runs=run_id, ask="test", racers="nobody"))
+    assert cards(other).count("<article") == 2, "who is not known is left out"
+
+
 def test_an_uploaded_picture_is_answered(visit, run_id):
     app = healthy(visit("race", token=TOKEN, runs=run_id, ask="upload"))
     stream = io.BytesIO()
