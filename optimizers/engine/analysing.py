@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers import registry
 from optimizers.datasets import fit
 from optimizers.engine import progress
+from optimizers.engine.background import Background
 from optimizers.engine.plan import analysis_key, predictions_key, scope_of
 from optimizers.engine.progress import Progress, ProgressWriter
 from optimizers.engine.worker import Task
@@ -218,10 +218,8 @@ class AnalysisDesk:
     def __init__(self, driver: Driver, closing: Callable[[], bool]) -> None:
         self._driver = driver
         self._closing = closing
-        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="analysis")
-        self._asked: dict[str, Future[tuple[Report, str]]] = {}
+        self._work = Background("analysis", _WORKERS, remembered=_REMEMBERED)
         self._cancelled: set[str] = set()
-        self._lock = threading.Lock()
 
     def look(self, question: Question, *, start: bool = True) -> Look | None:
         """The report or how far it is. None where nobody has asked for it so far and ``start`` is false."""
@@ -232,38 +230,34 @@ class AnalysisDesk:
         known = self._driver.store.get(key)
         if known is not None:
             return Look(declared.retell(Report.model_validate(known.report), params), key=key)
-        with self._lock:
-            future = self._asked.get(key)
-            if future is None or future.cancelled():
-                if not start:
-                    return None
-                future = self._start(key, question)
-        if not future.done():
+        if key not in self._work:
+            if not start:
+                return None
+            self._cancelled.discard(key)
+        try:
+            found = self._work.ask(
+                key, partial(analyse, self._driver, question, lambda: self._closing() or key in self._cancelled)
+            )
+        except Exception as problem:
+            if not isinstance(problem, WorkFailed | ReadingStopped):
+                self._work.forget(key)  # what was cancelled or is missing now may be asked for again
+            if isinstance(problem, Cancelled):
+                return None
+            return Look(
+                problem=problem.message if isinstance(problem, ParetoscopeError) else "The report could not be made.",
+                key="" if isinstance(problem, NotApplicable) else key,  # trying again would say the same
+            )
+        if found is None:
             return Look(progress=progress.read(self._driver.settings.home / "progress", _progress_name(key)), key=key)
-        problem = future.exception()
-        if problem is None:
-            return Look(future.result()[0], key=key)
-        if not isinstance(problem, WorkFailed | ReadingStopped):
-            with self._lock:
-                self._asked.pop(key, None)  # what was cancelled or is missing now may be asked for again
-        if isinstance(problem, Cancelled):
-            return None
-        return Look(
-            problem=problem.message if isinstance(problem, ParetoscopeError) else "The report could not be made.",
-            key="" if isinstance(problem, NotApplicable) else key,  # trying again would say the same
-        )
+        return Look(found[0], key=key)
 
     def cancel(self, key: str) -> None:
         """Stops the work on a report within a second."""
-        with self._lock:
-            self._cancelled.add(key)
+        self._cancelled.add(key)
 
     def again(self, key: str) -> None:
         """Forgets a failure, so that the next look tries once more."""
-        with self._lock:
-            future = self._asked.get(key)
-            if future is not None and future.done():
-                del self._asked[key]
+        self._work.forget(key)
 
     def file(self, key: str, name: str) -> Path:
         """A file that an analysis left beside its report. Raises `StoreDamaged`."""
@@ -273,14 +267,4 @@ class AnalysisDesk:
 
     def close(self) -> None:
         """Waits until nothing is at work; the executor must have been closed before."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def _start(self, key: str, question: Question) -> Future[tuple[Report, str]]:
-        while len(self._asked) >= _REMEMBERED:
-            self._asked.pop(next(iter(self._asked))).cancel()
-        self._cancelled.discard(key)
-        future = self._threads.submit(
-            analyse, self._driver, question, lambda: self._closing() or key in self._cancelled
-        )
-        self._asked[key] = future
-        return future
+        self._work.close()

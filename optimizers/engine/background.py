@@ -18,8 +18,7 @@ class Background:
     Args:
         name: Of the threads.
         threads: That work at the same time.
-        remembered: Answers that are kept for those who ask again; the others are found anew then. Such as are not to
-            be told again are given with `forget`.
+        remembered: Answers, problems included, that are kept for those who ask again, until somebody calls `forget`.
     """
 
     def __init__(self, name: str, threads: int, remembered: int) -> None:
@@ -54,6 +53,11 @@ class Background:
             self.forget(key)
             raise Cancelled("Too much is being asked at the same time; try again.") from None
         return found
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the work is under way or its answer remembered."""
+        with self._lock:
+            return key in self._asked
 
     def knows(self, key: Hashable) -> bool:
         """Whether there is nothing to wait for: the work has ended, or nobody has asked for it."""

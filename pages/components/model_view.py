@@ -18,7 +18,7 @@ from optimizers.figures import examples
 from optimizers.figures import format as fmt
 from optimizers.figures.theme import CONFIG
 from optimizers.models import sample
-from optimizers.records import DatasetRef, DatasetSummary, ModelRef, ModelSummary, Target, Task, TensorSpec
+from optimizers.records import DatasetRef, DatasetSummary, ModelSummary, Target, Task, TensorSpec
 from pages.components import data_wizard, drawn_inputs, layers_view, links
 from pages.components.links import Choice
 from pages.components.model_strip import READING
@@ -31,6 +31,10 @@ _IMAGE_PIXELS = 56
 
 def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     """Facts, data, architecture and notes of what was chosen, and the way on. Refusals are told in one sentence."""
+    name = chosen.model.removeprefix("sample:")
+    entry = sample.manifest().get(name)
+    if entry is not None:
+        _heading(name, entry.description)
     try:
         read = soon(queue, ("model", chosen.model), partial(queue.driver.inspect_model, chosen.model), READING)
     except ParetoscopeError as error:
@@ -39,8 +43,8 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     if read is None:
         return
     model, summary = read
-    entry = sample.manifest().get(chosen.model.removeprefix("sample:"))
-    _heading(model, entry)
+    if entry is None:
+        _heading(model.name)
     data: DatasetSummary | None = None
     try:
         if chosen.data == drawn_inputs.ANY:
@@ -94,10 +98,10 @@ def shape_text(sizes: Sequence[int | None]) -> str:
     return " × ".join("any" if size is None else str(size) for size in sizes) or "1"
 
 
-def _heading(model: ModelRef, entry: sample.SampleModel | None) -> None:
-    st.subheader(escaped(model.name), anchor=False)
-    if entry is not None:
-        st.markdown(entry.description)
+def _heading(name: str, description: str = "") -> None:
+    st.subheader(escaped(name), anchor=False)
+    if description:
+        st.markdown(description)
 
 
 def _facts(summary: ModelSummary, task: Task | None) -> None:
