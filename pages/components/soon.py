@@ -14,6 +14,7 @@ Found = TypeVar("Found")
 PATIENCE = 0.7
 """Seconds for which a page waits itself: what takes no longer does not flicker."""
 _SECONDS = 0.5
+_TOLD = "told_before"
 
 
 def soon(queue: JobQueue, key: Hashable, work: Callable[[], Found], words: str, *, keep: bool = False) -> Found | None:
@@ -29,6 +30,10 @@ def soon(queue: JobQueue, key: Hashable, work: Callable[[], Found], words: str, 
     Raises:
         ParetoscopeError: What the work raises. It is tried anew with the next visit.
     """
+    told: set[Hashable] = st.session_state.setdefault(_TOLD, set())
+    if key in told and not keep:  # the engine knows it; without the page's other parts their widgets would be reset
+        with st.spinner(words):
+            return work()
     place = st.empty()
     with place, st.spinner(words):
         try:
@@ -40,6 +45,7 @@ def soon(queue: JobQueue, key: Hashable, work: Callable[[], Found], words: str, 
         with place:
             st.fragment(_waiting, run_every=_SECONDS)(queue, key, words)
         return None
+    told.add(key)
     if not keep:
         queue.readings.forget(key)
     place.empty()

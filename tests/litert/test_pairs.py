@@ -124,3 +124,16 @@ def test_inside_a_loop_nothing_is_seen_but_the_answers_are(files) -> None:
 
 def _shape(content: bytes) -> tuple[int, ...]:
     return tuple(int(d) for d in interpreter.inputs(interpreter.load(content))[0]["shape"][1:])
+
+
+def test_a_hidden_layer_that_is_called_like_an_output_is_none() -> None:
+    import tf_keras
+
+    from optimizers.tf.convert import convert
+
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    given = tf_keras.Input((4,))
+    hidden = tf_keras.layers.Dense(5, activation="relu", name="output_1")(given)
+    model = tf_keras.Model(given, tf_keras.layers.Dense(2, name="last")(hidden))
+    found, _ = deviations(convert(model, "int8", representative=x).file, convert(model, "float32").file, x[:8])
+    assert [(one.layer, one.output) for one in found] == [("output_1", None), ("output", 0)]

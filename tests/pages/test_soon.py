@@ -52,6 +52,21 @@ def test_the_page_stands_while_its_model_is_read_and_fills_afterwards(visit, que
     assert "digits\\_cnn" in shown(app)
 
 
+def test_what_a_visitor_chose_stays_when_a_slow_machine_takes_long_to_find_what_is_known(visit, queue, slow):
+    may_end, _ = slow
+    may_end.set()
+    app = visit("optimize", **MODEL)
+    for _ in range(2):
+        ended(queue)
+        app.run()
+    app.toggle[0].set_value(True).run()
+    may_end.clear()
+    threading.Timer(2.0, may_end.set).start()  # longer than a page has patience
+    app.run()
+    assert "Reading the model" not in shown(app)
+    assert app.toggle[0].value
+
+
 def test_a_refusal_comes_as_late_as_an_answer(visit, queue, slow, monkeypatch):
     may_end, _ = slow
     refused = ModelRefused("The file is damaged; save it again.")
