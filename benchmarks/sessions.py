@@ -4,9 +4,10 @@
 
 Three visitors are real browsers (Chromium) that also start runs; the others speak the protocol of Streamlit's pages
 over a socket, as a browser does, with cookie, uploads and runs of their own. All come within half a minute. Each opens
-one page after the other and looks at it for 3 to 9 seconds; in browsers the first by its address, the others by a click
-on their names. A page takes from asking to the end of its script, in browsers until it is drawn, charts included; what
-a fresh browser shows for the first time stands in a row of its own, since it reads megabytes of scripts.
+one page after the other and looks at it for 3 to 9 seconds; in browsers the first by its address, the others by their
+names. Uploads, and all sample models but one, are read for the first time meanwhile. A page takes from asking
+to the end of its script, in browsers until it is drawn, charts included; what a fresh browser shows for the first time
+stands in a row of its own, since it reads megabytes of scripts.
 What a visitor is sent is searched for the names of all other visitors' files.
 """
 
@@ -40,6 +41,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.first_paint import FLAGS, ROOT, free_port
 from optimizers import sessions, uploads
 from optimizers.engine.queue import JobQueue
+from optimizers.models import sample as sample_models
 from optimizers.recipe import parse
 from optimizers.records import Run
 from optimizers.settings import Settings
@@ -96,7 +98,6 @@ def prepared(home: Path, count: int) -> tuple[list[Visitor], list[Run]]:
         visitor = Visitor(number, token, "")
         scope = sessions.scope_of(token)
         visitor.upload = uploads.keep(BytesIO(content), f"{visitor.mark}.keras", "model", scope, settings)
-        queue.driver.inspect_model(visitor.upload)  # read once, as when they brought it
         model = shared[0].model.model_copy(update={"name": visitor.mark, "uri": visitor.upload, "scope": scope})
         own = shared[0].model_copy(update={"id": f"own{number:03d}", "scope": scope, "model": model})
         queue.history.add([own])
@@ -110,7 +111,9 @@ def addresses(visitor: Visitor, shared: list[Run]) -> list[tuple[str, str]]:
     """Pages with their query strings; what is a visitor's own and what all may see."""
     runs, sample = "runs=" + ",".join(run.id for run in shared), f"model={MODEL}&data={DATA}"
     own = f"model={visitor.upload}&data={DATA}"
-    chosen = [(page, query) for page in ("model", "optimize") for query in (own, sample)]
+    name, entry = [*sample_models.manifest().items()][visitor.number % len(sample_models.manifest())]
+    other = f"model=sample:{name}&data={entry.dataset}"
+    chosen = [(page, query) for page in ("model", "optimize") for query in (own, sample, other)]
     looked_at = [(page, runs) for page in ("compare", "inspect", "race", "device", "deploy", "report")]
     return [("", ""), *chosen, ("runs", ""), *looked_at]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from optimizers.errors import Cancelled
@@ -44,11 +44,12 @@ class Background:
                 while len(self._asked) >= self._most:
                     self._asked.pop(next(iter(self._asked))).cancel()
                 future = self._asked[key] = self._threads.submit(work)
-        wait([future], timeout=patience)
-        if not future.done():
-            return None
         try:
-            found: Found = future.result()
+            found: Found = future.result(timeout=patience)
+        except TimeoutError:
+            if future.done():  # the work itself raised it
+                raise
+            return None
         except CancelledError:  # so many others have asked meanwhile that this one was dropped
             self.forget(key)
             raise Cancelled("Too much is being asked at the same time; try again.") from None
