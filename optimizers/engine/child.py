@@ -124,8 +124,7 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
     with _log_to(task["log"]):
         try:
             settings = Settings()
-            if task["polite"]:
-                come_after_pages()
+            come_after_pages(task["niceness"])
             strict = reading_limits(settings.reading_seconds, settings.reading_mib)
             with (
                 lane(settings.locks, task["lane"], lambda: events.emit("waiting", why=_HOST_BUSY)) as events.between,

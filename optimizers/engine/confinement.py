@@ -23,7 +23,7 @@ from optimizers.settings import Settings
 WRITTEN_BYTES = 64 << 20
 """Largest file that reading a model or a data set may write: a description, some previews, a log."""
 
-_NICENESS = 10
+_USUAL = os.getpriority(os.PRIO_PROCESS, 0)
 _THREADS = Path("/proc/self/task")
 _SESSION = Path("/proc/self/autogroup")
 """Where Linux schedules by session, a process' own niceness counts within its session only, and a worker has one of its
@@ -37,9 +37,11 @@ def no_core_dumps() -> None:
 
 
 @cache
-def come_after_pages() -> None:
-    """Where the machine has too little for all, this process gets what others leave, from now on."""
-    wanted = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
+def come_after_pages(niceness: int) -> None:
+    """Where the machine has too little for all, this process gets what others leave, from now on; 0 changes nothing."""
+    if not niceness:
+        return
+    wanted = _USUAL + niceness
     os.setpriority(os.PRIO_PROCESS, 0, wanted)
     if _THREADS.exists():  # on Linux each has a niceness of its own, and those that start later take their parent's
         for thread in _THREADS.iterdir():
@@ -47,7 +49,7 @@ def come_after_pages() -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), wanted)
     with suppress(OSError):
         if _SESSION.exists():
-            _SESSION.write_text(f"{_NICENESS}", encoding="ascii")
+            _SESSION.write_text(f"{niceness}", encoding="ascii")
 
 
 @contextmanager

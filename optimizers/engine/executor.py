@@ -13,8 +13,10 @@ from optimizers.settings import Settings
 
 _RECYCLE_TASKS = 40
 _RECYCLE_BYTES = 3 * 2**30
-_WAIT_FOR_VISITORS = 2
+_KEPT_FOR_VISITORS = 2
 """Idle processes per pool that have done nothing yet but what somebody waits for."""
+_WAITED_FOR, _WORK = 5, 10
+"""Niceness of reading models, which takes seconds of both processors while pages wait for nothing, and of trainings."""
 
 
 class Executor(Protocol):
@@ -36,7 +38,7 @@ class LocalExecutor:
     Args:
         settings: ``workers`` is the number of processes per pool that may work at the same time.
         visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
-            converted or evaluated and so do not come after pages, and one of them with TensorFlow is always warm.
+            converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm.
     """
 
     def __init__(self, settings: Settings, *, visited: bool = False) -> None:
@@ -56,7 +58,7 @@ class LocalExecutor:
         try:
             worker = self._take(task)
             try:
-                worker.polite |= self._polite(task)
+                worker.niceness = max(worker.niceness, self._niceness(task))
                 return worker.run(task, on_event, lambda: cancelled() or self._closed)
             finally:
                 self._give_back(worker)
@@ -75,30 +77,37 @@ class LocalExecutor:
             worker.kill()
 
     def _take(self, task: Task) -> Worker:
-        pool, polite = task.pool, self._polite(task)
+        pool, niceness = task.pool, self._niceness(task)
+        most = niceness if self._visited else _WORK
         with self._lock:
             if self._closed:
                 raise Cancelled("The run was cancelled because the app is shutting down.")
-            idle = self._idle[pool] = [worker for worker in self._idle[pool] if worker.alive]
-            able = [worker for worker in idle if polite or not worker.polite or not self._visited]
+            for worker in [worker for worker in self._idle[pool] if not worker.alive]:
+                self._idle[pool].remove(worker)
+                worker.kill()
+            idle = self._idle[pool]
+            able = [worker for worker in idle if worker.niceness <= most]
             if not able:
                 return Worker(pool, self._settings)
-            worker = min(able, key=lambda one: one.polite != polite)
+            worker = max(able, key=lambda one: one.niceness)
             idle.remove(worker)
-            if self._visited and polite and pool == "tensorflow" and all(one.polite for one in idle):
+            taken_away = niceness == _WORK and all(one.niceness == _WORK for one in idle)
+            if self._visited and pool == "tensorflow" and taken_away:
                 idle.append(Worker(pool, self._settings))
             return worker
 
-    def _polite(self, task: Task) -> bool:
-        """Whether a process that does this comes after pages from then on. Timing never does: it would be wrong."""
-        return task.lane == "work" and (self._visited or task.pool == "tensorflow")
+    def _niceness(self, task: Task) -> int:
+        """How far a process that does this comes after pages from then on. Timing never does: it would be wrong."""
+        if task.lane == "work" and (self._visited or task.pool == "tensorflow"):
+            return _WORK
+        return _WAITED_FOR if self._visited and task.pool == "tensorflow" else 0
 
     def _give_back(self, worker: Worker) -> None:
         fresh = worker.tasks_done < _RECYCLE_TASKS and worker.resident_bytes() < _RECYCLE_BYTES
         with self._lock:
             idle = self._idle[worker.pool]
-            alike = sum(one.polite == worker.polite for one in idle)
-            most = self._settings.workers + 1 if worker.polite or not self._visited else _WAIT_FOR_VISITORS
+            alike = sum(one.niceness == worker.niceness for one in idle)
+            most = _KEPT_FOR_VISITORS if self._visited and worker.niceness < _WORK else self._settings.workers + 1
             if worker.alive and fresh and not self._closed and alike < most:
                 idle.append(worker)
                 return

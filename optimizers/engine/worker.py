@@ -64,8 +64,8 @@ class Worker:
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self.pool = pool
         self.tasks_done = 0
-        self.polite = False
-        """Whether it comes after pages from its next task on, see `optimizers.engine.confinement.come_after_pages`."""
+        self.niceness = 0
+        """From its next task on, see `optimizers.engine.confinement.come_after_pages`; it never becomes less."""
         self._settings = settings
         self._answers = answers_of(settings)
         self._buffer = b""
@@ -110,7 +110,7 @@ class Worker:
             ReadingStopped: The same, where the task was to read a stranger's file.
             ParetoscopeError: What the task itself raised.
         """
-        self._tell(asdict(task) | {"polite": self.polite}, task)
+        self._tell(asdict(task) | {"niceness": self.niceness}, task)
         started, self._started_with = time.monotonic(), self.resident_bytes()
         while True:
             for event in self._read(task):
