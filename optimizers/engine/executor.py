@@ -13,8 +13,8 @@ from optimizers.settings import Settings
 
 _RECYCLE_TASKS = 40
 _RECYCLE_BYTES = 3 * 2**30
-_KEPT_FOR_VISITORS = 2
-"""Idle processes per pool that have done nothing yet but what somebody waits for."""
+_KEPT_FOR_VISITORS: dict[Pool, int] = {"tensorflow": 1, "light": 2, "reader": 2}
+"""Idle processes that have done nothing yet but what somebody waits for; TensorFlow takes half a GiB each."""
 _WAITED_FOR, _WORK = 5, 10
 """Niceness of reading models, which takes seconds of both processors while pages wait for nothing, and of trainings."""
 
@@ -107,7 +107,9 @@ class LocalExecutor:
         with self._lock:
             idle = self._idle[worker.pool]
             alike = sum(one.niceness == worker.niceness for one in idle)
-            most = _KEPT_FOR_VISITORS if self._visited and worker.niceness < _WORK else self._settings.workers + 1
+            most = self._settings.workers + 1
+            if self._visited and worker.niceness < _WORK:
+                most = _KEPT_FOR_VISITORS[worker.pool]
             if worker.alive and fresh and not self._closed and alike < most:
                 idle.append(worker)
                 return
