@@ -36,7 +36,8 @@ class LocalExecutor:
     """Supervises worker processes on this machine and keeps them warm between tasks.
 
     Args:
-        settings: ``workers`` is the number of processes per pool that may work at the same time.
+        settings: ``workers`` and one more is the number of processes per pool that may work at the same time, and as many
+            do what somebody waits for.
         visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
             converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm.
     """
@@ -44,14 +45,18 @@ class LocalExecutor:
     def __init__(self, settings: Settings, *, visited: bool = False) -> None:
         self._settings, self._visited = settings, visited
         self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": [], "reader": []}
-        self._slots = {pool: threading.BoundedSemaphore(settings.workers + 1) for pool in self._idle}
+        self._slots = {
+            (pool, waited_for): threading.BoundedSemaphore(settings.workers + 1)
+            for pool in self._idle
+            for waited_for in (True, False)
+        }
         self._lock = threading.Lock()
         self._closed = False
         if visited:
             self._idle["tensorflow"].append(Worker("tensorflow", settings))
 
     def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
-        slot = self._slots[task.pool]
+        slot = self._slots[task.pool, task.lane == "interactive"]
         while not slot.acquire(timeout=0.1):
             if cancelled() or self._closed:
                 raise Cancelled("The run was cancelled.")

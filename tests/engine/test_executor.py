@@ -239,6 +239,21 @@ def test_measuring_alone_never_overlaps_other_work(executor, tmp_path):
     assert len(trace) == 4 * len(jobs)
 
 
+def test_what_somebody_waits_for_needs_no_place_among_long_work(executor, tmp_path):
+    marks = [tmp_path / str(number) for number in range(4)]  # more than may work at the same time
+    threads = [
+        threading.Thread(target=run, args=(executor, "sleep"), kwargs={"seconds": 6.0, "mark": str(mark)})
+        for mark in marks
+    ]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: sum(mark.exists() for mark in marks) == 3)
+    assert run(executor, "echo", lane="interactive", value=1)["value"] == 1
+    assert any(thread.is_alive() for thread in threads), "nobody had to end for it"
+    for thread in threads:
+        thread.join()
+
+
 def test_measuring_alone_lets_somebody_who_waits_for_a_page_go_first(executor, tmp_path):
     path = tmp_path / "trace"
     measuring = threading.Thread(
