@@ -36,8 +36,8 @@ class LocalExecutor:
     """Supervises worker processes on this machine and keeps them warm between tasks.
 
     Args:
-        settings: ``workers`` and one more is the number of processes per pool that may work at the same time; as many do
-            what somebody waits for.
+        settings: ``workers`` and one more is the number of processes per pool that may work at the same time; as many
+            may do what somebody waits for.
         visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
             converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm.
     """
