@@ -149,7 +149,8 @@ def _agrees(difference: float, step: float) -> Sentence:
     if step and difference > _STEPS * step:
         text = f"TensorFlow Lite Micro runs it, but answers differ from LiteRT's by up to {difference:.3g}{scale}."
         return Sentence(text=text, advice="Check accuracy on the device.", tone="warning")
-    text = f"TensorFlow Lite Micro runs it and answers like LiteRT, to within {difference:.2g}{scale}."
+    close = f"to within {difference:.2g}{scale}" if difference else "bit by bit"
+    text = f"TensorFlow Lite Micro runs it and answers like LiteRT, {close}."
     return Sentence(text=text, tone="good")
 
 

@@ -125,7 +125,7 @@ def _layers(context: Context, rows: list[dict[str, Any]]) -> Table:
     other = context.reference.name
     return Table(
         name="layers",
-        title="How far each layer's weights moved",
+        title="How close each layer's weights stayed",
         columns=(
             Column(name="layer", title="Layer"),
             Column(name="type", title="Stored as"),

@@ -129,10 +129,12 @@ def tiny(facts: Facts) -> Iterable[Finding]:
     took = facts.measured.get("latency_ms")
     if took is None or facts.call_ms is None or facts.call_ms < _CALL * took.value:
         return
-    text = (
-        f"One answer takes {milliseconds(took.value)}, of which LiteRT needs at least {milliseconds(facts.call_ms)} to "
-    )
-    text += f"be called at all: {count(facts.own.macs)} multiplications are too few for faster arithmetic to show."
+    text = f"One answer takes {milliseconds(took.value)}, "
+    if facts.call_ms < took.value:
+        text += f"of which LiteRT needs at least {milliseconds(facts.call_ms)} to be called at all: "
+    else:  # they were measured at different times
+        text += f"hardly more than LiteRT needs to be called at all ({milliseconds(facts.call_ms)}): "
+    text += f"{count(facts.own.macs)} multiplications are too few for faster arithmetic to show."
     advice = "Several examples in one call share this cost."
     shown = (Figure("One answer", took.value, "ms"), Figure("A call by itself", facts.call_ms, "ms"))
     yield Finding("calls take the time", "speed", text, advice, (*shown, *_speed(facts)), _worry(facts))

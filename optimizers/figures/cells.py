@@ -79,7 +79,7 @@ def _figures(metric: Metric, unit: str, values: pd.Series) -> Column:
     written = f"%.{digits}f{'x' if metric.unit == 'x' else ''}" if digits else "localized"
     if metric.unit in ("B", "ms") and top > 0:
         return Column("bar", told, f"%.{digits}f", top)
-    return Column("number", told, written if top >= 1 or metric.percent else "%.4g")
+    return Column("number", told, written if top >= 1 or metric.percent else "%.4f" if top >= 0.01 else "%.3g")
 
 
 def _changes(frame: pd.DataFrame, metric: Metric) -> tuple[pd.Series, Column] | None:
@@ -92,7 +92,9 @@ def _changes(frame: pd.DataFrame, metric: Metric) -> tuple[pd.Series, Column] | 
         return change * 100, Column("number", "Percent more (+) or less (−) than the baseline.", "%+.1f%%")
     if metric.percent:
         return change * 100, Column("number", "Points above (+) or below (−) the baseline.", "%+.2f pt")
-    return change, Column("number", "Above (+) or below (−) the baseline, in the metric's unit.", "%+.4g")
+    top = float(frame[metric.name].abs().max())
+    digits = 1 if top >= 100 else 2 if top >= 10 else 4
+    return change, Column("number", "Above (+) or below (−) the baseline, in the metric's unit.", f"%+.{digits}f")
 
 
 def _speeds(frame: pd.DataFrame) -> list[str | None]:

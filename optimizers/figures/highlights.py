@@ -22,9 +22,10 @@ def best(frame: pd.DataFrame, quality: str | None) -> Iterator[tuple[str, str, A
         quality: Name of the metric that leads the quality, if there is one.
     """
     known, variants = registry.metrics(), frame[~frame["is_baseline"].astype(bool)]
+    several_models = "model" in frame and frame["model"].nunique() > 1  # each has a baseline of its own
     for word, name, by in (
         ("Smallest", "size_bytes", "size_bytes"),
-        ("Fastest", "latency_ms", "speedup"),
+        ("Largest speed-up" if several_models else "Fastest", "latency_ms", "speedup"),
         (f"Best {fmt.inside(known[quality].title)}" if quality else "", quality, quality),
     ):
         if not name or not by or name not in frame or by not in frame:

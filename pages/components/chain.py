@@ -55,7 +55,13 @@ def chain(steps: Sequence[Written], combinations: Sequence[Variant]) -> None:
         for sentence in lost:
             st.caption(f":material/warning: {escaped(sentence)}")
         if not problems and not lost:
-            st.caption(":material/check: These steps can follow one another, and none destroys what another achieved.")
+            several = (
+                " The last steps are alternatives, each for a variant of its own." if len(combinations) > 1 else ""
+            )
+            st.caption(
+                ":material/check: These steps can follow one another, and none destroys what another achieved."
+                + several
+            )
 
 
 def _swap(names: list[str], one: int, other: int) -> None:

@@ -17,6 +17,7 @@ from optimizers.errors import ParetoscopeError, UnknownName, UserError
 from optimizers.recipe import Recipe
 from optimizers.records import SHARED
 from pages.components import session
+from pages.components.text import escaped
 
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
 _MOST_RUNS = 500
@@ -58,7 +59,7 @@ def choice_or_told(queue: JobQueue) -> Choice | None:
     try:
         return choice(queue)
     except ParetoscopeError as error:
-        st.error(error.message, icon=":material/block:")
+        st.error(escaped(error.message), icon=":material/block:")
         forget_choice()
         return None
 

@@ -96,7 +96,11 @@ def part(queue: JobQueue, asked: Question, *, short: bool = False) -> None:
     sight = queue.analyses.look(asked, start=declared.quick or wanted in started)
     if sight is None:
         if not st.button("Find out", icon=":material/play_arrow:", key=f"start:{declared.name}"):
-            st.caption("This takes more than a few seconds; it runs beside everything else, and its result is kept.")
+            how = (
+                "it waits until nothing else of ours is at work, and other work waits for it"
+                if declared.alone else "it runs beside everything else"
+            )  # fmt: skip
+            st.caption(f"This takes more than a few seconds; {how}. Its result is kept.")
             return
         started.add(wanted)
         sight = queue.analyses.look(asked)

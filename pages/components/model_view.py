@@ -59,7 +59,8 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
         task = check_fit(summary, data, dataset.name)
     except ParetoscopeError as error:
         _facts(summary, None)
-        data_wizard.offer(queue, chosen, error.message)
+        with st.container():  # what comes after it stays where it is in the page, and open, when the proposal arrives
+            data_wizard.offer(queue, chosen, error.message)
         if data is not None:
             data_wizard.controls(chosen, data)
         layers_view.architecture(summary)
@@ -71,7 +72,8 @@ def model_and_data(queue: JobQueue, chosen: Choice) -> None:
     shown, layers, notes = st.tabs(["Data", "Architecture", "Notes and licence"])
     with shown:
         _data(dataset, data, summary, task)
-        data_wizard.offer(queue, chosen)
+        with st.container():
+            data_wizard.offer(queue, chosen)
         data_wizard.controls(chosen, data)
     with layers:
         layers_view.architecture(summary)

@@ -67,7 +67,8 @@ def _waiting(queue: JobQueue, run_id: str) -> None:
     found = queue.history.runs([run_id])
     if not found or found[0].state not in UNFINISHED:
         st.rerun(scope="app")
-    st.caption(":material/progress_activity: The original is being measured: its size, its speed and its quality.")
+    what = "waits for its turn to be" if found[0].state == "queued" else "is being"
+    st.caption(f":material/progress_activity: The original {what} measured: its size, its speed and its quality.")
 
 
 def _figures(frame: pd.DataFrame) -> None:

@@ -68,6 +68,8 @@ def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool, tags: Se
         label, icon, colour = _BADGES[run.state]
         st.badge(label, icon=icon, color=colour)
         st.markdown(code(run.recipe), width="content")
+        if run.seed:
+            st.caption(f"seed {run.seed}", width="content")
         if several_models:
             st.caption(f"{escaped(run.model.name)} on {escaped(run.dataset.name)}", width="content")
         st.space("stretch")

@@ -13,6 +13,8 @@ from optimizers.engine.queue import JobQueue
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.search import importance_bars, tried
+from optimizers.history.database import UNFINISHED
+from optimizers.records import SHARED
 from optimizers.search import goals
 from optimizers.search.certifying import verdicts
 from optimizers.search.desk import View
@@ -26,7 +28,7 @@ from pages.components.budget import badge
 from pages.components.soon import soon
 from pages.components.text import code, escaped
 
-_SECONDS = 2.0
+_SECONDS, _SECONDS_AT_REST = 2.0, 10.0
 _STANDINGS: dict[Standing, str] = {
     "keeps all limits": ":green-badge[:material/check: Keeps all limits]",
     "keeps all limits as far as the examples can tell": ":orange-badge[:material/help: Too few examples to be sure]",
@@ -39,15 +41,29 @@ _STATES = {
 
 def board(queue: JobQueue, study: Study) -> None:
     """Draws the search; it refreshes itself while it is at work."""
-    st.page_link("pages/search.py", label="Another search", icon=":material/arrow_back:")
-    ticking = study.state == "running" or not queue.searches.rests(study.id)
-    st.fragment(_board, run_every=_SECONDS if ticking else None)(queue, study.id, ticking)
+    st.button("Another search", icon=":material/arrow_back:", type="tertiary", on_click=_leave, args=(queue, study))
+    ticking = _at_work(queue, study)
+    st.fragment(_board, run_every=_SECONDS if ticking else _SECONDS_AT_REST)(queue, study.id, ticking)
+
+
+def _at_work(queue: JobQueue, study: Study) -> bool:
+    """Whether anything will change by itself soon: the search, or a file of it that is being measured on test data."""
+    if study.state == "running" or not queue.searches.rests(study.id):
+        return True
+    return bool(study.certified and queue.history.runs(list(study.certified.values()), states=UNFINISHED))
+
+
+def _leave(queue: JobQueue, study: Study) -> None:
+    """Goes to the form for the same model, as far as this visitor may open it."""
+    st.query_params.pop(search_form.PARAMETER, None)
+    if study.scope == SHARED or search_form.mine(queue, study):
+        links.choose(links.Choice(study.model.uri, study.dataset.uri))
 
 
 @guarded
 def _board(queue: JobQueue, study_id: str, ticking: bool) -> None:
     view = queue.searches.view(study_id)
-    if ticking and view.study.state != "running" and queue.searches.rests(study_id):
+    if _at_work(queue, view.study) != ticking:  # it ended, or goes on, perhaps by another window
         st.rerun(scope="app")
     _head(queue, view)
     _best(queue, view)
@@ -74,14 +90,14 @@ def _head(queue: JobQueue, view: View) -> None:
         if search_form.mine(queue, study):
             _commands(queue, study)
     share = min(1.0, study.spent / study.seconds)
-    ended = [t for t in view.trials if t.state != "running"]
-    rejected = sum(t.state == "rejected" for t in ended)
+    rejected, cut = (sum(t.state == state for t in view.trials) for state in ("rejected", "cut"))
+    tried = sum(t.state not in ("running", "rejected", "cut") for t in view.trials)
     told = f"{_STATES[study.state].capitalize()}: {fmt.elapsed(study.spent)} of {fmt.elapsed(study.seconds)}, "
-    told += f"{len(ended) - rejected} tried"
+    told += f"{tried} tried" + (f", {cut} broken off" if cut else "")
     told += f", {rejected} ruled out by {'its' if rejected == 1 else 'their'} forecast" if rejected else ""
     st.progress(share, text=told)
     if study.problem:
-        st.error(study.problem, icon=":material/block:")
+        st.error(escaped(study.problem), icon=":material/block:")
 
 
 def _commands(queue: JobQueue, study: Study) -> None:
@@ -109,6 +125,8 @@ def _best(queue: JobQueue, view: View) -> None:
     if best is None:
         st.info(
             "No file was measured. Go on for longer, or see below why trials were ruled out."
+            if any(trial.state == "rejected" for trial in view.trials) else
+            "No file was measured in that time. Go on for longer."
             if view.trials else "It ended before a first file was made. Go on for longer.",
             icon=":material/search_off:",
         )  # fmt: skip
@@ -142,7 +160,8 @@ def _certification(queue: JobQueue, view: View, outcome: Outcome) -> None:
     number = outcome.trial.number
     run = view.certified.get(number)
     if run is not None:
-        session.remember(queue, [run])
+        if search_form.mine(queue, view.study):  # others only look
+            session.remember(queue, [run])
         st.page_link("pages/compare.py", label="Compare on test data", icon=":material/scatter_plot:",
                      query_params=links.runs_query([run.id]))  # fmt: skip
     elif search_form.mine(queue, view.study):

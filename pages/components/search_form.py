@@ -20,6 +20,7 @@ from optimizers.search.records import Study
 from optimizers.targets.boards import BOARDS
 from pages.components import session
 from pages.components.links import Choice
+from pages.components.text import escaped
 
 PARAMETER = "search"
 _ID = re.compile(r"[A-Za-z0-9]{1,40}")
@@ -48,13 +49,13 @@ def form(queue: JobQueue, chosen: Choice) -> None:
     wish = _wish(task, targets_of(summary, data, dataset.name))
     problem = _problem(queue, chosen, wish)
     if problem:
-        st.caption(f":red[{problem}]")
+        st.caption(f":red[{escaped(problem)}]")
     if not st.button("Search", type="primary", icon=":material/travel_explore:", disabled=bool(problem), key="go"):
         return
     try:
         study = queue.searches.start(chosen.model, chosen.data, wish)
     except ParetoscopeError as error:
-        st.error(error.message, icon=":material/block:")
+        st.error(escaped(error.message), icon=":material/block:")
         return
     sessions.remember(session.token(), [study.id], queue.settings)
     st.query_params[PARAMETER] = study.id
