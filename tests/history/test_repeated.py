@@ -109,3 +109,10 @@ def test_what_seeds_do_not_agree_on_is_within_the_uncertainty():
     }
     assert judged.best == 3
     assert taken.judged(None) is None
+
+
+def test_the_baseline_is_ranked_by_speed_up_as_well():
+    rows = frame(*(row("int8", s, 0.8, latency_ms=1.0, speedup=0.5 + s / 100, speedup_n=9) for s in range(3)))
+    assert rows["speedup"].isna().any(), "nobody measures the baseline against itself"
+    found = ranked(rows, "speedup")
+    assert [(p.repeats.name, p.first) for p in found.places] == [("baseline", 1), ("int8", 2)]

@@ -86,3 +86,56 @@ def test_the_owner_can_stop_and_extend(visit, queue):
     assert queue.searches.study(study.id).state == "stopped"
     app.run()
     assert [b.key for b in healthy(app).button if b.key == "extend"]
+
+
+def test_who_only_looks_gets_no_say_over_the_certificate_and_a_deleted_one_comes_back(visit, queue, finished):
+    from optimizers import sessions
+
+    view = queue.searches.view(finished.id)
+    run = queue.searches.certify(finished.id, view.best.outcome.trial.number)
+    queue.wait([run.id], 60)
+    app = healthy(visit("search", TOKEN, search=finished.id))
+    assert app.get("page_link"), "the way to compare it"
+    assert not sessions.remembered(TOKEN, queue.settings)
+
+    sessions.remember(TOKEN, [finished.id], queue.settings)  # the owner
+    app = healthy(visit("search", TOKEN, search=finished.id))
+    assert run.id in sessions.remembered(TOKEN, queue.settings)
+    assert queue.history.delete([run.id]) == [run.id]
+    app.run()
+    healthy(app).button(key="certify").click().run()
+    (again,) = queue.searches.study(finished.id).certified.values()
+    assert again != run.id
+    queue.wait([again], 60)
+    assert queue.history.run(again).state == "done"
+
+
+def test_a_board_at_rest_notices_that_the_search_goes_on(visit, queue, finished, monkeypatch):
+    from pages.components import search_board
+
+    asked = []
+    real = search_board.st.fragment
+    monkeypatch.setattr(
+        search_board.st,
+        "fragment",
+        lambda part, run_every=None: asked.append(run_every) or real(part, run_every=run_every),
+    )
+    app = healthy(visit("search", search=finished.id))
+    assert asked[-1] > 2, "nothing happens, so it looks now and then"
+    monkeypatch.setattr(queue.searches, "rests", lambda study_id: False)
+    app.run()
+    assert asked[-1] == 2
+
+
+def test_another_search_is_for_the_same_model(visit, finished):
+    app = healthy(visit("search", search=finished.id))
+    next(b for b in app.button if b.label == "Another search").click().run()
+    assert "search" not in app.query_params
+    assert app.query_params["model"] in (MODEL["model"], [MODEL["model"]])
+    assert app.text_input(key="search_limits").value == "accuracy>=-1pt"
+
+
+def test_what_a_link_says_is_shown_as_it_is(visit):
+    app = healthy(visit("search", **MODEL, search_limits="![x](http://elsewhere.example/a.png)"))
+    (told,) = [c.value for c in app.caption if "elsewhere" in c.value]
+    assert "![x](" not in told
