@@ -196,7 +196,7 @@ def metric_named(text: str) -> str:
     if wanted in more:
         return more[wanted]
     told = ", ".join(_short(name) for name in known)
-    raise InvalidParameter(f"There is no metric {text.strip()!r} to limit; there are: {told}.")
+    raise InvalidParameter(f"There is no metric {text.strip()!r}; there are: {told}.")
 
 
 def _limit(part: str, quality: str) -> Limit:

@@ -126,7 +126,8 @@ def _followed(queue: JobQueue, study_id: str) -> View:
                 say(f"[{view.study.spent:.0f} s] trial {trial.number} {trial.state}: {trial.recipe}  {what}".rstrip())
         if view.best is not None and view.best.outcome.trial.number != best:
             best = view.best.outcome.trial.number
-            say(f"Best so far: trial {best}, {view.best.standing}")
+            standing = f", {view.best.standing}" if goals.limits_of(view.study) else ""
+            say(f"Best so far: trial {best}{standing}")
         if rests:
             return view
 
@@ -184,17 +185,20 @@ def _print(told: dict[str, Any]) -> None:
     print(f"Search {told['id']}: {told['state']} after {told['spent_seconds']:.0f} s, {len(told['trials'])} trials")
     if told["problem"]:
         print(f"    {told['problem']}")
-    _lines("Front, measured on validation data:", told["front"])
+    if told["front"]:
+        _lines("Front, measured on validation data:", told["front"])
     best = told["best"]
     if best is None:
         print("Nothing was measured yet.")
         return
-    print(f"Best: trial {best['trial']}, {best['standing']}: {best['recipe']}")
+    standing = f", {best['standing']}" if told["limits"] else ""
+    print(f"Best: trial {best['trial']}{standing}: {best['recipe']}")
     for sentence_ in best["missing"]:
         print(f"    {sentence_}")
     print(f"    {best['artifact']}")
     for number, certificate in told["certified"].items():
-        print(f"Trial {number} on test data: run {certificate['run']}")
+        nothing = "" if certificate["verdicts"] else "; no limit of this search is one that test data can certify"
+        print(f"Trial {number} on test data: run {certificate['run']}{nothing}")
         for verdict in certificate["verdicts"]:
             print(f"    {verdict['state'].capitalize()}: {verdict['sentence']}")
 

@@ -91,8 +91,10 @@ def board_named(text: str) -> Board:
     """The board of that name, or of the only name that holds the text. Raises `UnknownName`."""
     found = [b for b in BOARDS if b.name.lower() == text.strip().lower()]
     found = found or [b for b in BOARDS if text.strip().lower() in b.name.lower()]
-    if len(found) != 1:
-        raise UnknownName(f"There is no single board {text!r}; there are: {', '.join(b.name for b in BOARDS)}.")
+    if len(found) > 1:
+        raise UnknownName(f"{text!r} may be any of these boards: {', '.join(b.name for b in found)}; name one of them.")
+    if not found:
+        raise UnknownName(f"There is no board {text!r}; there are: {', '.join(b.name for b in BOARDS)}.")
     return found[0]
 
 

@@ -175,16 +175,16 @@ def _forecast(run: Run, row: pd.Series) -> None:
         measured = row.get(name)
         if measured is not None and not pd.isna(measured):
             told = f"{fmt.size(forecast)} expected, **{fmt.size(float(measured))}** measured"
-            lines.append(f"- {registry.metric(name).title}: {told} :gray[({_off(float(measured), forecast, 'more')})]")
+            lines.append(f"- {registry.metric(name).title}: {told} :gray[({off(float(measured), forecast, 'more')})]")
     taken = sum(stage.seconds for stage in run.stages)
     if expected.seconds and all(stage.origin == "computed" for stage in run.stages):
         told = f"{fmt.elapsed(expected.seconds)} expected, **{fmt.elapsed(taken)}** taken"
-        lines.append(f"- Time: {told} :gray[({_off(taken, expected.seconds, 'longer')})]")
+        lines.append(f"- Time: {told} :gray[({off(taken, expected.seconds, 'longer')})]")
     if place := on_opening("Forecast and truth", "forecast", ":material/query_stats:"):
         place.markdown("\n".join(lines))
 
 
-def _off(measured: float, expected: float, more: str) -> str:
+def off(measured: float, expected: float, more: str) -> str:
     """How the truth differs from what was expected: ``12% more``, ``3.1 times as long``."""
     ratio = measured / expected
     if round(ratio, 2) == 1:

@@ -75,7 +75,7 @@ def together(all_of_them: Expected, runs: int) -> str:
     if all_of_them.unknown:
         return f"{words} :gray[· {all_of_them.unknown} of them not known yet]"
     saved = all_of_them.one_by_one > 1.2 * all_of_them.seconds
-    return f"{words} :gray[· one by one {fmt.elapsed(all_of_them.one_by_one)}]" if saved else words
+    return f"{words} :gray[· one by one {fmt.unbroken(fmt.elapsed(all_of_them.one_by_one))}]" if saved else words
 
 
 def summary_of(sights: list[Foresight]) -> str:

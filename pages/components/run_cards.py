@@ -149,7 +149,12 @@ def _results(results: pd.DataFrame, run: Run) -> None:
         if name in known and name in found.columns:
             metric = known[name]
             change = "" if row["is_baseline"] else fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
-            lines.append(f"**{fmt.value(metric, row[name])}** :gray[{change or metric.title.lower()}]")
+            figure, words = fmt.value(metric, row[name]), change or metric.title.lower()
+            if (
+                name == "latency_ms" and change
+            ):  # measured in turn, where the times of several runs are of other minutes
+                figure, words = change, f"at {figure}"
+            lines.append(f"**{figure}** :gray[{words}]")
     with st.container(horizontal=True, gap="medium"):
         for line in lines:
             st.markdown(line, width="content")

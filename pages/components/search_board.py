@@ -134,7 +134,8 @@ def _best(queue: JobQueue, view: View) -> None:
     outcome = best.outcome
     with st.container(border=True, key="best"):
         title = "Best" if view.study.state == "done" else "Best so far"
-        st.markdown(f"**{title}** {_STANDINGS[best.standing]}  \n{code(outcome.trial.recipe)}")
+        standing = _STANDINGS[best.standing] if goals.limits_of(view.study) else ""
+        st.markdown(f"**{title}** {standing}  \n{code(outcome.trial.recipe)}")
         pairs = zip(view.study.objectives, outcome.values, strict=True)
         told = [f"{registry.metric(n).title} **{fmt.value(registry.metric(n), v)}**" for n, v in pairs if v is not None]
         st.markdown(" · ".join(told) + " :gray[on validation data]")

@@ -179,3 +179,5 @@ def test_the_fastest_is_proven_to_be_faster_by_times_taken_in_turn():
     )
     assert list(best(frame, None)) == [("Smallest", "size_bytes", "a"), ("Fastest", "latency_ms", "b")]
     assert [word for word, *_ in best(frame.drop("b"), None)] == ["Smallest"]
+    two = frame.assign(model=["one", "one", "other"])
+    assert [word for word, *_ in best(two, None)] == ["Smallest", "Largest speed-up"], "each has its own baseline"

@@ -14,7 +14,7 @@ from optimizers.presets import PRESETS
 from optimizers.records import DatasetRef, LayerRow, ModelRef, Run, StageRecord, now
 from optimizers.registry import technique
 from optimizers.settings import Settings
-from pages.components.details import file_name
+from pages.components.details import file_name, off
 from pages.components.forms import Choices, spread
 from pages.components.run_cards import details, ending, fraction, told
 from pages.components.text import code, escaped
@@ -210,3 +210,14 @@ def test_tokens_are_recognized_by_their_form():
     assert not sessions.is_token("../" * 15)
     assert sessions.scope_of("a") != sessions.scope_of("b")
     assert len(sessions.scope_of("a")) <= 80
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected", "more", "words"),
+    [
+        (347.0, 37.0, "longer", "9.4 times as long"), (40.0, 37.0, "longer", "8% longer"), (30.0, 40.0, "longer", "25% shorter"),
+        (19.0, 21.2, "more", "10% less"), (100.2, 100.0, "more", "as expected"), (50.0, 20.0, "more", "2.5 times as much"),
+    ],
+)  # fmt: skip
+def test_forecasts_are_held_against_the_truth_in_words(measured, expected, more, words):
+    assert off(measured, expected, more) == words

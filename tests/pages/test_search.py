@@ -19,7 +19,7 @@ def wish(**more):
 
 @pytest.fixture
 def finished(queue):
-    study = queue.searches.start(*MODEL.values(), wish())
+    study = queue.searches.start(*MODEL.values(), wish(limits="size<=10MB"))
     assert queue.searches.wait(study.id, 60)
     return study
 
@@ -58,6 +58,14 @@ def test_a_search_shows_its_best_its_front_and_its_trials_and_says_on_which_data
     assert "on validation data" in text
     assert "Keeps all limits" in text
     assert not [b for b in app.button if b.key in ("pause", "stop", "certify", "extend")]  # somebody else's
+
+
+def test_without_limits_nothing_is_said_to_keep_them(visit, queue):
+    study = queue.searches.start(*MODEL.values(), wish())
+    assert queue.searches.wait(study.id, 60)
+    text = shown(healthy(visit("search", search=study.id)))
+    assert "**Best**" in text
+    assert "limits" not in text.split("`")[0]
 
 
 def test_others_files_of_trials_are_not_compared_as_if_measured_on_test_data(visit, queue, finished):
