@@ -56,10 +56,12 @@ def chart(queue: JobQueue, frame: pd.DataFrame, judgement: Judgement | None, wha
         key="tradeoff", on_select=partial(_clicked, "tradeoff") if view != SPACE else "ignore", selection_mode="points",
         alt=f"{titles}: one mark per file, also in the table below",
     )  # fmt: skip
-    if view == SPACE:
-        st.caption("Drag to turn. Choose a file in the list or in the table.")
-    else:
-        st.caption("Click a mark to look at its file. Lists and table put up to four side by side.")
+    how = (
+        "Drag to turn. Choose a file in the list or in the table."
+        if view == SPACE else "Click a mark to look at its file. Lists and table put up to four side by side."
+    )  # fmt: skip
+    apart = "latency_ms" in axes and "speedup" in frame
+    st.caption(how + (" Files were timed in different minutes: the speed-up says which is faster." if apart else ""))
 
 
 def picture_format() -> None:

@@ -215,8 +215,9 @@ def test_tokens_are_recognized_by_their_form():
 @pytest.mark.parametrize(
     ("measured", "expected", "more", "words"),
     [
-        (347.0, 37.0, "longer", "9.4 times as long"), (40.0, 37.0, "longer", "8% longer"), (30.0, 40.0, "longer", "25% shorter"),
-        (19.0, 21.2, "more", "10% less"), (100.2, 100.0, "more", "as expected"), (50.0, 20.0, "more", "2.5 times as much"),
+        (347.0, 37.0, "longer", "9.4 times as long"), (40.0, 37.0, "longer", "8% longer"),
+        (30.0, 40.0, "longer", "25% shorter"), (19.0, 21.2, "more", "10% less"),
+        (100.2, 100.0, "more", "as expected"), (50.0, 20.0, "more", "2.5 times as much"),
     ],
 )  # fmt: skip
 def test_forecasts_are_held_against_the_truth_in_words(measured, expected, more, words):
