@@ -22,6 +22,7 @@ METRIC = Metric(
     measure=measure,
     rank=40,
     device_bound=True,
-    help="Time of one prediction of one example in LiteRT on this machine; half of the runs were faster. The machine is "
-    "quicker in some minutes than in others, so files that were timed apart are compared by their speed-up.",
+    help="Time of one prediction of one example in LiteRT on this machine; half of the runs were faster. "
+    "The machine is quicker in some minutes than in others, so files that were timed apart are compared by their "
+    "speed-up.",
 )

@@ -106,7 +106,7 @@ def _commands(queue: JobQueue, study: Study) -> None:
         st.button("Pause", icon=":material/pause:", key="pause", on_click=desk.pause, args=(study.id,))
         st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
         return
-    if study.state == "paused":
+    if study.state == "paused" and study.spent < study.seconds:
         st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", on_click=desk.go_on,
                   args=(study.id,))  # fmt: skip
         st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
