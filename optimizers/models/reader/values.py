@@ -116,7 +116,9 @@ def name(value: Any, where: str) -> str:
 
 def shown(value: Any) -> str:
     """Anything as text that is safe and short enough for a message."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:80])
+    text = str(value)
+    cut = "".join(letter if letter.isprintable() else "?" for letter in text[:80])
+    return f"{cut}…" if len(text) > len(cut) else cut
 
 
 def window(value: Any, where: str) -> int | tuple[int, ...]:
