@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from optimizers.errors import NotApplicable
-from optimizers.litert import latency, rounds
+from optimizers.litert import latency, rounds, stopwatch
 from optimizers.litert.ratio import PRECISION, paired_ratio, trimmed_interval
 
 
@@ -128,16 +127,23 @@ def test_real_files_are_timed_in_processes_of_their_own(files: dict[str, Path]) 
     assert len(found.times_ms) == len(found.baseline_times_ms) == len(found.instances)
 
 
-def test_letting_others_go_first_takes_nothing_from_the_time_of_measuring(files: dict[str, Path]) -> None:
-    told: list[int] = []
+def test_letting_others_go_first_takes_nothing_from_the_time_of_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(stopwatch, "monotonic", lambda: now[0])
+    watch = stopwatch.Stopwatch()
 
-    def slow(step: int, of: int) -> None:
-        told.append(step)
-        time.sleep(0.3)
+    def told(step: int) -> None:
+        now[0] += 5.0
+        if step > 1:
+            raise NotApplicable("The run was cancelled.")
 
-    latency.time_in_turn([files["int8"]], files["float"], seconds=1.0, progress=slow)
-    assert len(told) > latency.FEWEST + 6, "more processes than are used in any case, and six looks at memory"
-    assert told[1] < 50, "0.3 of 1.0 seconds spent on telling it"
+    tell = watch.stopped(told)
+    now[0] += 1.0
+    tell(1)
+    now[0] += 2.0
+    with pytest.raises(NotApplicable):
+        tell(2)
+    assert watch.seconds() == pytest.approx(3.0)
 
 
 def test_recurrent_files_can_be_timed(files: dict[str, Path]) -> None:
