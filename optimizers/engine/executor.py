@@ -36,17 +36,17 @@ class LocalExecutor:
     """Supervises worker processes on this machine and keeps them warm between tasks.
 
     Args:
-        settings: ``workers`` and one more is the number of processes per pool that may work at the same time; as many
-            may do what somebody waits for.
+        settings: ``workers`` and one more is the number of processes per pool that may work at the same time.
         visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
-            converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm.
+            converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm. At
+            most two per pool do so at the same time, however much work is under way.
     """
 
     def __init__(self, settings: Settings, *, visited: bool = False) -> None:
         self._settings, self._visited = settings, visited
         self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": [], "reader": []}
         self._slots = {
-            (pool, waited_for): threading.BoundedSemaphore(settings.workers + 1)
+            (pool, waited_for): threading.BoundedSemaphore(2 if waited_for and visited else settings.workers + 1)
             for pool in self._idle
             for waited_for in (True, False)
         }
