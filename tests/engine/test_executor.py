@@ -239,19 +239,27 @@ def test_measuring_alone_never_overlaps_other_work(executor, tmp_path):
     assert len(trace) == 4 * len(jobs)
 
 
-def test_what_somebody_waits_for_needs_no_place_among_long_work(executor, tmp_path):
+@pytest.mark.parametrize("visited", [False, True])
+def test_what_somebody_waits_for_needs_no_place_among_long_work(tmp_path, visited):
+    executor = LocalExecutor(Settings(home=tmp_path / "home"), visited=visited)
+    ended = threading.Event()
+
+    def work(mark):
+        with pytest.raises(Cancelled):
+            run(executor, "sleep", cancelled=ended.is_set, seconds=600.0, mark=str(mark))
+
     marks = [tmp_path / str(number) for number in range(4)]  # more than may work at the same time
-    threads = [
-        threading.Thread(target=run, args=(executor, "sleep"), kwargs={"seconds": 6.0, "mark": str(mark)})
-        for mark in marks
-    ]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: sum(mark.exists() for mark in marks) == 3)
-    assert run(executor, "echo", lane="interactive", value=1)["value"] == 1
-    assert any(thread.is_alive() for thread in threads), "nobody had to end for it"
-    for thread in threads:
-        thread.join()
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in marks]
+    try:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: sum(mark.exists() for mark in marks) == 3)
+        assert run(executor, "echo", lane="interactive", value=1)["value"] == 1
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        executor.close()
 
 
 def test_measuring_alone_lets_somebody_who_waits_for_a_page_go_first(executor, tmp_path):
