@@ -218,7 +218,7 @@ class AnalysisDesk:
     def __init__(self, driver: Driver, closing: Callable[[], bool]) -> None:
         self._driver = driver
         self._closing = closing
-        self._work = Background("analysis", _WORKERS, remembered=_REMEMBERED)
+        self._work = Background("analysis", _WORKERS, remembered=_REMEMBERED, lasting=(WorkFailed, ReadingStopped))
         self._cancelled: set[str] = set()
 
     def look(self, question: Question, *, start: bool = True) -> Look | None:
@@ -239,8 +239,6 @@ class AnalysisDesk:
                 key, partial(analyse, self._driver, question, lambda: self._closing() or key in self._cancelled)
             )
         except Exception as problem:
-            if not isinstance(problem, WorkFailed | ReadingStopped):
-                self._work.forget(key)  # what was cancelled or is missing now may be asked for again
             if isinstance(problem, Cancelled):
                 return None
             return Look(

@@ -18,10 +18,13 @@ class Background:
     Args:
         name: Of the threads.
         threads: That work at the same time.
-        remembered: Answers, problems included, that are kept for those who ask again, until somebody calls `forget`.
+        remembered: Answers that are kept for those who ask again, until somebody calls `forget`.
+        lasting: Problems that are kept as well; after others, such as of a file that is missing now, the work is done
+            anew when somebody asks again.
     """
 
-    def __init__(self, name: str, threads: int, remembered: int) -> None:
+    def __init__(self, name: str, threads: int, remembered: int, lasting: tuple[type[Exception], ...] = ()) -> None:
+        self._lasting = lasting
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._most = remembered
         self._asked: dict[Hashable, Future[Any]] = {}
@@ -53,6 +56,10 @@ class Background:
         except CancelledError:  # so many others have asked meanwhile that this one was dropped
             self.forget(key)
             raise Cancelled("Too much is being asked at the same time; try again.") from None
+        except Exception as problem:
+            if not isinstance(problem, self._lasting):
+                self.forget(key)
+            raise
         return found
 
     def __contains__(self, key: Hashable) -> bool:

@@ -86,7 +86,7 @@ class JobQueue:
         self._places = threading.Semaphore(settings.workers)
         self._queued = 0
         self._futures: dict[str, Future[None]] = {}
-        self._forecasts = Background("forecast", 1, remembered=_FORESEEN)
+        self._forecasts = Background("forecast", 1, remembered=_FORESEEN, lasting=(WorkFailed, ReadingStopped))
         self.readings = Background("reading", _READERS, remembered=_READ)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -193,8 +193,6 @@ class JobQueue:
                 key, partial(self.driver.forecast, model, dataset, recipe, self._closing.is_set)
             )
         except Exception as problem:
-            if not isinstance(problem, WorkFailed | ReadingStopped):
-                self._forecasts.forget(key)  # a model that cannot be had now may be there the next time
             words = problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."
             return Foresight(problem=words)
         return Foresight(forecast)

@@ -122,7 +122,7 @@ class RaceDesk:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._races = Background("race", _WORKERS, remembered=_REMEMBERED)
+        self._races = Background("race", _WORKERS, remembered=_REMEMBERED, lasting=(Exception,))
 
     def look(self, racers: Sequence[Racer], given: Given, patience: float = 0.0) -> Sight:
         """What the files answer, if it is known within some seconds; the race goes on otherwise.

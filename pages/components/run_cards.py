@@ -150,9 +150,7 @@ def _results(results: pd.DataFrame, run: Run) -> None:
             metric = known[name]
             change = "" if row["is_baseline"] else fmt.change(metric, row.get(f"{name}_change"), speedup_of(row))
             figure, words = fmt.value(metric, row[name]), change or metric.title.lower()
-            if (
-                name == "latency_ms" and change
-            ):  # measured in turn, where the times of several runs are of other minutes
+            if name == "latency_ms" and change:  # measured in turn; times of several runs are of other minutes
                 figure, words = change, f"at {figure}"
             lines.append(f"**{figure}** :gray[{words}]")
     with st.container(horizontal=True, gap="medium"):

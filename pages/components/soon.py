@@ -36,11 +36,7 @@ def soon(queue: JobQueue, key: Hashable, work: Callable[[], Found], words: str, 
             return work()
     place = st.empty()
     with place, st.spinner(words):
-        try:
-            found = queue.readings.ask(key, work, PATIENCE)
-        except Exception:
-            queue.readings.forget(key)
-            raise
+        found = queue.readings.ask(key, work, PATIENCE)
     if found is None:
         with place:
             st.fragment(_waiting, run_every=_SECONDS)(queue, key, words)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from optimizers.engine.background import Background
-from optimizers.errors import Cancelled, DataRefused
+from optimizers.errors import Cancelled, DataRefused, ModelRefused
 from tests.engine.waiting import wait_until
 
 
@@ -28,7 +28,7 @@ class Work:
 
 @pytest.fixture
 def background() -> Iterator[Background]:
-    opened = Background("test", 2, remembered=3)
+    opened = Background("test", 2, remembered=3, lasting=(DataRefused,))
     yield opened
     opened.close()
 
@@ -90,3 +90,12 @@ def test_the_oldest_make_room_and_are_told_so(background: Background) -> None:
     for work in (*busy, *others):
         work.may_end.set()
     assert background.ask("other 2", others[2], patience=10) == "answer"
+
+
+def test_after_a_passing_problem_the_work_is_done_anew(background: Background) -> None:
+    work = Work(ModelRefused("The file is not there."))
+    work.may_end.set()
+    for _ in range(2):
+        with pytest.raises(ModelRefused, match="not there"):
+            background.ask("a", work, patience=10)
+    assert work.done == 2
