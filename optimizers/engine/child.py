@@ -1,8 +1,8 @@
 """The process in which models are read, changed, converted and measured.
 
-Run as ``python -m optimizers.engine.child EVENTS_FD POOL [asks]``. Tasks come as JSON lines on standard input, events
-go as JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input ends,
-the owner is gone and so is this process, with all that it started and its scratch folder (``TMPDIR``).
+Run as ``python -m optimizers.engine.child EVENTS_FD POOL NICENESS [asks]``. Tasks come as JSON lines on standard input,
+events go as JSON lines to the file descriptor. Standard output and error of a task go to its log. When standard input
+ends, the owner is gone and so is this process, with all that it started and its scratch folder (``TMPDIR``).
 
 With ``asks`` there is a larger store behind the folder of results. This process has neither its address nor the
 network; it asks its owner to bring results and to publish them, and the answers come on standard input as well.
@@ -95,13 +95,14 @@ def _plain(value: Any) -> Any:
 def main() -> None:
     events = EventStream(int(sys.argv[1]))
     pool = sys.argv[2]
+    come_after_pages(int(sys.argv[3]))
     no_core_dumps()
     if pool != "light":  # the measuring processes also fetch public data sets
         no_network()
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(tasks, answers), daemon=True).start()
-    if "asks" in sys.argv[3:]:
+    if "asks" in sys.argv[4:]:
         ask(Owner(events, answers))
     if pool == "tensorflow":
         import optimizers.tf.summary  # noqa: F401  (TensorFlow is loaded before the first task arrives and counts)

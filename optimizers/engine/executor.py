@@ -14,7 +14,7 @@ from optimizers.settings import Settings
 _RECYCLE_TASKS = 40
 _RECYCLE_BYTES = 3 * 2**30
 _KEPT_FOR_VISITORS: dict[Pool, int] = {"tensorflow": 1, "light": 2, "reader": 2}
-"""Idle processes that have done nothing yet but what somebody waits for; TensorFlow takes half a GiB each."""
+"""Idle processes more than work alone would need; with TensorFlow each takes half a GiB."""
 _WAITED_FOR, _WORK = 5, 10
 """Niceness of reading models, which takes seconds of both processors while pages wait for nothing, and of trainings."""
 
@@ -52,8 +52,9 @@ class LocalExecutor:
         }
         self._lock = threading.Lock()
         self._closed = False
+        self._kept = {pool: settings.workers + 1 + (_KEPT_FOR_VISITORS[pool] if visited else 0) for pool in self._idle}
         if visited:
-            self._idle["tensorflow"].append(Worker("tensorflow", settings))
+            self._idle["tensorflow"].append(Worker("tensorflow", settings, _WAITED_FOR))
 
     def run(self, task: Task, on_event: OnEvent, cancelled: Callable[[], bool]) -> Any:
         slot = self._slots[task.pool, task.lane == "interactive"]
@@ -93,12 +94,12 @@ class LocalExecutor:
             idle = self._idle[pool]
             able = [worker for worker in idle if worker.niceness <= most]
             if not able:
-                return Worker(pool, self._settings)
+                return Worker(pool, self._settings, niceness)
             worker = max(able, key=lambda one: one.niceness)
             idle.remove(worker)
             taken_away = niceness == _WORK and all(one.niceness == _WORK for one in idle)
             if self._visited and pool == "tensorflow" and taken_away:
-                idle.append(Worker(pool, self._settings))
+                idle.append(Worker(pool, self._settings, _WAITED_FOR))
             return worker
 
     def _niceness(self, task: Task) -> int:
@@ -108,14 +109,14 @@ class LocalExecutor:
         return _WAITED_FOR if self._visited and task.pool == "tensorflow" else 0
 
     def _give_back(self, worker: Worker) -> None:
-        fresh = worker.tasks_done < _RECYCLE_TASKS and worker.resident_bytes() < _RECYCLE_BYTES
+        """Keeps it warm. Where that makes too many, one that has worked goes: it can do less than the others."""
+        worn = worker.tasks_done >= _RECYCLE_TASKS or worker.resident_bytes() >= _RECYCLE_BYTES
         with self._lock:
-            idle = self._idle[worker.pool]
-            alike = sum(one.niceness == worker.niceness for one in idle)
-            most = self._settings.workers + 1
-            if self._visited and worker.niceness < _WORK:
-                most = _KEPT_FOR_VISITORS[worker.pool]
-            if worker.alive and fresh and not self._closed and alike < most:
+            idle, parting = self._idle[worker.pool], worker
+            if worker.alive and not worn and not self._closed:
                 idle.append(worker)
-                return
-        worker.kill()
+                if len(idle) <= self._kept[worker.pool]:
+                    return
+                parting = max(idle, key=lambda one: one.niceness)
+                idle.remove(parting)
+        parting.kill()

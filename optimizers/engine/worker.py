@@ -59,12 +59,16 @@ class Task:
 
 
 class Worker:
-    """One warm process. It is used by one thread at a time and thrown away after a crash or a cancel."""
+    """One warm process. It is used by one thread at a time and thrown away after a crash or a cancel.
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    Args:
+        niceness: Already while it starts, which with TensorFlow takes seconds of a processor.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings, niceness: int = 0) -> None:
         self.pool = pool
         self.tasks_done = 0
-        self.niceness = 0
+        self.niceness = niceness
         """From its next task on, see `optimizers.engine.confinement.come_after_pages`; it never becomes less."""
         self._settings = settings
         self._answers = answers_of(settings)
@@ -74,8 +78,9 @@ class Worker:
         self._scratch = tempfile.mkdtemp(prefix="paretoscope-")
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         self._events, writing = os.pipe()
+        command = [sys.executable, "-m", "optimizers.engine.child", str(writing), pool, str(niceness)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "optimizers.engine.child", str(writing), pool, *(["asks"] if self._answers else [])],
+            [*command, *(["asks"] if self._answers else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -73,7 +73,8 @@ def _workers() -> Iterator[GaugeMetricFamily]:
         try:
             words = process.cmdline()
             if _CHILD in words:
-                found.setdefault(words[-1], []).append(process.memory_info().rss)
+                pool = words[words.index(_CHILD) + 2]  # behind the number of its pipe
+                found.setdefault(pool, []).append(process.memory_info().rss)
         except psutil.Error:
             continue  # it has ended meanwhile
     for pool, sizes in sorted(found.items()):

@@ -54,6 +54,14 @@ def sleep(report: Any, *, seconds: float, mark: str = "") -> None:
     time.sleep(seconds)
 
 
+def meet(report: Any, *, mark: str, others: list[str]) -> int:
+    """Number of this process, once all the others have come."""
+    Path(mark).touch()
+    while not all(Path(other).exists() for other in others):
+        time.sleep(0.02)
+    return os.getpid()
+
+
 def eat(report: Any, *, mib: int) -> None:
     held = bytearray(mib * 2**20)
     for place in range(0, len(held), 4096):

@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from optimizers.engine.cluster import DaskExecutor
-from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.executor import _KEPT_FOR_VISITORS, LocalExecutor
 from optimizers.engine.versions import device
 from optimizers.engine.worker import Task, Worker
 from optimizers.errors import Cancelled, NotApplicable, Unexpected, WorkerDied
@@ -156,6 +157,16 @@ def test_a_process_that_is_slow_to_die_holds_nobody_up(tmp_path, monkeypatch):
     process.wait(10)
 
 
+def test_a_process_comes_after_pages_already_while_it_starts(tmp_path):
+    worker = Worker("tensorflow", Settings(home=tmp_path), 10)
+    try:
+        process = psutil.Process(worker.pid)
+        wait_until(lambda: process.nice() - psutil.Process().nice() == 10)
+        assert worker.tasks_done == 0
+    finally:
+        worker.kill()
+
+
 @pytest.mark.parametrize("visited", [False, True])
 def test_what_nobody_waits_for_comes_after_pages_and_timing_does_not(tmp_path, visited):
     executor = LocalExecutor(Settings(home=tmp_path), visited=visited)
@@ -195,6 +206,31 @@ def test_for_visitors_a_process_with_tensorflow_is_always_warm(tmp_path):
         assert first == work == again, "the first one does the work, and another takes its place"
         started = {child.pid for child in psutil.Process().children()} - {child.pid for child in before}
         assert started == {first, waited_for}
+    finally:
+        executor.close()
+
+
+def test_processes_of_visitors_are_kept_before_those_that_have_worked(tmp_path, monkeypatch):
+    monkeypatch.setitem(_KEPT_FOR_VISITORS, "light", 1)
+    executor = LocalExecutor(Settings(home=tmp_path / "home", workers=1), visited=True)
+
+    def pair(lane, name):
+        """Numbers of the processes of two tasks that are under way at the same time."""
+        marks = [str(tmp_path / f"{name}{number}") for number in range(2)]
+
+        def one(mark):
+            return run(executor, "meet", lane=lane, mark=mark, others=marks)
+
+        with ThreadPoolExecutor(2) as threads:
+            return set(threads.map(one, marks))
+
+    try:
+        worked = pair("work", "first")
+        visitors = pair("interactive", "second")
+        assert not worked & visitors
+        assert pair("interactive", "third") == visitors
+        again = pair("work", "fourth")
+        assert len(again & worked) == 1, "one too many was kept"
     finally:
         executor.close()
 
@@ -287,7 +323,7 @@ def test_a_worker_and_what_it_started_die_with_their_owner(tmp_path):
 import os, signal
 from pathlib import Path
 from optimizers.engine.cluster import DaskExecutor
-from optimizers.engine.executor import LocalExecutor
+from optimizers.engine.executor import _KEPT_FOR_VISITORS, LocalExecutor
 from optimizers.engine.versions import device
 from optimizers.engine.worker import Task
 from optimizers.settings import Settings
