@@ -93,19 +93,30 @@ def _keras(queue: JobQueue, question: Question) -> None:
         look.part(queue, replace(question, analysis="keras_model", given={}))
 
 
+@st.fragment
+@guarded
 def programs(file: Deployable) -> None:
-    """A tab for each language, with a program that runs this very file."""
+    """A tab for each language, with a program that runs this very file; filled when it is opened.
+
+    A browser takes longer to colour all five programs than to show the rest of the page.
+    """
     known = [export for export in registry.exports().values() if export.kind == "program"]
-    for tab, export in zip(st.tabs([export.title for export in known]), known, strict=True):
-        with tab:
-            st.caption(f"{export.summary} {export.tried}")
-            try:
-                made = export.make(file).decode()
-            except NotApplicable as error:
-                st.info(error.message, icon=":material/info:")
-                continue
-            _download(export, file)
-            st.code(made, language=export.language, wrap_lines=True)
+    tabs = st.tabs([export.title for export in known], key="programs", on_change="rerun")
+    for tab, export in zip(tabs, known, strict=True):
+        if tab.open:
+            with tab:
+                _program(export, file)
+
+
+def _program(export: Export, file: Deployable) -> None:
+    st.caption(f"{export.summary} {export.tried}")
+    try:
+        made = export.make(file).decode()
+    except NotApplicable as error:
+        st.info(error.message, icon=":material/info:")
+        return
+    _download(export, file)
+    st.code(made, language=export.language, wrap_lines=True)
 
 
 def targets(queue: JobQueue, question: Question) -> None:

@@ -49,6 +49,17 @@ def test_a_program_that_was_downloaded_runs_the_file(visitor, finished, tmp_path
 
 
 @WINDOWS
+def test_a_program_is_shown_when_its_language_is_chosen(visitor, finished, width, scheme):
+    page = opened(visitor, f"/deploy?{finished}", width, scheme)
+    code = page.get_by_test_id("stCode").filter(visible=True)
+    code.filter(has_text="Interpreter(").wait_for()
+    for language, word in (("Kotlin", "on Android"), ("Python", "Interpreter(")):
+        page.get_by_role("tab", name=language).click()
+        code.filter(has_text=word).wait_for()
+        assert code.count() == 1
+
+
+@WINDOWS
 def test_a_report_opens_without_a_network(visitor, chromium, finished, tmp_path, width, scheme):
     page = opened(visitor, f"/report?{finished}", width, scheme)
     page.get_by_label("Note").fill("Asked by the board.")
