@@ -17,7 +17,7 @@ from itertools import combinations
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from optimizers.figures.format import bounds, cell
+from optimizers.figures.format import bounds, cell, inside
 from optimizers.findings import TEST_PART, Chart, Column, Report, Sentence, Table, Unit
 from optimizers.records import Direction
 
@@ -196,8 +196,9 @@ def _table(quantity: Quantity, rows: list[dict[str, Any]], mean: bool) -> Table:
     kept = {column.name for column in columns}
     told = [{"step": "The original", "level": start.value}, *rows]
     drawn = any(row.get("change") is not None for row in rows)
-    waterfall = Chart(kind="waterfall", x="step", y=("level",))
-    bars = Chart(kind="bars", x="step", y=("change", "shapley") if mean else ("change",), low="low", high="high")
+    waterfall = Chart(kind="waterfall", x="step", y=("level",), axis=quantity.title)
+    bars = Chart(kind="bars", x="step", y=("change", "shapley") if mean else ("change",), low="low", high="high",
+                 axis=f"Change of {inside(quantity.title)}")  # fmt: skip
     return Table(
         name=quantity.name,
         title=f"{quantity.title}: what each step does to it",

@@ -91,6 +91,7 @@ class Chart(Record):
         low, high: Columns with the bounds of intervals of ``y[0]``.
         log, log_x: The axis of values, or of ``x``, is logarithmic; on ``x`` the values themselves are marked.
         stacked: Bars are put one behind the other.
+        axis: What is drawn, where no title of a column says it: of several columns, or in the bins of a histogram.
     """
 
     kind: Literal["bars", "lines", "matrix", "histogram", "waterfall"]
@@ -103,6 +104,7 @@ class Chart(Record):
     log: bool = False
     log_x: bool = False
     stacked: bool = False
+    axis: str = ""
 
 
 class Table(Record):

@@ -166,5 +166,5 @@ def _distribution(values: np.ndarray, title: str) -> Table:
             {"from": float(edge), "share": float(count / len(values)) or None}
             for edge, count in zip(edges[:-1], counts, strict=True)
         ),
-        chart=Chart(kind="histogram", x="from", y=("share",), log=True),
+        chart=Chart(kind="histogram", x="from", y=("share",), log=True, axis="Distance"),
     )

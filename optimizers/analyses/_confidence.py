@@ -69,14 +69,14 @@ def confidence_tables(
         name="confidence_change",
         title="Change of confidence, example by example",
         columns=(
-            Column(name="from", title="Change from"),
+            Column(name="from", title="Change from (points)"),
             Column(name="share", title="Share of examples", unit="fraction"),
         ),
         rows=tuple(
-            {"from": float(edge), "share": float(count / len(shift)) or None}
+            {"from": 100 * float(edge), "share": float(count / len(shift)) or None}
             for edge, count in zip(edges[:-1], counts, strict=True)
         ),
-        chart=Chart(kind="histogram", x="from", y=("share",), log=True),
+        chart=Chart(kind="histogram", x="from", y=("share",), log=True, axis="Change of confidence (points)"),
         note="Right of 0 the file is surer of its answer than the reference was of its own. Logarithmic scale.",
     )
     return drift, change

@@ -231,7 +231,9 @@ def _layers(own: _File, other: _File | None) -> Table:
             Column(name="energy", title="Energy (estimate)", unit="J", better="lower"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="layer", y=("macs", REFERENCE) if compared else ("macs",)),
+        chart=Chart(
+            kind="bars", x="layer", y=("macs", REFERENCE) if compared else ("macs",), axis="Multiply-accumulates"
+        ),
         note="In the order of computation. Products of two activations stand under their operator.",
     )
 
@@ -303,7 +305,7 @@ def _energies(own: _File, other: _File | None) -> Table:
             *reference,
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="part", y=("energy", REFERENCE) if theirs else ("energy",)),
+        chart=Chart(kind="bars", x="part", y=("energy", REFERENCE) if theirs else ("energy",), axis="Energy"),
         note=FORMULA,
     )
 

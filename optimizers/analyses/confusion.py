@@ -79,7 +79,10 @@ def _drawn(name: str, title: str, values: np.ndarray, names: list[str], things: 
     )
 
 
-_ABOUT_DIFFERENCES = "Each row adds up to 0: what left the diagonal has become a mistake, what came to it was one."
+_ABOUT_DIFFERENCES = (
+    "Blue: more often than before; red: less often. Each row adds up to 0: what left the diagonal has become a mistake, "
+    "what came to it was one."
+)
 
 
 def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Context, things: str) -> Table:
@@ -105,7 +108,7 @@ def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Conte
             Column(name="share", title="Share of the true class", unit="fraction", better="lower"),
         ),
         rows=tuple(rows[:_MOST_PAIRS]),
-        chart=Chart(kind="bars", x="pair", y=("now", "reference")) if rows else None,
+        chart=Chart(kind="bars", x="pair", y=("now", "reference"), axis=things.capitalize()) if rows else None,
         note=f"{int(now.sum()):,} {'test examples' if things == 'examples' else f'{things} of test examples'}."
         + (f" The first {_MOST_PAIRS} of {len(rows)} pairs." if len(rows) > _MOST_PAIRS else "")
         + ("" if rows else " None is taken for another class."),

@@ -144,7 +144,13 @@ def _quality(context: Context, bench: _Bench, rows: list[dict[str, Any]], n: int
         ),
         rows=tuple({k: row[k] for k in kept} for row in rows),
         chart=Chart(
-            kind="lines", x="severity", y=("own", "reference"), panels="corruption", low="own_low", high="own_high"
+            kind="lines",
+            x="severity",
+            y=("own", "reference"),
+            panels="corruption",
+            low="own_low",
+            high="own_high",
+            axis=bench.title,
         ),
         note=f"{n} validation examples, so that a choice may depend on it; both files see the very same ones. 95% "
         "intervals.",
@@ -197,7 +203,7 @@ def _one_missing(context: Context, bench: _Bench, rows: list[dict[str, Any]]) ->
             *_change_columns(bench),
         ),
         rows=tuple({k: row[k] for k in kept} for row in rows),
-        chart=Chart(kind="bars", x="column", y=("own", "reference")),
+        chart=Chart(kind="bars", x="column", y=("own", "reference"), axis=bench.title),
         note="As when a sensor is dead and its mean over the training data stands in for it.",
     )
 

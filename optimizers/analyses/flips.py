@@ -119,6 +119,7 @@ def _by_class(told: _Answers, names: list[str]) -> Table:
             }
         )
     rows.sort(key=lambda row: (row["now"] - row["before"], -row["lost"], row["class"]))
+    drawn = Chart(kind="bars", x="class", y=("lost", "gained"), axis="Examples")
     return Table(
         name="classes",
         title="Changed answers by class, worst first",
@@ -134,7 +135,7 @@ def _by_class(told: _Answers, names: list[str]) -> Table:
             ),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="class", y=("lost", "gained")) if len(told.lost) + len(told.gained) else None,
+        chart=drawn if len(told.lost) + len(told.gained) else None,
     )
 
 

@@ -198,7 +198,7 @@ def _boards(file: Path, arena: int, verdicts: dict[str, Verdict], ram: str) -> T
             }
             for board in BOARDS
         ),
-        chart=Chart(kind="bars", x="board", y=("flash", "ram")),
+        chart=Chart(kind="bars", x="board", y=("flash", "ram"), axis="Memory taken"),
         note=(
             f"Flash: the file and {size(CORE_BYTES)} for the interpreter's core; kernels and the program come on top. "
             f"{ram} Tight: more than 80% of a memory."

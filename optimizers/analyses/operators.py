@@ -26,7 +26,7 @@ def analyse(context: Context, params: Any) -> Report:
             Column(name="reference", title=f"In {context.reference.name}", unit="count"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="operator", y=("count", "reference")),
+        chart=Chart(kind="bars", x="operator", y=("count", "reference"), axis="Operators"),
     )
     casts = own["QUANTIZE"] + own["DEQUANTIZE"]
     facts = (

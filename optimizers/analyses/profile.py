@@ -313,7 +313,7 @@ def _grouped(
             Column(name="outside", title="Outside the delegate", unit="count", better="lower"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="group", y=("ms", "reference") if compared else ("ms",)),
+        chart=Chart(kind="bars", x="group", y=("ms", "reference") if compared else ("ms",), axis="Time"),
     )
 
 

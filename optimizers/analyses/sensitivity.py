@@ -201,7 +201,7 @@ def _sentences(
     changed: bool,
     trained: list[str],
 ) -> list[Sentence]:
-    from optimizers.figures.format import bounds, inside
+    from optimizers.figures.format import bounds, inside, share
 
     found = []
     if not changed:
@@ -226,14 +226,15 @@ def _sentences(
             found.append(
                 Sentence(
                     text=f"No layer alone costs measurable {inside(trial.reference.title)}; {worst['layer']} moves the "
-                    f"outputs most, by {worst['moved']:.1%} of their spread.",
+                    f"outputs most, by {share(worst['moved'])} of their spread.",
                     tone="good",
                 )
             )
         found.append(
             Sentence(
                 text=f"These weights together change it by {told(trial, whole['change'])}, the file itself by "
-                f"{told(trial, itself['change'])}; outputs move by {whole['moved']:.1%} and {itself['moved']:.1%}.",
+                f"{told(trial, itself['change'])}; outputs move by {share(whole['moved'])} and "
+                f"{share(itself['moved'])}.",
                 advice="" if left else "What the file has beyond its weights comes from rounding activations.",
             )
         )

@@ -205,7 +205,7 @@ def _by_layer(own: _File, other: _File | None) -> Table:
             Column(name="unique", title="Distinct values", unit="count", help="Of the kernel that has most."),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="layer", y=_drawn(other)),
+        chart=Chart(kind="bars", x="layer", y=_drawn(other), axis="Size"),
         note="Weights that several layers share stand under the first of them.",
     )
 
@@ -249,7 +249,7 @@ def _by_part(own: _File, other: _File | None) -> Table:
             Column(name="share", title="Share of the file", unit="fraction"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="part", y=_drawn(other)),
+        chart=Chart(kind="bars", x="part", y=_drawn(other), axis="Size"),
         note="Every byte of the file is counted once. Scales are those of weights and of activations.",
     )
 
@@ -276,7 +276,7 @@ def _by_compressor(own: _File, other: _File | None) -> Table:
             Column(name="distance", title="Over the bound", unit="x", better="lower"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="how", y=_drawn(other)),
+        chart=Chart(kind="bars", x="how", y=_drawn(other), axis="Size"),
         note="The last row is the bound of the weights and what the best compressor leaves of everything else.",
     )
 

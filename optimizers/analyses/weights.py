@@ -174,7 +174,7 @@ def _histograms(context: Context, pairs: tuple[LayerPair, ...]) -> Table:
             Column(name="own", title="this file", unit="fraction"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="histogram", x="from", y=("own", "reference"), panels="layer", log=True),
+        chart=Chart(kind="histogram", x="from", y=("own", "reference"), panels="layer", log=True, axis="Weight"),
         note=f"Share of a layer's weights in each of {_BINS} bins, on a logarithmic scale.",
     )
 

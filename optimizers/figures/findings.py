@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import cycle
 from typing import Any
 
@@ -58,12 +58,22 @@ def _bars(table: Table, frame: pd.DataFrame) -> go.Figure:
             hovertemplate="%{hovertext}<extra></extra>",
             showlegend=len(told.y) > 1,
         )
+    if told.low and not told.stacked and len(told.y) == 1:  # where a bar has no length, its end is seen as well
+        ends = pd.to_numeric(shown[told.y[0]], errors="coerce") * factor
+        figure.add_scatter(
+            x=ends,
+            y=[str(x) for x in shown[told.x]],
+            mode="markers",
+            marker={"color": colours[told.y[0]], "size": 7},
+            hoverinfo="skip",
+            showlegend=False,
+        )
     rows = len(shown) * (1 if told.stacked else max(1, len(told.y) * 0.7))
     more = f"the first {_MOST_BARS} of {len(frame)}" if len(frame) > _MOST_BARS else ""
     theme.layout(figure, table.title, _subtitle([columns[y] for y in told.y], more), height=int(130 + 24 * rows))
     figure.update_layout(barmode="stack" if told.stacked else "group", bargap=0.28)
     figure.update_xaxes(
-        title_text=unit or None,
+        title_text=_quantity(told, columns, unit),
         type="log" if told.log else "linear",
         rangemode="tozero",
         dtick=_whole_steps(columns[told.y[0]], shown[list(told.y)], told),
@@ -111,7 +121,7 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
     if told.log_x:
         marked = sorted(set(frame[told.x]))
         figure.update_xaxes(type="log", tickvals=marked, ticktext=[fmt.count(value) for value in marked])
-    figure.update_yaxes(title_text=unit or None, type="log" if told.log else "linear")
+    figure.update_yaxes(title_text=_quantity(told, columns, unit), type="log" if told.log else "linear")
     top = _largest(frame[list(told.y)]) or 0.0
     if told.high and not told.log and (_largest(frame[[told.high]]) or 0.0) > _MOST_ABOVE * top:
         figure.update_yaxes(range=[None, _MOST_ABOVE * top * factor])
@@ -160,7 +170,8 @@ def _panels(table: Table, frame: pd.DataFrame) -> go.Figure:
     assert told is not None
     columns = {column.name: column for column in table.columns}
     steps = told.kind == "histogram"
-    factor, unit = (1.0, "") if steps else _scale(columns[told.y[0]], frame[list(told.y)])
+    measured = (told.x,) if steps else told.y
+    factor, unit = _scale(columns[measured[0]], frame[list(measured)])
     groups = list(frame.groupby(told.panels, sort=False)) if told.panels else [("", frame)]
     shown = groups[:_MOST_PANELS]
     across = min(_PANELS_IN_A_ROW, len(shown))
@@ -194,9 +205,13 @@ def _panels(table: Table, frame: pd.DataFrame) -> go.Figure:
     figure.update_annotations(font={"size": 12})
     figure.update_xaxes(nticks=5)
     figure.update_yaxes(type="log" if told.log else "linear", tickformat="~%" if steps else "", nticks=4)
+    quantity = _quantity(told, columns, unit)
+    below = quantity if steps and told.axis else columns[told.x].title
+    for place in range(max(0, len(shown) - across), len(shown)):  # the lowest of each column
+        figure.update_xaxes(title_text=below, row=place // across + 1, col=place % across + 1)
+    figure.update_yaxes(title_text="Share" if steps else quantity, col=1)
     if not steps:
-        figure.update_yaxes(title_text=unit or None, col=1)
-        figure.update_xaxes(title_text=columns[told.x].title, row=rows, dtick=1)
+        figure.update_xaxes(dtick=1)
     return figure
 
 
@@ -212,7 +227,7 @@ def _line(part: pd.DataFrame, told: Chart, name: str, factor: float) -> go.Scatt
 
 def _outline(part: pd.DataFrame, told: Chart, name: str, factor: float) -> go.Scatter:
     """Steps over bins; on a logarithmic scale empty ones lie on the lower edge of the panel."""
-    starts, shares = [float(x) for x in part[told.x]], _numbers(part[name]).fillna(0.0)
+    starts, shares = [float(x) * factor for x in part[told.x]], _numbers(part[name]).fillna(0.0)
     drawn = shares.clip(lower=_floor(part, told)) if told.log else shares
     last = 2 * starts[-1] - starts[-2] if len(starts) > 1 else starts[-1]
     return go.Scatter(
@@ -264,7 +279,8 @@ def _waterfall(table: Table, frame: pd.DataFrame) -> go.Figure:
     )
     theme.layout(figure, table.title, _subtitle([column]), height=164 + 34 * len(frame))
     top = _largest(values.to_frame()) * factor or 1.0
-    figure.update_xaxes(title_text=unit or None, range=[-0.2 * top, 1.25 * top])  # room for what stands beside bars
+    quantity = _quantity(told, {column.name: column}, unit)
+    figure.update_xaxes(title_text=quantity, range=[-0.2 * top, 1.25 * top])  # room for what stands beside bars
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
     return figure
 
@@ -312,6 +328,12 @@ def _subtitle(columns: Iterable[Column], more: str = "") -> str:
 
 def _axis(column: Column) -> str:
     return f"{column.title} ({column.unit})" if column.unit in ("ms", "s", "bits", "dB", "B") else column.title
+
+
+def _quantity(told: Chart, columns: Mapping[str, Column], unit: str) -> str | None:
+    """What stands at an axis of values: what they are of, and their unit."""
+    known = told.axis or (columns[told.y[0]].title if len(told.y) == 1 else "")
+    return (f"{known} ({unit})" if unit else known) if known else unit or None
 
 
 def _scale(column: Column, values: pd.DataFrame) -> tuple[float, str]:

@@ -74,7 +74,7 @@ def repeats(ranking: Ranking, metric: str, families: dict[str, str]) -> go.Figur
     subtitle = f"Seeds, their mean and its 95% interval; {theme.better(declared)}"
     theme.layout(figure, title, subtitle, height=120 + 34 * len(data))
     unit = fmt.scale(declared, [value for place in ranking.places for value in place.repeats.values]).unit
-    figure.update_xaxes(title_text=unit or None, nticks=6)
+    figure.update_xaxes(title_text=f"{declared.title} ({unit})" if unit else declared.title, nticks=6)
     figure.update_yaxes(
         tickvals=rows, ticktext=list(data["label"]), range=[len(data) - 0.4, -0.6], showgrid=False, ticks=""
     )

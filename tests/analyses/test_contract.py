@@ -14,6 +14,24 @@ from optimizers.findings import Report
 from optimizers.params import fields
 
 QUICK = [name for name, declared in registry.analyses().items() if declared.quick]
+UNITS = (
+    "bytes",
+    "KB",
+    "MB",
+    "ms",
+    "µs",
+    "s",
+    "%",
+    "points",
+    "times",
+    "bits",
+    "dB",
+    "per second",
+    "J",
+    "mJ",
+    "µJ",
+    "nJ",
+)
 LONG = [name for name in registry.analyses() if name not in QUICK]
 
 
@@ -43,12 +61,24 @@ def checked(queue, question, report, key):
     assert all(sentence.text.strip().endswith((".", ":")) for sentence in report.sentences)
     assert len({fact.name for fact in report.facts}) == len(report.facts)
     for table in report.tables:
-        assert table.chart is None or not table.rows or chart(table) is not None
+        figure = chart(table)
+        assert (figure is None) == (table.chart is None or not table.rows)
+        if figure is not None:
+            assert_axes_are_named(figure, table.chart.kind)
     for name in report.files:
         assert queue.analyses.file(key, name).stat().st_size > 0
     again, _ = analyse(queue.driver, question)
     assert again == report == Report.model_validate_json(report.model_dump_json())
     return report
+
+
+def assert_axes_are_named(figure, kind):
+    """Numbers have a title that says what they are of, not their unit alone; names need none."""
+    across: list[str] = []  # of small panels only the lowest are named
+    figure.for_each_xaxis(lambda axis: across.append(axis.title.text or ""))
+    below, left = max(across), figure.layout.yaxis.title.text
+    told = {"bars": [below], "waterfall": [below]}.get(kind, [below, left])
+    assert all(title and title not in UNITS for title in told), (figure.layout.title.text, told)
 
 
 @pytest.mark.parametrize("name", QUICK)

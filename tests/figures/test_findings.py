@@ -31,9 +31,23 @@ def drawn(kind, rows=ROWS, **more):
 def test_bars_show_values_in_one_unit_with_intervals():
     figure = drawn("bars", low="low", high="high")
     assert figure.data[0].x[0] == 2.0
-    assert figure.layout.xaxis.title.text == "KB"
+    assert figure.layout.xaxis.title.text == "Bytes (KB)"
     assert figure.data[0].error_x.array[0] == pytest.approx(0.6)
     assert "Lower is better" in figure.layout.title.subtitle.text
+
+
+def test_where_a_bar_has_no_length_its_end_is_seen_as_well():
+    figure = drawn("bars", rows=({"layer": "a", "bytes": 0, "low": -10, "high": 10},), low="low", high="high")
+    assert [(trace.type, *trace.x) for trace in figure.data] == [("bar", 0.0), ("scatter", 0.0)]
+
+
+def test_an_axis_says_what_it_shows():
+    columns = (*COLUMNS, Column(name="reference", title="Before", unit="B"))
+    for kind in ("bars", "lines"):
+        told = Chart(kind=kind, x="layer", y=("bytes", "reference"), axis="Size")
+        figure = chart(Table(name="t", title="T", columns=columns, rows=ROWS, chart=told))
+        axis = figure.layout.xaxis if kind == "bars" else figure.layout.yaxis
+        assert axis.title.text == "Size (KB)"
 
 
 def test_what_a_file_is_compared_with_is_grey():
@@ -154,5 +168,5 @@ def test_energies_share_one_unit():
     columns = (Column(name="x", title="X"), Column(name="e", title="Energy", unit="J"))
     rows = ({"x": "a", "e": 3e-6}, {"x": "b", "e": 4e-8})
     figure = chart(Table(name="t", title="T", columns=columns, rows=rows, chart=Chart(kind="bars", x="x", y=("e",))))
-    assert figure.layout.xaxis.title.text == "µJ"
+    assert figure.layout.xaxis.title.text == "Energy (µJ)"
     assert list(figure.data[0].x) == pytest.approx([3.0, 0.04])
