@@ -15,6 +15,9 @@ _RECYCLE_TASKS = 40
 _RECYCLE_BYTES = 3 * 2**30
 _KEPT_FOR_VISITORS: dict[Pool, int] = {"tensorflow": 1, "light": 2, "reader": 2}
 """Idle processes more than work alone would need; with TensorFlow each takes half a GiB."""
+_FOR_VISITORS = 2
+"""Tasks in each pool that visitors wait for and that are done at the same time. With three of them, beside trainings on
+two processors, pages of new browsers took up to 3.1 seconds."""
 _WAITED_FOR, _WORK = 5, 10
 """Niceness of reading models, which takes seconds of both processors while pages wait for nothing, and of trainings."""
 
@@ -38,21 +41,22 @@ class LocalExecutor:
     Args:
         settings: ``workers`` and one more is the number of processes per pool that may work at the same time.
         visited: There are pages whose visitors wait. What they wait for is done by processes that have never trained,
-            converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm. At
-            most two per pool do so at the same time, however much work is under way.
+            converted or evaluated and so do not come after all else, and one of them with TensorFlow is always warm.
+            They have places of their own, however much work is under way.
     """
 
     def __init__(self, settings: Settings, *, visited: bool = False) -> None:
         self._settings, self._visited = settings, visited
         self._idle: dict[Pool, list[Worker]] = {"tensorflow": [], "light": [], "reader": []}
+        places = settings.workers + 1
         self._slots = {
-            (pool, waited_for): threading.BoundedSemaphore(2 if waited_for and visited else settings.workers + 1)
+            (pool, waited_for): threading.BoundedSemaphore(_FOR_VISITORS if waited_for and visited else places)
             for pool in self._idle
             for waited_for in (True, False)
         }
         self._lock = threading.Lock()
         self._closed = False
-        self._kept = {pool: settings.workers + 1 + (_KEPT_FOR_VISITORS[pool] if visited else 0) for pool in self._idle}
+        self._kept = {pool: places + (_KEPT_FOR_VISITORS[pool] if visited else 0) for pool in self._idle}
         if visited:
             self._idle["tensorflow"].append(Worker("tensorflow", settings, _WAITED_FOR))
 

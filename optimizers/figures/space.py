@@ -22,6 +22,8 @@ _SYMBOLS = {"triangle-up": "diamond", "star": "circle", "hexagon": "circle", "pe
 _MOST_LABELS = 14
 _CAMERA = {"eye": {"x": 1.7, "y": 1.7, "z": 0.8}, "center": {"x": 0.0, "y": 0.0, "z": -0.15}}
 _ROOM = "\N{NO-BREAK SPACE}" * 4
+_GRID, _TEXT = "rgba(125, 133, 144, 0.5)", "#737B87"
+"""What is drawn in space cannot take the colours of the page: both are told from white as well as from near-black."""
 _HALF_VIEW = 0.41
 """Tangent of half of the angle that the camera sees."""
 
@@ -68,7 +70,7 @@ def tradeoff_3d(
         unit = fmt.scale(metric, frame[metric.name]).unit
         named = f"{metric.title} ({unit})" if unit else metric.title
         scene[f"{axis}axis"] = {
-            "title": {"text": named}, "gridcolor": theme.GRID, "zeroline": False,
+            "title": {"text": named}, "gridcolor": _GRID, "zeroline": False,
             "showbackground": False, "linecolor": theme.NEUTRAL,
         }  # fmt: skip
     figure.update_layout(scene=scene, margin={"t": 80, "l": 0, "r": 0, "b": 0}, dragmode="turntable")
@@ -125,7 +127,7 @@ def _labels(data: pd.DataFrame, chosen: Sequence[str]) -> go.Scatter3d:
     texts = [_aside(text, place) for text, place in zip(texts, said["place"], strict=True)]
     return go.Scatter3d(
         **{axis: said[axis].to_list() for axis in AXES}, mode="text", text=texts, textposition=said["place"].to_list(),
-        hoverinfo="skip", showlegend=False, textfont={"size": 11, "color": theme.NEUTRAL},
+        hoverinfo="skip", showlegend=False, textfont={"size": 11, "color": _TEXT},
     )  # fmt: skip
 
 

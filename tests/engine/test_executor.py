@@ -158,7 +158,7 @@ def test_a_process_that_is_slow_to_die_holds_nobody_up(tmp_path, monkeypatch):
 
 
 def test_a_process_comes_after_pages_already_while_it_starts(tmp_path):
-    worker = Worker("tensorflow", Settings(home=tmp_path), 10)
+    worker = Worker("light", Settings(home=tmp_path), 10)
     try:
         process = psutil.Process(worker.pid)
         wait_until(lambda: process.nice() - psutil.Process().nice() == 10)
@@ -187,25 +187,14 @@ def test_what_nobody_waits_for_comes_after_pages_and_timing_does_not(tmp_path, v
         assert (second != first, niceness) == (visited, {0})
         assert done("alone") == (second, {0})
         assert done("work")[0] == first
-        assert done("work", "tensorflow")[1] == {10}
-        assert done("interactive", "tensorflow")[1] == ({5} if visited else {10})
-        assert done("work", "tensorflow")[1] == {10}
-    finally:
-        executor.close()
-
-
-def test_for_visitors_a_process_with_tensorflow_is_always_warm(tmp_path):
-    before = psutil.Process().children()
-    executor = LocalExecutor(Settings(home=tmp_path), visited=True)
-    try:
-        pids = []
-        for lane in ("interactive", "work", "interactive", "work"):
-            task = Task("tests.engine.fake_tasks:echo", {"value": 1}, "tensorflow", lane, str(tmp_path / "log"))
-            pids.append(executor.run(task, lambda event: None, lambda: False)["pid"])
-        first, work, waited_for, again = pids
-        assert first == work == again, "the first one does the work, and another takes its place"
-        started = {child.pid for child in psutil.Process().children()} - {child.pid for child in before}
-        assert started == {first, waited_for}
+        first, niceness = done("interactive", "tensorflow")
+        assert niceness == ({5} if visited else {0})
+        assert done("work", "tensorflow") == (first, {10})
+        second, niceness = done("interactive", "tensorflow")
+        assert (second != first, niceness) == ((True, {5}) if visited else (False, {10})), (
+            "one more is warm for visitors"
+        )
+        assert done("work", "tensorflow") == (first, {10})
     finally:
         executor.close()
 
