@@ -80,8 +80,8 @@ def _drawn(name: str, title: str, values: np.ndarray, names: list[str], things: 
 
 
 _ABOUT_DIFFERENCES = (
-    "Blue: more often than before; red: less often. Each row adds up to 0: what left the diagonal has become a mistake, "
-    "what came to it was one."
+    "Blue: more often than before; red: less often. Each row adds up to 0: what left the diagonal has become a "
+    "mistake, what came to it was one."
 )
 
 
