@@ -25,7 +25,12 @@ def check(history: History, store: Store, settings: Settings, scope: str, starte
         more: How many runs they ask for.
     """
     check_runs(history, settings, scope, started, more)
-    held = results_bytes(history.runs(scopes=[scope]), store)
+    check_room(history, store, settings, scope)
+
+
+def check_room(history: History, store: Store, settings: Settings, scope: str) -> None:
+    """Raises `UserError` when the results of a visitor's own models and data, searches included, take up too much."""
+    held = results_bytes(history.runs(scopes=[scope], study=None), store)
     if held > settings.session_store_mib * 2**20:
         raise UserError(
             f"The results of your own models and data take up {held / 2**20:.0f} MiB, more than the "

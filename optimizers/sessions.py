@@ -65,3 +65,14 @@ def _file(token: str, settings: Settings) -> Path:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+_TURNS = [threading.Lock() for _ in range(64)]
+
+
+def in_turn(scope: str) -> threading.Lock:
+    """To be held from asking whether something may be added until it is: a visitor may ask in several windows at once.
+
+    A few visitors may have to wait for each other.
+    """
+    return _TURNS[hash(scope) % len(_TURNS)]

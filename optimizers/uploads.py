@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 
 from pydantic import Field
 
+from optimizers import sessions
 from optimizers.errors import UnknownName, UserError
 from optimizers.records import Record, digest_of_path, now
 from optimizers.remote import remote_of
@@ -64,17 +65,18 @@ def keep(content: BinaryIO, name: str, kind: Literal["model", "data"], scope: st
     try:
         size = _copy(content, draft / CONTENT, settings.upload_mib, shown)
         digest = digest_of_path(draft / CONTENT)
-        mine = listed(scope, settings)
-        for known in mine:
-            if (known.digest, known.name, known.kind) == (digest, shown, kind):
-                return known.uri
-        _check_room(mine, size, shown, settings)
         upload = Upload(token=token, name=shown, kind=kind, scope=scope, digest=digest, size_bytes=size)
-        (draft / RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
-        remote = remote_of(settings)
-        if remote is not None:
-            remote.publish(_place(token), upload.model_dump_json(), {digest: draft / CONTENT})
-        draft.rename(settings.uploads / token)
+        with sessions.in_turn(scope):
+            mine = listed(scope, settings)
+            for known in mine:
+                if (known.digest, known.name, known.kind) == (digest, shown, kind):
+                    return known.uri
+            _check_room(mine, size, shown, settings)
+            (draft / RECORD).write_text(upload.model_dump_json(), encoding="utf-8")
+            remote = remote_of(settings)
+            if remote is not None:
+                remote.publish(_place(token), upload.model_dump_json(), {digest: draft / CONTENT})
+            draft.rename(settings.uploads / token)
         return upload.uri
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -122,20 +124,25 @@ def find(token: str, kind: Literal["model", "data"], settings: Settings) -> tupl
 
 def listed(scope: str, settings: Settings) -> list[Upload]:
     """A visitor's own uploads, newest first."""
+    found = [Upload.model_validate_json(record.read_text(encoding="utf-8")) for record in _records(settings)]
+    return sorted((u for u in found if u.scope == scope), key=lambda u: u.uploaded_at, reverse=True)
+
+
+def _records(settings: Settings) -> list[Path]:
+    """Of all uploads; what is still being written has a hidden name."""
     if not settings.uploads.is_dir():
         return []
-    records = [folder / RECORD for folder in settings.uploads.iterdir() if _TOKEN.fullmatch(folder.name)]
-    found = [Upload.model_validate_json(r.read_text(encoding="utf-8")) for r in records if r.exists()]
-    return sorted((u for u in found if u.scope == scope), key=lambda u: u.uploaded_at, reverse=True)
+    folders = [folder for folder in settings.uploads.iterdir() if _TOKEN.fullmatch(folder.name)]
+    return [folder / RECORD for folder in folders if (folder / RECORD).exists()]
 
 
 def expire(settings: Settings, before: datetime | None = None) -> int:
     """Deletes uploads older than ``before`` (a week ago unless given); returns how many."""
     before = before or now() - KEPT_FOR
     gone = 0
-    for folder in settings.uploads.iterdir() if settings.uploads.is_dir() else ():
-        record = folder / RECORD
-        if record.exists() and Upload.model_validate_json(record.read_text(encoding="utf-8")).uploaded_at < before:
+    for record in _records(settings):
+        folder = record.parent
+        if Upload.model_validate_json(record.read_text(encoding="utf-8")).uploaded_at < before:
             shutil.rmtree(folder, ignore_errors=True)
             remote = remote_of(settings)
             if remote is not None:

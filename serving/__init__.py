@@ -8,6 +8,7 @@ from streamlit import config
 
 from serving import health
 from serving.cookie import VisitorCookie
+from serving.door import Door
 from serving.headers import SecurityHeaders
 from serving.life import life
 from serving.preload import ChartPreload
@@ -24,7 +25,7 @@ def base_path() -> str:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     path = base_path()
-    inside = (ChartPreload, VisitorCookie, KeptScripts)
+    inside = (Door, ChartPreload, VisitorCookie, KeptScripts)
     return [Middleware(SecurityHeaders), *(Middleware(layer, path=path) for layer in inside)]
 
 

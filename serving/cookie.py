@@ -31,11 +31,7 @@ class VisitorCookie:
         if scope["type"] != "http" or not self._wants_one(Request(scope)):
             await self._app(scope, receive, send)
             return
-        secure = "; Secure" if scope.get("scheme") == "https" else ""
-        cookie = (
-            f"{sessions.COOKIE}={sessions.new_token()}; Path={self._path}; Max-Age={_YEAR}; HttpOnly; "
-            f"SameSite=Lax{secure}"
-        )
+        cookie = f"{sessions.COOKIE}={sessions.new_token()}; Path={self._path}; Max-Age={_YEAR}; HttpOnly; SameSite=Lax"
 
         async def with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":

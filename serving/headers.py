@@ -46,6 +46,13 @@ def _hashes() -> list[str]:
     return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
+def _secure(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The header; a cookie does not travel in the clear. Streamlit leaves that out where something else ends TLS."""
+    attributes = [part.strip().lower() for part in value.split(b";")[1:]]
+    plain = name.lower() == b"set-cookie" and b"secure" not in attributes
+    return name, value + b"; Secure" if plain else value
+
+
 class SecurityHeaders:
     """Adds the headers to all that is answered over HTTP, unless something inside has set them."""
 
@@ -68,6 +75,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    message["headers"] = [_secure(name, value) for name, value in message["headers"]]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -44,7 +44,8 @@ class KeptScripts:
         if answer is None:
             start, body = await self._asked(scope, receive)
             answer = await run_in_threadpool(_compressed, start, body) if small else (start, body)
-            if start["status"] == 200:
+            page = Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
+            if start["status"] == 200 and not page:  # Streamlit answers with its page what is not there
                 self._kept[path, small] = answer
         start, body = answer
         await send({**start, "headers": list(start["headers"])})  # those around add theirs

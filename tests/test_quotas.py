@@ -57,7 +57,7 @@ def test_results_are_limited_for_each_visitor_and_shared_ones_count_once(history
             store.commit(draft, key, "tflite", "model.tflite", {})
     history.add([run("a", MINE, "done", keys[:1]), run("b", MINE, "done", keys[:1]), run("c", "user:b", "done", keys)])
     check(history, settings)
-    history.add([run("d", MINE, "done", keys[1:])])
+    history.add([run("d", MINE, "done", keys[1:]).model_copy(update={"study": "search"})])
     with pytest.raises(UserError, match="take up 1 MiB, more than the 1 MiB"):
         check(history, settings)
     history.delete(["d"])

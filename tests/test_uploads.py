@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -102,6 +103,29 @@ def test_a_visitor_may_have_so_many_files(settings, monkeypatch):
     with pytest.raises(UserError, match="you have 2 uploads"):
         keep(settings, b"3")
     assert keep(settings, b"3", scope="session:b")
+
+
+def test_what_was_broken_off_while_it_was_written_is_in_nobodys_way(settings):
+    draft = settings.uploads / f".{'0' * 32}"
+    draft.mkdir(parents=True)
+    (draft / uploads.RECORD).touch()
+    keep(settings)
+    assert uploads.expire(settings, before=now() + timedelta(seconds=1)) == 1
+
+
+def test_limits_hold_for_files_that_come_at_the_same_time(settings, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST_FILES", 3)
+
+    def one(number):
+        try:
+            keep(settings, str(number).encode())
+        except UserError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(one, range(8))) == 3
+    assert len(uploads.listed("session:a", settings)) == 3
 
 
 def test_only_arrays_belong_together(settings):

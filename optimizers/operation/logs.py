@@ -48,6 +48,8 @@ def configure(kind: Literal["text", "json"]) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     if kind == "json":
+        logging.captureWarnings(True)
+        logging.getLogger("py.warnings").addHandler(logging.StreamHandler())
         everybody = [logging.root, *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
         for found in (handler for other in everybody for handler in other.handlers):
             found.setFormatter(JsonLines())

@@ -16,7 +16,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError, UnknownName, UserError
 from optimizers.recipe import Recipe
 from optimizers.records import SHARED
-from pages.components import session
+from pages.components import login, session
 from pages.components.text import escaped
 
 _RUN_ID = re.compile(r"[A-Za-z0-9]{1,40}")
@@ -87,7 +87,8 @@ def allow(uri: str, kind: str, queue: JobQueue) -> None:
     if prefix == uploads.PREFIX:
         upload = uploads.find(rest, "model" if kind == "model" else "data", queue.settings)[1]
         if upload.scope != session.scope():
-            raise UnknownName("This file was uploaded in another browser; upload it here to work with it.")
+            where = "by another user" if login.required() else "in another browser"
+            raise UnknownName(f"This file was uploaded {where}; upload it here to work with it.")
     elif prefix == drawn.PREFIX and kind == "data":
         if rest:  # without it, the page that shows the model finds out what suits it
             drawn.parse(rest)

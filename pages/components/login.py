@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.text import escaped
-
 _KEYS = ("client_id", "server_metadata_url")
 
 
@@ -40,7 +38,7 @@ def gate() -> None:
         return
     if identity() is not None:
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="account"):
-            st.caption(f"Signed in as {escaped(name())}", width="content")
+            st.text(f"Signed in as {name()}", width="content")
             st.button("Sign out", icon=":material/logout:", type="tertiary", on_click=st.logout)
         return
     st.title("Paretoscope", anchor=False)

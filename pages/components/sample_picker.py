@@ -12,7 +12,7 @@ from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
 from optimizers.models import sample
-from pages.components import drawn_inputs, links, session
+from pages.components import drawn_inputs, links, login, session
 from pages.components.links import Choice
 from pages.components.text import TASKS
 
@@ -70,7 +70,8 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
     models = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "model"}
     data = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "data"}
     if not models:
-        st.caption("Files stay on this server and are visible in this browser only.")
+        whose = "to your account only" if login.required() else "in this browser only"
+        st.caption(f"Files stay on this server and are visible {whose}.")
         return
     origin = registry.dataset_origins().get("sample")
     data |= {f"sample:{name}": f"{name} (sample data)" for name in (origin.list() if origin else ())}

@@ -101,20 +101,20 @@ def _head(queue: JobQueue, view: View) -> None:
 
 
 def _commands(queue: JobQueue, study: Study) -> None:
-    desk = queue.searches
+    desk, full = queue.searches, search_form.full(queue)
     if study.state == "running":
         st.button("Pause", icon=":material/pause:", key="pause", on_click=desk.pause, args=(study.id,))
         st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
         return
     if study.state == "paused" and study.spent < study.seconds:
         st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", on_click=desk.go_on,
-                  args=(study.id,))  # fmt: skip
+                  args=(study.id,), disabled=bool(full), help=full or None)  # fmt: skip
         st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
         return
     with st.popover("Go on", icon=":material/more_time:"):
         minutes = st.number_input("More minutes", 0.5, 1440.0, 10.0, 5.0, format="%g", key="more_minutes")
         st.button("Go on searching", type="primary", key="extend", on_click=desk.go_on,
-                  args=(study.id, 60 * float(minutes or 10.0), 0))  # fmt: skip
+                  args=(study.id, 60 * float(minutes or 10.0), 0), disabled=bool(full), help=full or None)  # fmt: skip
 
 
 def _best(queue: JobQueue, view: View) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from optimizers import limits, registry, sessions
+from optimizers import limits, quotas, registry, sessions
 from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.queue import JobQueue
-from optimizers.errors import InvalidParameter, ParetoscopeError
+from optimizers.errors import InvalidParameter, ParetoscopeError, UserError
 from optimizers.figures import format as fmt
 from optimizers.records import LAST_SEED, Target, Task
 from optimizers.search import goals
@@ -53,7 +53,11 @@ def form(queue: JobQueue, chosen: Choice) -> None:
     if not st.button("Search", type="primary", icon=":material/travel_explore:", disabled=bool(problem), key="go"):
         return
     try:
-        study = queue.searches.start(chosen.model, chosen.data, wish)
+        with sessions.in_turn(session.scope()):
+            if told := full(queue):
+                raise UserError(told)
+            quotas.check_room(queue.history, queue.store, queue.settings, session.scope())
+            study = queue.searches.start(chosen.model, chosen.data, wish)
     except ParetoscopeError as error:
         st.error(escaped(error.message), icon=":material/block:")
         return
@@ -107,9 +111,8 @@ def _problem(queue: JobQueue, chosen: Choice, wish: Wish) -> str:
     """Why nothing can be searched for as things stand, or nothing."""
     if not wish.objectives:
         return "Choose what to make better."
-    running = [s for s in _mine(queue) if s.state == "running"]
-    if len(running) >= _MOST_AT_ONCE:
-        return f"{_MOST_AT_ONCE} of your searches are at work; stop one of them, or wait."
+    if told := full(queue):
+        return told
     try:
         queue.searches.checked(chosen.model, chosen.data, wish)
     except InvalidParameter as error:
@@ -117,6 +120,16 @@ def _problem(queue: JobQueue, chosen: Choice, wish: Wish) -> str:
     except ParetoscopeError as error:
         return error.message
     return ""
+
+
+def full(queue: JobQueue) -> str:
+    """Why this visitor cannot have one more search at work now, or an empty text."""
+    running = [study for study in _mine(queue) if study.state == "running"]
+    return (
+        f"{len(running)} of your searches are at work; stop one of them, or wait."
+        if len(running) >= _MOST_AT_ONCE
+        else ""
+    )
 
 
 def _mine(queue: JobQueue) -> list[Study]:

@@ -57,14 +57,16 @@ def submit(
     where they are on the visitor's own uploads.
     """
     count = len(recipes if isinstance(seed, int) else trials(recipes, seed))
-    started = sessions.remembered(token(), queue.settings)
+    with sessions.in_turn(scope()):
+        started = sessions.remembered(token(), queue.settings)
+        if asked:
+            quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
+        else:
+            quotas.check_runs(queue.history, queue.settings, scope(), started, count)
+        runs = queue.submit(model, data, recipes, seed=seed)
+        if asked:
+            remember(queue, runs)
     if asked:
-        quotas.check(queue.history, queue.store, queue.settings, scope(), started, count)
-    else:
-        quotas.check_runs(queue.history, queue.settings, scope(), started, count)
-    runs = queue.submit(model, data, recipes, seed=seed)
-    if asked:
-        remember(queue, runs)
         st.session_state.pop(LOOKED_AT, None)
     return runs
 

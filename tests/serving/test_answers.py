@@ -50,8 +50,18 @@ def client():
     def own(request):
         return PlainTextResponse("own", headers={"X-Content-Type-Options": "other"})
 
+    def login(request):
+        answer = PlainTextResponse("in")
+        answer.set_cookie("secret", "1", httponly=True)
+        answer.set_cookie("already", "1", secure=True)
+        return answer
+
     app = Starlette(
-        routes=[Route("/own", own), Route("/{rest:path}", lambda request: PlainTextResponse("page"))],
+        routes=[
+            Route("/own", own),
+            Route("/login", login),
+            Route("/{rest:path}", lambda request: PlainTextResponse("page")),
+        ],
         middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie, path="/tools")],
     )
     return Client(app)
@@ -75,6 +85,11 @@ def test_a_browser_without_a_token_gets_one_and_keeps_it(client):
     assert "set-cookie" not in client("GET", "/", headers=PAGE).headers
     client.cookies = {sessions.COOKIE: "not a token"}
     assert "set-cookie" in client("GET", "/", headers=PAGE).headers
+
+
+def test_no_cookie_travels_in_the_clear_where_the_visitor_comes_by_https(client):
+    told = client("GET", "/login").headers.get_list("set-cookie")
+    assert [cookie.split("; ").count("Secure") for cookie in told] == [1, 1]
 
 
 def test_files_of_a_page_bring_no_cookie(client):

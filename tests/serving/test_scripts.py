@@ -55,6 +55,15 @@ def test_a_script_comes_out_as_it_was(get):
         assert answer.headers["content-type"].startswith(("text/javascript", "application/javascript"))
 
 
+def test_only_files_are_kept_not_the_page_that_answers_for_what_is_not_there(get, folder):
+    for name in ("big.js", "page.html"):
+        (folder / name).write_bytes(b"1" * 2000)
+        get(f"/tools/static/{name}")
+        (folder / name).write_bytes(b"2" * 2000)
+    assert get("/tools/static/big.js").content == b"1" * 2000
+    assert get("/tools/static/page.html").content == b"2" * 2000
+
+
 def test_visitors_of_this_machine_and_old_browsers_get_it_plain(get):
     assert "content-encoding" not in get("/tools/static/big.js", HERE).headers
     assert "content-encoding" not in get("/tools/static/big.js", ("::1", 4711)).headers
