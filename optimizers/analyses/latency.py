@@ -126,9 +126,10 @@ def _sentences(found: Timing, name: str, params: LatencyParams) -> Iterable[Sent
     together = f"{count(params.batch)} examples together take" if params.batch > 1 else "One answer takes"
     threads = f"{params.threads} thread{'s' if params.threads > 1 else ''}"
     own = _quantile(found.times_ms, 0.5, found.instances).value
+    processes = len(set(found.instances.tolist()))
     yield Sentence(
         text=f"{together} {milliseconds(own)} with {threads} (median of {count(len(found.times_ms))} runs in "
-        f"{count(ratio.n)} processes)."
+        f"{count(processes)} processes)."
     )
 
 

@@ -85,7 +85,7 @@ def _table(name: str, rows: list[dict[str, Any]]) -> Table:
             Column(name="command", title="On the device"),
         ),
         rows=tuple(rows),
-        chart=Chart(kind="bars", x="how", y=("bytes",)),
+        chart=Chart(kind="bars", x="how", y=("bytes",), axis="Size"),
         note="Whoever applies a delta holds both files in memory or storage. Both kinds are compressed already.",
     )
 

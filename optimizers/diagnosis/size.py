@@ -27,6 +27,7 @@ _SHORT_OF = 0.8
 """A file that shrinks by less than this share of what its weights shrink by is held back by something else."""
 _TWINS = 0.02
 _OPTIMIZER = 0.1
+_MOST_REASONS = 4
 
 
 def zeros_stored(facts: Facts) -> Iterable[Finding]:
@@ -99,8 +100,10 @@ def nothing_quantized(facts: Facts) -> Iterable[Finding]:
     asked = facts.last and registry.technique(facts.last).family == "quantization" and facts.last != "float16"
     if not asked or facts.own.quantized:
         return
-    why = next(iter(skipped(facts.chain[-1]).values()), "")
-    text = f"No kernel was quantized{f': {why}' if why else ''}."
+    reasons = list(skipped(facts.chain[-1]).items())
+    told = "; ".join(f"{layer}: {why}" for layer, why in reasons[:_MOST_REASONS])
+    more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+    text = f"No kernel was quantized{f' ({told}{more})' if told else ''}."
     shown = (Figure("Kernels", len(facts.own.kernels), "count"),)
     yield Finding("nothing was quantized", "size", text, _full_int8(facts), shown, "warning")
 

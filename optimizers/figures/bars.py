@@ -69,8 +69,9 @@ def bars(frame: pd.DataFrame, metric: str) -> go.Figure:
         line = {"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"}
         figure.add_vline(x=float(baselines["value"].iloc[0]), line=line)
     start = min(0.0, low) if from_zero else low - (high - low) * 0.1
+    end = max(0.0, high) if from_zero else high
     unit = fmt.scale(declared, frame[metric].astype(float)).unit
-    across: dict[str, Any] = {"range": [start, high + (high - start) * 0.3], "nticks": 5}
+    across: dict[str, Any] = {"range": [start, end + (end - start) * 0.3], "nticks": 5}
     down = {
         "tickvals": places, "ticktext": list(data["label"]), "range": [len(data) - 0.4, -0.6], "showgrid": False,
         "ticks": "",

@@ -20,10 +20,11 @@ _SERIES = ("#1F85C7", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 _MOST_BARS = 40
-_LONGEST_LABEL = 30
+_LONGEST_LABEL = 34
 _STEPS, _MOST_MARKS = (1, 2, 5, 10, 20, 50), 10
 _LABELLED_CELLS = 15
 _MOST_PANELS, _PANELS_IN_A_ROW, _PANEL_HEIGHT, _PANEL_GAP = 12, 2, 140, 60
+_WIDE = 5.0
 _MOST_ABOVE = 1.5
 """An interval that reaches this many times as far as the largest value leaves the chart, lest all lines lie flat."""
 
@@ -122,6 +123,8 @@ def _lines(table: Table, frame: pd.DataFrame) -> go.Figure:
         marked = sorted(set(frame[told.x]))
         figure.update_xaxes(type="log", tickvals=marked, ticktext=[fmt.count(value) for value in marked])
     figure.update_yaxes(title_text=_quantity(told, columns, unit), type="log" if told.log else "linear")
+    if told.log and _spread(frame[list(told.y)]) > _WIDE:
+        figure.update_yaxes(dtick="D2")  # else Plotly shortens what is between two powers of ten to one digit
     top = _largest(frame[list(told.y)]) or 0.0
     if told.high and not told.log and (_largest(frame[[told.high]]) or 0.0) > _MOST_ABOVE * top:
         figure.update_yaxes(range=[None, _MOST_ABOVE * top * factor])
@@ -333,7 +336,9 @@ def _axis(column: Column) -> str:
 def _quantity(told: Chart, columns: Mapping[str, Column], unit: str) -> str | None:
     """What stands at an axis of values: what they are of, and their unit."""
     known = told.axis or (columns[told.y[0]].title if len(told.y) == 1 else "")
-    return (f"{known} ({unit})" if unit else known) if known else unit or None
+    if not known:
+        return unit or None
+    return known if unit in ("", "times", "per second") else f"{known} ({unit})"
 
 
 def _scale(column: Column, values: pd.DataFrame) -> tuple[float, str]:
@@ -363,6 +368,13 @@ def _largest(values: pd.DataFrame) -> float:
     """The largest distance from zero among numbers of which some are missing."""
     numbers = values.apply(pd.to_numeric, errors="coerce").abs().to_numpy(dtype=float)
     return float(np.nanmax(numbers, initial=0.0))
+
+
+def _spread(values: pd.DataFrame) -> float:
+    """How many times as large as the smallest positive number the largest is; 1 where there is none."""
+    numbers = values.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    positive = numbers[np.isfinite(numbers) & (numbers > 0)]
+    return float(positive.max() / positive.min()) if positive.size else 1.0
 
 
 def _pairs(names: pd.Series, values: pd.Series) -> Iterable[tuple[Any, Any]]:

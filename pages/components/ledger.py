@@ -38,11 +38,16 @@ def ledger(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
 def table(stages: tuple[Stage, ...]) -> pd.DataFrame:
     """One row per layer of the final file and of what came before; one group of columns per stage."""
     columns: dict[tuple[str, str], dict[str, object]] = {}
+    kernels: dict[str, int] = {}
     for stage in stages:
         name = registry.technique(stage.technique).title if stage.technique else "Original"
         for layer, row in merged(stage.rows).items():
             columns.setdefault((name, "zeros"), {})[layer] = f"{row.sparsity:.0%}"
-            columns.setdefault((name, "values"), {})[layer] = f"{row.unique:,}"
+            parts = row.weight.count(", ") + 1
+            split = parts > kernels.setdefault(layer, parts)  # such as an LSTM's, which has one for each gate in a file
+            columns.setdefault((name, "values"), {})[layer] = f"{row.unique:,}" + (
+                f" in each of {parts}" if split else ""
+            )
             columns.setdefault((name, "type"), {})[layer] = row.dtype
     order = dict.fromkeys(layer for stage in stages for layer in merged(stage.rows))
-    return pd.DataFrame(columns).reindex(list(order))
+    return pd.DataFrame(columns).reindex(list(order)).fillna("–")
