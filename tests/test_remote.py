@@ -165,6 +165,24 @@ def test_runs_go_through_and_the_doctor_finds_both_sides_to_agree(hosts):
     assert [f for f in examine(hosts[0], deep=True) if f.level == "problem"] == []
 
 
+def test_what_another_host_took_out_of_sight_is_made_again(hosts):
+    queue = JobQueue(hosts[0], FakeExecutor(hosts[0]))
+    try:
+        (run,) = queue.submit("sample:digits_cnn", "sample:optdigits", [parse("int8")])
+        queue.wait([run.id], 120)
+        key = queue.history.run(run.id).artifact_key
+        assert queue.driver.store.behind.record(key) is not None  # as where workers are elsewhere
+        open_store(hosts[1]).behind.forget(key)
+        queue.store.remove(key)
+        queue.history.update(run.id, state="interrupted", finished_at=None)
+        queue._enqueue([run.id])
+        queue.wait([run.id], 120)
+        assert queue.history.run(run.id).state == "done"
+        assert open_store(hosts[1]).get(key) is not None
+    finally:
+        queue.close()
+
+
 def test_an_upload_is_found_on_every_host(hosts):
     uri = uploads.keep(BytesIO(b"a model"), "mine.keras", "model", "session:a", hosts[0])
     path, upload = uploads.find(uri.removeprefix("upload:"), "model", hosts[1])

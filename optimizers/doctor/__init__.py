@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from optimizers.records import now
 from optimizers.settings import Settings
 
 Level = Literal["fine", "note", "problem"]
@@ -61,8 +62,9 @@ def examine(settings: Settings, *, repair: bool = False, prune: bool = False, de
     """
     from optimizers.doctor import behind, machine, records, results
 
+    begun = now()
     yield from machine.examine(settings)
     yield from results.uploads(settings, repair=repair)
-    sound = yield from results.examine(settings, repair=repair)
-    sound = yield from behind.examine(settings, sound, repair=repair, deep=deep)
-    yield from records.examine(settings, sound, repair=repair, prune=prune)
+    here = yield from results.examine(settings, repair=repair)
+    sound = yield from behind.examine(settings, here, repair=repair, deep=deep)
+    yield from records.examine(settings, sound, begun=begun, repair=repair, prune=prune)

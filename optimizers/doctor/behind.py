@@ -20,8 +20,8 @@ _WRITING_SECONDS = 24 * 3600.0
 
 def examine(
     settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, deep: bool
-) -> Generator[Finding, None, Mapping[str, Artifact]]:
-    """Looks at every bundle; the value is what can be had, here or there, by key.
+) -> Generator[Finding, None, Mapping[str, Artifact] | None]:
+    """Looks at every bundle; the value is what can be had, here or there, by key; None where that cannot be told.
 
     Args:
         settings: Whose store.
@@ -37,7 +37,7 @@ def examine(
         known, unreadable = _records(remote)
     except (UserError, Unreachable) as error:
         yield Finding("store", "problem", error.message)
-        return sound
+        return None
     damaged = [key for key, a in known.items() if _damaged(remote, a, files, deep)]
     whole = {key: a for key, a in known.items() if key not in damaged}
     if repair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -17,19 +18,24 @@ from optimizers.errors import Unreachable, UserError
 from optimizers.history import tables
 from optimizers.history.database import UNFINISHED, History
 from optimizers.history.tables import SCHEMA_VERSION
-from optimizers.records import Artifact, Run
+from optimizers.records import Artifact, Failure, Run
 from optimizers.settings import Settings
 
+_GONE = Failure(code="store_damaged", message="Its file is gone from the store.")
 _OF_RUNS = ("keras", "keras_qat", "tflite")
 """Kinds of results that only runs make; the others are found again by what they are about."""
 
 
-def examine(settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, prune: bool) -> Iterator[Finding]:
+def examine(
+    settings: Settings, sound: Mapping[str, Artifact] | None, *, begun: datetime, repair: bool, prune: bool
+) -> Iterator[Finding]:
     """Looks at every run and every measurement.
 
     Args:
         settings: Whose home.
-        sound: The whole results in the store, by key.
+        sound: The whole results in the store, by key; None where the store does not answer: then nothing is said, and
+            nothing changed, about what depends on them.
+        begun: When the results began to be looked at; runs that have ended since are left alone.
         repair, prune: As in `optimizers.doctor.examine`.
     """
     try:
@@ -49,11 +55,16 @@ def examine(settings: Settings, sound: Mapping[str, Artifact], *, repair: bool, 
         runs = _readable(history)
         yield Finding("runs", "fine", _counted(runs))
         damaged: set[str] = set()
-        yield from unreadable(settings, history, sound, damaged, repair=repair)
+        yield from unreadable(settings, history, sound or {}, damaged, repair=repair)
         yield from _abandoned(locks, history, runs, repair)
-        yield from _pointing_nowhere(history, runs, sound, damaged, repair)
-        yield from _measured(history, runs, sound, repair)
         yield from _left_over(settings, locks, runs, repair)
+        if sound is None:
+            told = "Whether runs have their results is not known while the store does not answer; they are left alone."
+            yield Finding("runs-without-result", "note", told)
+            return
+        ended = [run for run in runs if run.finished_at is None or run.finished_at < begun]
+        yield from _pointing_nowhere(history, ended, sound, damaged, repair)
+        yield from _measured(history, runs, sound, repair)
         yield from _orphans(settings, runs, sound, prune)
     finally:
         locks.close()
@@ -110,10 +121,13 @@ def _pointing_nowhere(
         there = all(key in sound and sound[key].digest == digest for key, digest in told.items())
         if not there or run.artifact_digest not in measured or damaged & {run.artifact_digest, run.baseline_digest}:
             gone.append(run.id)
-            if repair:
+            if repair and run.study:  # nobody would take it up again: a search goes on with other trials
+                history.update(run.id, only_from=("done",), state="failed", failure=_GONE)
+            elif repair:
                 history.update(run.id, only_from=("done",), state="interrupted", finished_at=None)
     if gone:
-        told_of = "Finished runs whose file or figures are gone; they are computed again at the next start."
+        next_ = "they are computed again at the next start" if repair else "--repair has them computed again"
+        told_of = f"Finished runs whose file or figures are gone; {next_}, and trials of searches count as failed."
         yield Finding("runs-without-result", "problem", told_of, tuple(gone), repair)
 
 

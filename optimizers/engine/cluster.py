@@ -193,7 +193,10 @@ class DaskExecutor:
                 if not heard and time.monotonic() - started > _QUIET_SECONDS:
                     heard = True
                     of = f" with the label {label}" if label else ""
-                    on_event({"type": "waiting", "why": f"Waiting for a free worker of the cluster{of}."})
+                    why = f"Waiting for a free worker of the cluster{of}."
+                    on_event({"type": "waiting", "why": why})
+                    if task.lane == "interactive":  # of which no page and no run tells
+                        _log.warning(why)
                 continue
             if event is None:
                 return answer
@@ -222,6 +225,12 @@ class DaskExecutor:
                         continue
                     except (OSError, TimeoutError) as problem:
                         why = " ".join(str(problem).split())[:200]
+                    except (ValueError, TypeError) as problem:  # an address or certificates that cannot be used
+                        raise Unreachable(
+                            f"The Dask scheduler {self._settings.dask} cannot be reached as it is configured "
+                            f"({' '.join(str(problem).split())[:200]}); correct PARETOSCOPE_DASK, or Dask's settings "
+                            "of certificates (DASK_DISTRIBUTED__COMM__TLS__CA_FILE and its neighbours)."
+                        ) from problem
                 else:
                     why = "the connection was lost"
             if cancelled():

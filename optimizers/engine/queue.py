@@ -290,6 +290,8 @@ class JobQueue:
             if run is not None:
                 started = time.monotonic()
                 _tell(run, "started", model=run.model.name, recipe=run.recipe)
+                if run.stages:  # it goes on, perhaps because its results had to be taken away
+                    self.driver.store.refresh()
                 with self.driver.timing.underway(bench_of(run)) if run.timed else nullcontext():
                     begun()
                     self._finish(run, claim, aside)
@@ -328,6 +330,7 @@ class JobQueue:
                 raise
             message = f"The run failed unexpectedly ({type(problem).__name__}: {problem})."
             self.history.finish(run.id, "failed", Failure(code="unexpected", message=message, stage=self._stage(run)))
+            _tell(run, "failed", logging.ERROR, reason=message)
             raise
         else:
             self.history.finish(run.id, "done", **result)

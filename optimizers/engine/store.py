@@ -117,6 +117,11 @@ class Store:
                 return winner
         return self._place(draft, artifact)
 
+    def refresh(self) -> None:
+        """Forgets what is known of results behind this folder, where somebody may have taken damaged ones away."""
+        if isinstance(self.behind, RemoteResults):
+            self.behind.refresh()
+
     def publish(self, artifact: Artifact) -> Artifact:
         """Makes a local result known behind this folder. If another one is known there, it takes this one's place."""
         assert self.behind is not None, "there is something behind this folder"
@@ -210,6 +215,11 @@ class RemoteResults:
                 raise StoreDamaged(f"The stored file {file} is changed; delete its folder and run again.")
         text = self.remote.publish(place_of(artifact.key), artifact.model_dump_json(), files)
         return self._remember(Artifact.model_validate_json(text))
+
+    def refresh(self) -> None:
+        """Asks anew for each record: somebody else may have taken damaged ones out of sight."""
+        with self._lock:
+            self._known.clear()
 
     def forget(self, key: str) -> None:
         """Takes a result out of sight for everybody."""

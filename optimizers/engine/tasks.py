@@ -83,6 +83,8 @@ def run_stage(
     store = open_store(Settings())
     known = store.get(key)
     if known is not None:  # a worker was lost right after it had finished, and the task was given again
+        if store.behind is not None:  # perhaps before it was known to others
+            known = store.publish(known)
         return known.model_dump(mode="json")
     original = origins.resolve_model(model)[0]
     source = original

@@ -28,14 +28,15 @@ class JsonLines(logging.Formatter):
 
 
 class Lines(logging.Formatter):
-    """A record as a line to read, with the run it is about."""
+    """A record as a line to read, with the run it is about, and why something happened to it."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         first, rest, more = super().format(record).partition("\n")
-        run = getattr(record, "run", "")
+        run, reason = getattr(record, "run", ""), getattr(record, "reason", "")
+        first += f": {reason}" if reason else ""
         return (f"{first} [run {run}]" if run else first) + rest + more
 
 

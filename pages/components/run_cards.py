@@ -79,9 +79,14 @@ def _title(queue: JobQueue, run: Run, mine: bool, several_models: bool, tags: Se
 
 
 def _state(run: Run, progress: Progress | None) -> None:
-    if run.state in ("queued", "interrupted"):
+    if run.state == "queued":
         st.progress(0.0, "Waiting for its turn")
         st.caption("It starts as soon as a worker is free.")
+    elif run.state == "interrupted":
+        st.progress(0.0, "Interrupted")
+        st.caption(
+            "It goes on from its last finished step when what it waits for is back: the app, a worker, the store."
+        )
     elif run.state == "running":
         st.progress(fraction(progress), told(progress))
         st.caption(details(run, progress))

@@ -18,10 +18,11 @@ from optimizers.doctor import examine
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.store import open_store
+from optimizers.errors import Unreachable
 from optimizers.history import tables
 from optimizers.history.database import History
 from optimizers.recipe import parse
-from optimizers.records import Measurement
+from optimizers.records import Measurement, now
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
 
@@ -77,6 +78,43 @@ def test_damaged_results_are_removed_and_their_runs_go_on(settings, run):
     assert queue.driver.executor.asked["magnitude_pruning"] == 0
     queue.close()
     assert problems(settings) == {}
+
+
+def test_nothing_is_undone_while_the_store_does_not_answer(settings, run, tmp_path, monkeypatch):
+    """Another host's doctor, which has none of the results in its own folder."""
+    elsewhere = Settings(home=tmp_path / "elsewhere", history=settings.history_url)
+
+    def away(settings):
+        raise Unreachable("The store does not answer.")
+
+    monkeypatch.setattr("optimizers.doctor.behind.remote_of", away)
+    found = {finding.check: finding for finding in examine(elsewhere, repair=True)}
+    assert found["store"].open
+    assert found["runs-without-result"].level == "note"
+    history = History(settings.history_url)
+    assert history.run(run.id).state == "done"
+    assert history.measurements([run.artifact_digest])
+    history.close()
+
+
+def test_a_run_that_ends_meanwhile_is_left_alone(settings, run):
+    history, looking = History(settings.history_url), examine(settings, repair=True)
+    while next(looking).check != "results":
+        pass
+    later = run.model_copy(update={"id": "later", "artifact_key": "e" * 64, "finished_at": now()})
+    history.add([later])
+    assert not [finding for finding in looking if finding.check == "runs-without-result"]
+    assert history.run("later").state == "done"
+    history.close()
+
+
+def test_a_trial_whose_file_is_gone_has_failed_since_no_search_takes_it_up_again(settings, run):
+    history = History(settings.history_url)
+    history.add([run.model_copy(update={"id": "trial", "study": "search", "artifact_key": "e" * 64})])
+    assert problems(settings, repair=True).keys() == {"runs-without-result"}
+    assert (history.run("trial").state, history.run(run.id).state) == ("failed", "done")
+    assert problems(settings) == {}
+    history.close()
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"key": "another"}'])

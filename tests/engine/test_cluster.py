@@ -175,6 +175,14 @@ def test_a_worker_that_keeps_its_results_elsewhere_is_refused(cluster, executor,
         run(executor, "echo", value=1)
 
 
+@pytest.mark.parametrize("address", ["foo", "tls://127.0.0.1:1"])
+def test_an_address_or_certificates_that_cannot_be_used_fail_no_run(tmp_path, address):
+    executor = DaskExecutor(Settings(home=tmp_path, dask=address))
+    with pytest.raises(Unreachable, match=r"cannot be reached as it is configured .+ correct PARETOSCOPE_DASK"):
+        run(executor, "echo", value=1)
+    executor.close()
+
+
 def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("optimizers.engine.cluster._CONNECTING_SECONDS", 1.0)
     executor = DaskExecutor(Settings(home=tmp_path, dask="tcp://127.0.0.1:1"))
