@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
 import streamlit as st
 
+from optimizers import sessions
+
+_PAGES = Path(__file__).parents[1]
+_MOST_WANTED = 1000
+_wanted: OrderedDict[str, tuple[str, dict[str, str]]] = OrderedDict()
+"""Page and query string that a browser was at, by its cookie: a provider brings everybody back to the first page."""
 _KEYS = ("client_id", "server_metadata_url")
 
 
@@ -37,6 +47,7 @@ def gate() -> None:
     if not required():
         return
     if identity() is not None:
+        _go_on()
         with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="account"):
             st.text(f"Signed in as {name()}", width="content")
             st.button("Sign out", icon=":material/logout:", type="tertiary", on_click=st.logout)
@@ -45,6 +56,22 @@ def gate() -> None:
     st.markdown("Sign in to optimize models. What you upload and what you run belongs to your account.")
     for provider in providers():
         label = f"Sign in with {provider.title()}" if provider else "Sign in"
-        st.button(label, icon=":material/login:", type="primary", on_click=st.login, args=(provider or None,),
+        st.button(label, icon=":material/login:", type="primary", on_click=_sign_in, args=(provider or None,),
                   key=f"login:{provider}")  # fmt: skip
     st.stop()
+
+
+def _sign_in(provider: str | None) -> None:
+    cookie, page = st.context.cookies.get(sessions.COOKIE), PurePosixPath(urlsplit(st.context.url or "").path).name
+    if sessions.is_token(cookie) and (_PAGES / f"{page}.py").is_file():
+        _wanted[str(cookie)] = page, dict(st.query_params)
+        while len(_wanted) > _MOST_WANTED:
+            _wanted.popitem(last=False)
+    st.login(provider)
+
+
+def _go_on() -> None:
+    """To where the browser was when it went to sign in."""
+    page, query = _wanted.pop(st.context.cookies.get(sessions.COOKIE) or "", ("", {}))
+    if page:
+        st.switch_page(f"pages/{page}.py", query_params=query)

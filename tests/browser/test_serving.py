@@ -106,6 +106,7 @@ def signed_in(chromium, root, user):
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name=user).click()
     page.get_by_text(f"Signed in as {user}@example.org").wait_for()
+    page.wait_for_url(re.compile(r"/model\?model=sample(:|%3A)digits_cnn&data="))  # where the link led
     settled(page)
     return page
 
