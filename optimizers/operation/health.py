@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
     from optimizers.engine.queue import JobQueue
 
 _NO_KEY = "0" * 64
+_PATIENCE = 3.0
+_lock = threading.Lock()
+_underway: dict[str, Future[None]] = {}
 
 
 @dataclass(frozen=True)
@@ -23,20 +29,44 @@ class Check:
 
 
 def checks(queue: JobQueue) -> list[Check]:
-    """What the app needs, each tried for real: a draft is written, the database is asked. Takes milliseconds."""
+    """What the app needs, each tried for real: a draft is written, the database is asked. Takes milliseconds.
+
+    What does not answer within seconds counts as away, so that whoever asks gets an answer.
+    """
     tried = {"history": queue.history.ping, "store": lambda: _store(queue), "disk": lambda: _disk(queue)}
-    found = [_tried(name, attempt) for name, attempt in tried.items()]
+    asked = {name: _asked(name, attempt) for name, attempt in tried.items()}
+    deadline = time.monotonic() + _PATIENCE
+    found = [_answered(name, future, deadline - time.monotonic()) for name, future in asked.items()]
     if queue.closing:
         found.append(Check("accepting", False, "The app is shutting down."))
     return found
 
 
-def _tried(name: str, attempt: Callable[[], None]) -> Check:
-    try:
-        attempt()
-    except Exception as problem:
-        return Check(name, False, f"{type(problem).__name__}: {problem}")
-    return Check(name, True)
+def _asked(name: str, attempt: Callable[[], None]) -> Future[None]:
+    """The attempt, under way in a thread of its own; the one before it, where that still has no answer."""
+    with _lock:
+        before = _underway.get(name)
+        if before is not None and not before.done():
+            return before
+        future = _underway[name] = Future[None]()
+
+    def ask() -> None:
+        try:
+            attempt()
+        except Exception as problem:
+            future.set_exception(problem)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=ask, daemon=True, name=f"health-{name}").start()
+    return future
+
+
+def _answered(name: str, future: Future[None], seconds: float) -> Check:
+    if not wait([future], max(0.0, seconds)).done:
+        return Check(name, False, f"It has not answered for {_PATIENCE:g} seconds.")
+    problem = future.exception()
+    return Check(name, problem is None, f"{type(problem).__name__}: {problem}" if problem is not None else "")
 
 
 def _store(queue: JobQueue) -> None:

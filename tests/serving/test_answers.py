@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -118,6 +119,23 @@ def test_all_is_well_until_something_is_missing(queue, monkeypatch):
     assert "/does/not/exist" in wrong(queue)["store"]
     queue.close()
     assert "shutting down" in wrong(queue)["accepting"]
+
+
+def test_what_hangs_is_told_and_asked_once_until_it_answers(queue, monkeypatch):
+    monkeypatch.setattr(health, "_PATIENCE", 0.2)
+    back, asked = threading.Event(), []
+
+    def hanging():
+        asked.append(1)
+        back.wait(60)
+
+    monkeypatch.setattr(queue.history, "ping", hanging)
+    for _ in range(3):
+        assert wrong(queue) == {"history": "It has not answered for 0.2 seconds."}
+    assert len(asked) == 1
+    back.set()
+    health._underway["history"].result(10)
+    assert wrong(queue) == {}
 
 
 def test_a_line_of_the_log_is_one_json_object_with_its_run():
