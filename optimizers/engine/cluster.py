@@ -225,6 +225,8 @@ class DaskExecutor:
                         continue
                     except (OSError, TimeoutError) as problem:
                         why = " ".join(str(problem).split())[:200]
+                    except AssertionError:  # Dask's, where a busy machine did not start its thread within 10 seconds
+                        why = "Dask's client did not start"
                     except (ValueError, TypeError) as problem:  # an address or certificates that cannot be used
                         raise Unreachable(
                             f"The Dask scheduler {self._settings.dask} cannot be reached as it is configured "

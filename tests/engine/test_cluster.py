@@ -183,6 +183,24 @@ def test_an_address_or_certificates_that_cannot_be_used_fail_no_run(tmp_path, ad
     executor.close()
 
 
+def test_a_client_that_does_not_start_in_time_is_started_again(cluster, executor, monkeypatch):
+    """As on a busy machine: Dask asserts that its thread has begun to run within some seconds."""
+    import distributed
+
+    tries, real = [], distributed.Client
+
+    def client(*given, **named):
+        tries.append(1)
+        assert len(tries) > 1
+        return real(*given, **named)
+
+    cluster.add_worker()
+    cluster.wait_for(1)
+    monkeypatch.setattr(distributed, "Client", client)
+    assert run(executor, "echo", value=1)["value"] == 1
+    assert len(tries) == 2
+
+
 def test_a_scheduler_that_is_not_there_is_told_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("optimizers.engine.cluster._CONNECTING_SECONDS", 1.0)
     executor = DaskExecutor(Settings(home=tmp_path, dask="tcp://127.0.0.1:1"))
