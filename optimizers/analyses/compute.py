@@ -312,7 +312,7 @@ def _energies(own: _File, other: _File | None) -> Table:
 
 ANALYSIS = Analysis(
     name="compute",
-    version="2",
+    version="3",
     title="Compute, memory, energy",
     summary="What does one prediction compute, how much memory does it take, and roughly how much energy?",
     analyse=analyse,

@@ -151,7 +151,7 @@ def _times(count: int) -> str:
 
 ANALYSIS = Analysis(
     name="confusion",
-    version="2",
+    version="3",
     title="Confusions",
     summary="Which classes are taken for which, and did that change?",
     analyse=analyse,

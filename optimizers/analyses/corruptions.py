@@ -247,7 +247,7 @@ def _sentences(
 
 ANALYSIS = Analysis(
     name="corruptions",
-    version="2",
+    version="3",
     title="Bad inputs",
     summary="Does the file take noise, blur or missing values worse than the reference?",
     analyse=analyse,

@@ -210,7 +210,7 @@ _RARE = 0.05
 
 ANALYSIS = Analysis(
     name="flips",
-    version="3",
+    version="4",
     title="Changed answers",
     summary="Which examples does the file answer otherwise, and does that help or hurt?",
     analyse=analyse,

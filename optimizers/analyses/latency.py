@@ -220,7 +220,7 @@ def _processes(found: Timing, name: str) -> Table:
 
 ANALYSIS = Analysis(
     name="latency",
-    version="3",
+    version="4",
     title="Latency",
     summary="How long does an answer take with so many threads and examples at once, and is that a real difference?",
     analyse=analyse,

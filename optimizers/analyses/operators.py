@@ -61,7 +61,7 @@ def _verdict(file: Any, floating: Any) -> Sentence:
 
 ANALYSIS = Analysis(
     name="operators",
-    version="1",
+    version="2",
     title="Operators",
     summary="Which operators does the file have, and does any of them need floating point?",
     analyse=analyse,

@@ -262,7 +262,7 @@ def told(trial: _Trial, change: float) -> str:
 
 ANALYSIS = Analysis(
     name="sensitivity",
-    version="1",
+    version="2",
     title="Sensitivity",
     summary="Which layer's weights cost quality, each tried alone?",
     analyse=analyse,

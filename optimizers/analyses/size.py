@@ -291,7 +291,7 @@ def _drawn(other: _File | None) -> tuple[str, ...]:
 
 ANALYSIS = Analysis(
     name="size",
-    version="2",
+    version="3",
     title="Size and entropy",
     summary="What are the bytes of this file for, how few could tell its weights, and what do compressors make of it?",
     analyse=analyse,

@@ -92,7 +92,7 @@ def _table(name: str, rows: list[dict[str, Any]]) -> Table:
 
 ANALYSIS = Analysis(
     name="update",
-    version="2",
+    version="3",
     title="Update over the air",
     summary="How many bytes turn a device with another variant into one with this file?",
     analyse=analyse,

@@ -234,7 +234,7 @@ _MANY_ZEROS = 0.1
 
 ANALYSIS = Analysis(
     name="weights",
-    version="2",
+    version="3",
     title="Weights",
     summary="What became of the weights of every layer?",
     analyse=analyse,
