@@ -21,6 +21,7 @@ COOKIE = "paretoscope_session"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_RUNS = 1000
 _lock = threading.Lock()
+_TURNS = [threading.Lock() for _ in range(64)]
 
 
 def new_token() -> str:
@@ -65,9 +66,6 @@ def _file(token: str, settings: Settings) -> Path:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-_TURNS = [threading.Lock() for _ in range(64)]
 
 
 def in_turn(scope: str) -> threading.Lock:

@@ -245,8 +245,7 @@ def _outline(part: pd.DataFrame, told: Chart, name: str, factor: float) -> go.Sc
 
 def _floor(part: pd.DataFrame, told: Chart) -> float:
     """Half the smallest share that there is in a panel."""
-    shares = part[list(told.y)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    there = shares[np.isfinite(shares) & (shares > 0)]
+    there = _positive(part[list(told.y)])
     return float(there.min()) / 2 if there.size else 0.5
 
 
@@ -370,10 +369,15 @@ def _largest(values: pd.DataFrame) -> float:
     return float(np.nanmax(numbers, initial=0.0))
 
 
+def _positive(values: pd.DataFrame) -> np.ndarray:
+    """The positive numbers among all cells, shape (n,)."""
+    numbers = values.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    return np.asarray(numbers[np.isfinite(numbers) & (numbers > 0)])
+
+
 def _spread(values: pd.DataFrame) -> float:
     """How many times as large as the smallest positive number the largest is; 1 where there is none."""
-    numbers = values.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    positive = numbers[np.isfinite(numbers) & (numbers > 0)]
+    positive = _positive(values)
     return float(positive.max() / positive.min()) if positive.size else 1.0
 
 

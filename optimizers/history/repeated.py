@@ -136,12 +136,10 @@ def repeats(rows: pd.DataFrame, metric: Metric) -> list[Repeats]:
 
 def _by_chance(own: pd.DataFrame, metric: Metric) -> bool:
     """Whether another seed could have given another value of this variant."""
-    if metric.name == "speedup" and own["is_baseline"].all():
-        return False
+    if own["is_baseline"].all():
+        return metric.device_bound and metric.name != "speedup"
     if metric.device_bound:
         return True  # timing the same file again gives another value
-    if own["is_baseline"].all():
-        return False
     if own["seed"].nunique() > 1:
         return bool(own["artifact_digest"].nunique() > 1)
     try:

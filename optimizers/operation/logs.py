@@ -50,7 +50,7 @@ def configure(kind: Literal["text", "json"]) -> None:
     logger.propagate = False
     if kind == "json":
         logging.captureWarnings(True)
-        logging.getLogger("py.warnings").addHandler(logging.StreamHandler())
+        logging.getLogger("py.warnings").handlers[:] = [logging.StreamHandler()]
         everybody = [logging.root, *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
         for found in (handler for other in everybody for handler in other.handlers):
             found.setFormatter(JsonLines())

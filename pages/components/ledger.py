@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -41,9 +43,10 @@ def table(stages: tuple[Stage, ...]) -> pd.DataFrame:
     kernels: dict[str, int] = {}
     for stage in stages:
         name = registry.technique(stage.technique).title if stage.technique else "Original"
+        parts_of = Counter(row.layer for row in stage.rows)
         for layer, row in merged(stage.rows).items():
             columns.setdefault((name, "zeros"), {})[layer] = f"{row.sparsity:.0%}"
-            parts = row.weight.count(", ") + 1
+            parts = parts_of[layer]
             split = parts > kernels.setdefault(layer, parts)  # such as an LSTM's, which has one for each gate in a file
             columns.setdefault((name, "values"), {})[layer] = f"{row.unique:,}" + (
                 f" in each of {parts}" if split else ""

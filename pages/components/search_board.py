@@ -101,11 +101,12 @@ def _head(queue: JobQueue, view: View) -> None:
 
 
 def _commands(queue: JobQueue, study: Study) -> None:
-    desk, full = queue.searches, search_form.full(queue)
+    desk = queue.searches
     if study.state == "running":
         st.button("Pause", icon=":material/pause:", key="pause", on_click=desk.pause, args=(study.id,))
         st.button("Stop", icon=":material/stop:", key="stop", on_click=desk.stop, args=(study.id,))
         return
+    full = search_form.full(queue)
     if study.state == "paused" and study.spent < study.seconds:
         st.button("Resume", icon=":material/play_arrow:", key="resume", type="primary", on_click=desk.go_on,
                   args=(study.id,), disabled=bool(full), help=full or None)  # fmt: skip

@@ -57,13 +57,20 @@ def test_what_is_under_way_is_not_forgotten(background: Background) -> None:
     assert work.done == 1
 
 
-def test_what_goes_wrong_is_told_to_everybody_who_asks(background: Background) -> None:
-    work = Work(DataRefused("There are no examples."))
+@pytest.mark.parametrize(
+    ("problem", "done"),
+    [(DataRefused("There are no examples."), 1), (ModelRefused("The file is not there."), 2)],
+    ids=["lasting", "passing"],
+)
+def test_what_goes_wrong_is_told_to_all_who_ask_and_tried_anew_where_it_passes(
+    background: Background, problem: Exception, done: int
+) -> None:
+    work = Work(problem)
     work.may_end.set()
     for _ in range(2):
-        with pytest.raises(DataRefused, match="no examples"):
+        with pytest.raises(type(problem), match=str(problem)):
             background.ask("a", work, patience=10)
-    assert work.done == 1
+    assert work.done == done
 
 
 def test_the_oldest_make_room_and_are_told_so(background: Background) -> None:
@@ -90,12 +97,3 @@ def test_the_oldest_make_room_and_are_told_so(background: Background) -> None:
     for work in (*busy, *others):
         work.may_end.set()
     assert background.ask("other 2", others[2], patience=10) == "answer"
-
-
-def test_after_a_passing_problem_the_work_is_done_anew(background: Background) -> None:
-    work = Work(ModelRefused("The file is not there."))
-    work.may_end.set()
-    for _ in range(2):
-        with pytest.raises(ModelRefused, match="not there"):
-            background.ask("a", work, patience=10)
-    assert work.done == 2
