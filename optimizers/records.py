@@ -237,7 +237,10 @@ class Measurement(Record):
 
     ``low`` and ``high`` bound a 95% interval; ``n`` is how many examples or timed runs are behind the value. What comes
     from a ``source`` other than the host is somebody's claim. ``dataset_digest`` is that of the examples, which differs
-    from part to part (`examples_digest`).
+    from part to part (`examples_digest`). Of times ``others`` tells how many cores others kept busy meanwhile, on
+    average, where that is known, and ``disturbed`` in which share of the time somebody was at work on the same core,
+    which is left out; it is 1 where there was no other time. Files that were timed together have the same
+    ``measured_at``.
     """
 
     artifact_digest: str
@@ -251,6 +254,8 @@ class Measurement(Record):
     dataset_digest: str = ""
     device: str = ""
     threads: int = 0
+    others: float | None = None
+    disturbed: float | None = None
     scope: str = SHARED
     source: Source = "host"
     measured_at: datetime = Field(default_factory=now)

@@ -20,6 +20,7 @@ from pages.components.remembered import once
 from pages.components.shell import inside_app
 from pages.components.side_by_side import side_by_side
 from pages.components.take_table import take_table
+from pages.components.time_again import time_again
 
 inside_app()
 st.title("Compare", anchor=False)
@@ -50,6 +51,7 @@ with right:  # first, since it starts over when a diagnosis is ready at once
 with left:
     drawn, judged = seeds.drawn(frame, together, judgement)
     chart(queue, drawn, judged, (len(drawn), *asked))
+    time_again(queue, frame, runs)
     seeds.separated(queue, frame, asked)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("All figures", anchor=False, width="stretch")

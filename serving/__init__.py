@@ -9,9 +9,9 @@ from streamlit import config
 from serving import health
 from serving.cookie import VisitorCookie
 from serving.door import Door
+from serving.head import PageHead
 from serving.headers import SecurityHeaders
 from serving.life import life
-from serving.preload import ChartPreload
 from serving.scripts import KeptScripts
 
 __all__ = ["base_path", "life", "middleware", "routes"]
@@ -25,7 +25,7 @@ def base_path() -> str:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     path = base_path()
-    inside = (Door, ChartPreload, VisitorCookie, KeptScripts)
+    inside = (Door, PageHead, VisitorCookie, KeptScripts)
     return [Middleware(SecurityHeaders), *(Middleware(layer, path=path) for layer in inside)]
 
 

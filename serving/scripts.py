@@ -59,6 +59,8 @@ class KeptScripts:
 
         await self._app(scope, receive, collect)
         start, *rest = messages
+        if _compressible(start):
+            MutableHeaders(scope=start).add_vary_header("Accept-Encoding")  # whichever of the two is sent
         return start, {"type": "http.response.body", "body": b"".join(part.get("body", b"") for part in rest)}
 
 
@@ -71,19 +73,20 @@ def _takes_gzip(asked: Headers, client: tuple[str, int] | None) -> bool:
     return "gzip" in asked.get("accept-encoding", "") and ("x-forwarded-for" in asked or not here)
 
 
+def _compressible(start: Message) -> bool:
+    kind = Headers(raw=start["headers"]).get("content-type", "").partition(";")[0]
+    return start["status"] == 200 and kind in _COMPRESSIBLE
+
+
 def _compressed(start: Message, body: Message) -> tuple[Message, Message]:
     """The answer, compressed; as it is where it is no file, or would hardly become smaller."""
-    headers = Headers(raw=start["headers"])
-    kind = headers.get("content-type", "").partition(";")[0]
-    if start["status"] != 200 or "content-encoding" in headers or kind not in _COMPRESSIBLE:
-        return start, body
-    if len(body["body"]) < _SMALLEST:
+    known = "content-encoding" in Headers(raw=start["headers"])
+    if known or not _compressible(start) or len(body["body"]) < _SMALLEST:
         return start, body
     smaller = gzip.compress(body["body"], _LEVEL, mtime=0)
     answer: Message = {**start, "headers": list(start["headers"])}
     own = MutableHeaders(scope=answer)
     own["Content-Encoding"], own["Content-Length"] = "gzip", str(len(smaller))
-    own.add_vary_header("Accept-Encoding")
     if "etag" in own:  # other bytes need another name
         own["etag"] = f"W/{own['etag'].removeprefix('W/')}"
     return answer, {"type": "http.response.body", "body": smaller}

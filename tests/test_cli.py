@@ -69,7 +69,7 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
             result["measurements"]
         )
         for name, m in result["measurements"].items():
-            timed = {"device", "threads"} if registry.metric(name).device_bound else set()
+            timed = {"device", "threads", "others", "disturbed"} if registry.metric(name).device_bound else set()
             told = timed | ({"verdict"} if name == "speedup" else set())
             assert set(m) == {"value", "unit", "low", "high", "n"} | told
         assert "more than five classes" in result["absent"]["top5_accuracy"]
@@ -82,6 +82,14 @@ def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):
     assert {stage["origin"] for result in again for stage in result["stages"]} == {"store"}
     assert [r["measurements"] for r in again] == [r["measurements"] for r in results]
     assert [r["budget"] for r in again] == [r["budget"] for r in results], "the first verdict stands, with its time"
+    retimed = cli("retime", again[0]["id"], "--home", home, "--json")
+    assert retimed.returncode == 0, retimed.stderr
+    [told] = json.loads(retimed.stdout)
+    known = again[0]["measurements"]
+    assert all(told["before"][name]["value"] == known[name]["value"] for name in told["before"])
+    assert told["after"].keys() >= {"latency_ms", "speedup"}
+    assert told["after"]["latency_ms"]["measured_at"] > told["before"]["latency_ms"]["measured_at"]
+    assert told["after"]["latency_ms"]["others"] >= 0
 
 
 def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):

@@ -36,6 +36,7 @@ _ALTERNATIONS = 1 if _SHORT else 11
 _TURN_SECONDS = 2.0
 _TOOL_RUNS = 2000
 _LAYERS, _MORE_LAYERS = 20, 22
+_CROWDS, _CROWDED = (0, 1, 2, 4), 5
 
 _BUSY = "import numpy as np\na = np.ones((256, 256), np.float32)\nwhile True:\n    b = a @ a\n"
 _TOOL = """import sys
@@ -46,14 +47,16 @@ tool.main()
 
 
 @contextlib.contextmanager
-def busy_core() -> Iterator[None]:
-    """Keeps one core multiplying matrices."""
-    process = subprocess.Popen([sys.executable, "-c", _BUSY], env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+def busy_cores(count: int = 1) -> Iterator[None]:
+    """So many processes multiply matrices meanwhile."""
+    one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    processes = [subprocess.Popen([sys.executable, "-c", _BUSY], env=one_thread) for _ in range(count)]
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def sample_files() -> dict[str, tuple[Path, Path]]:
@@ -207,6 +210,31 @@ def slower(slow: Path, base: Path) -> list[str]:
     ]
 
 
+def crowded(pairs: dict[str, tuple[Path, Path]]) -> list[str]:
+    """The same pairs beside more and more processes that take all they can get."""
+    names = list(pairs)
+    lines = ["| busy processes | cores that others kept busy | " + " | ".join(names) + " | seconds |",
+             f"|--:|--:|{'---|' * len(names)}--:|"]  # fmt: skip
+    alone: dict[str, list[Timing]] = {}
+    held, asked = 0, 0
+    for count in _CROWDS:
+        with busy_cores(count):
+            found = {name: [timed(*pair) for _ in range(_CROWDED)] for name, pair in pairs.items()}
+        timings = {name: [timing for timing, _ in told] for name, told in found.items()}
+        alone = alone or timings
+        for name, own in timings.items():
+            middle = float(np.median([timing.ratio.value for timing in alone[name]]))
+            held += sum(t.ratio.low <= middle <= t.ratio.high for t in own)
+            asked += len(own)
+        others = [timing.others for own in timings.values() for timing in own if timing.others is not None]
+        spent = [seconds for told in found.values() for _, seconds in told]
+        cells = [", ".join(f"{timing.ratio.value:.3f}" for timing in timings[name]) for name in names]
+        lines.append(
+            f"| {count} | {np.median(others):.2f} | {' | '.join(cells)} | {min(spent):.0f} to {max(spent):.0f} |"
+        )
+    return [f"{held} of {asked} intervals hold the median ratio of the undisturbed machine.", "", *lines]
+
+
 def lines() -> list[str]:
     """The tables."""
     load = [os.getloadavg()[0]]
@@ -218,7 +246,7 @@ def lines() -> list[str]:
         files = {
             f"{name}, {kind}": file for name, pair in pairs.items() for kind, file in zip(kinds, pair, strict=True)
         }
-        with busy_core():
+        with busy_cores():
             told = repeated({f"{name}, int8 to float32": pair for name, pair in pairs.items()} | {
                 "22 to 20 convolutions": (more, few)
             })  # fmt: skip
@@ -227,6 +255,7 @@ def lines() -> list[str]:
                 {name: file for name, file in files.items() if "mobilenet" not in name} | {stack: few}
             )
             found = slower(more, few)
+        many = crowded({f"{name}, int8 to float32": pair for name, pair in pairs.items()})
         agree = agreeing(files | {stack: few}, empty)
     load.append(os.getloadavg()[0])
     return [
@@ -236,5 +265,6 @@ def lines() -> list[str]:
         "", "**The same pair, again and again.** ", *told,
         "", "**A file against itself.** ", *itself,
         "", "**A file that is truly slower.** ", *found,
+        "", "**Where others take the machine.** ", *many,
         "", "**Beside LiteRT's own tool**, with no core kept busy by us. ", *agree,
     ]  # fmt: skip

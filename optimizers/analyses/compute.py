@@ -212,13 +212,13 @@ def _layers(own: _File, other: _File | None) -> Table:
             row[REFERENCE] = sum(step.macs for step in theirs[layer]) if layer in theirs else None
         rows.append(row)
     compared = other is not None and bool(other.work)
-    reference = (Column(name=REFERENCE, title=f"In {other.subject.name}", unit="count"),) if compared and other else ()
+    reference = (Column(name=REFERENCE, title=other.subject.name, unit="count"),) if compared and other else ()
     return Table(
         name="layers",
         title="Multiply-accumulates by layer",
         columns=(
             Column(name="layer", title="Layer"),
-            Column(name="macs", title="In this file", unit="count", better="lower"),
+            Column(name="macs", title="This file", unit="count", better="lower"),
             *reference,
             Column(name="share", title="Share", unit="fraction"),
             Column(name="kinds", title="Operators"),
@@ -295,7 +295,7 @@ def _energies(own: _File, other: _File | None) -> Table:
     if theirs:
         rows = [row | {REFERENCE: theirs[row["part"]]} for row in rows]
     name = other.subject.name if other else ""
-    reference = (Column(name=REFERENCE, title=f"In {name}", unit="J"),) if theirs else ()
+    reference = (Column(name=REFERENCE, title=name, unit="J"),) if theirs else ()
     return Table(
         name="energy",
         title="Energy of one prediction (estimate)",
@@ -312,7 +312,7 @@ def _energies(own: _File, other: _File | None) -> Table:
 
 ANALYSIS = Analysis(
     name="compute",
-    version="3",
+    version="4",
     title="Compute, memory, energy",
     summary="What does one prediction compute, how much memory does it take, and roughly how much energy?",
     analyse=analyse,

@@ -103,8 +103,8 @@ def _pairs(now: np.ndarray, before: np.ndarray, names: list[str], context: Conte
         title="Classes that are most often confused",
         columns=(
             Column(name="pair", title="True class → taken for"),
-            Column(name="now", title="In this file", unit="count", better="lower"),
-            Column(name="reference", title=f"In {context.reference.name[:40]}", unit="count"),
+            Column(name="now", title="This file", unit="count", better="lower"),
+            Column(name="reference", title=context.reference.name[:40], unit="count"),
             Column(name="share", title="Share of the true class", unit="fraction", better="lower"),
         ),
         rows=tuple(rows[:_MOST_PAIRS]),
@@ -151,7 +151,7 @@ def _times(count: int) -> str:
 
 ANALYSIS = Analysis(
     name="confusion",
-    version="3",
+    version="4",
     title="Confusions",
     summary="Which classes are taken for which, and did that change?",
     analyse=analyse,

@@ -117,7 +117,17 @@ def _sentences(found: Timing, name: str, params: LatencyParams) -> Iterable[Sent
             text=f"It is {times:.2f}x {said} than {name}; the ratio is known to {known} ({bounds}).",
             tone="good" if said == "faster" else "warning",
         )
-    if not found.precise:
+    if found.disturbed == 1:
+        yield Sentence(
+            text="Something else was at work on the same core all the time, so the ratio may be off by more than that.",
+            advice="Measure again when the machine is quieter.",
+            tone="warning",
+        )
+    elif found.disturbed:
+        yield Sentence(
+            text=f"In {found.disturbed:.0%} of the time something else was at work on the same core; it is left out."
+        )
+    if ratio.width >= PRECISION:
         yield Sentence(
             text=f"Time was up before the ratio was known to ±{50 * PRECISION:.1f}%.",
             advice="Allow more time, or measure when less else runs on this machine.",

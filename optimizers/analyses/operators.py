@@ -21,9 +21,9 @@ def analyse(context: Context, params: Any) -> Report:
         title="Operators",
         columns=(
             Column(name="operator", title="Operator"),
-            Column(name="count", title="In this file", unit="count"),
+            Column(name="count", title="This file", unit="count"),
             Column(name="floating", title="Of these in floating point", unit="count", better="lower"),
-            Column(name="reference", title=f"In {context.reference.name}", unit="count"),
+            Column(name="reference", title=context.reference.name, unit="count"),
         ),
         rows=tuple(rows),
         chart=Chart(kind="bars", x="operator", y=("count", "reference"), axis="Operators"),
@@ -61,7 +61,7 @@ def _verdict(file: Any, floating: Any) -> Sentence:
 
 ANALYSIS = Analysis(
     name="operators",
-    version="2",
+    version="3",
     title="Operators",
     summary="Which operators does the file have, and does any of them need floating point?",
     analyse=analyse,

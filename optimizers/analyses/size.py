@@ -193,7 +193,7 @@ def _by_layer(own: _File, other: _File | None) -> Table:
         title="Bytes by layer",
         columns=(
             Column(name="layer", title="Layer"),
-            Column(name="bytes", title="In this file", unit="B", better="lower", help="Weights with their scales."),
+            Column(name="bytes", title="This file", unit="B", better="lower", help="Weights with their scales."),
             *_reference(other),
             Column(name="share", title="Share of the file", unit="fraction"),
             Column(name="values", title="Weights", unit="count", help="Numbers, biases included."),
@@ -244,7 +244,7 @@ def _by_part(own: _File, other: _File | None) -> Table:
         title="Bytes by purpose",
         columns=(
             Column(name="part", title="Purpose"),
-            Column(name="bytes", title="In this file", unit="B", better="lower"),
+            Column(name="bytes", title="This file", unit="B", better="lower"),
             *_reference(other),
             Column(name="share", title="Share of the file", unit="fraction"),
         ),
@@ -282,7 +282,7 @@ def _by_compressor(own: _File, other: _File | None) -> Table:
 
 
 def _reference(other: _File | None) -> tuple[Column, ...]:
-    return () if other is None else (Column(name=REFERENCE, title=f"In {other.subject.name}", unit="B"),)
+    return () if other is None else (Column(name=REFERENCE, title=other.subject.name, unit="B"),)
 
 
 def _drawn(other: _File | None) -> tuple[str, ...]:
@@ -291,7 +291,7 @@ def _drawn(other: _File | None) -> tuple[str, ...]:
 
 ANALYSIS = Analysis(
     name="size",
-    version="3",
+    version="4",
     title="Size and entropy",
     summary="What are the bytes of this file for, how few could tell its weights, and what do compressors make of it?",
     analyse=analyse,

@@ -16,6 +16,7 @@ from optimizers.cli import (  # noqa: F401  (each adds its commands)
     reading,
     repeating,
     reporting,
+    retiming,
     running,
     searching,
 )

@@ -142,7 +142,7 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
             name: d.model_dump(mode="json", include=_OF_DIFFERENCE)
             for name, d in (differences_of(queue.history, run) if artifact else {}).items()
         },
-        "absent": absent(queue.store, run, queue.driver.settings.threads) if artifact else {},
+        "absent": absent(queue.store, run, queue.driver.settings.threads, measured) if artifact else {},
         "devices": {
             other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
             for other in devices(queue.history, [run.id])[1:]
@@ -157,7 +157,7 @@ def _told(measured: Mapping[str, Measurement]) -> dict[str, Any]:
     """Measurements as JSON; those that hold for one device only name it."""
     return {
         name: {"value": m.value, "unit": m.unit, "low": m.low, "high": m.high, "n": m.n}
-        | ({"device": m.device, "threads": m.threads} if m.device else {})
+        | ({"device": m.device, "threads": m.threads, "others": m.others, "disturbed": m.disturbed} if m.device else {})
         | ({"verdict": verdict(m.value, m.low, m.high)} if name == "speedup" else {})
         for name, m in measured.items()
     }

@@ -36,8 +36,9 @@ from optimizers.engine.confinement import (
 from optimizers.engine.lanes import lane
 from optimizers.engine.store import ask
 from optimizers.engine.tasks import Reporter
+from optimizers.engine.versions import device
 from optimizers.errors import ParetoscopeError, Unexpected, from_dict
-from optimizers.records import Artifact
+from optimizers.records import Artifact, digest_of
 from optimizers.settings import Settings
 
 _HOST_BUSY = "Waiting until the machine is free, so that timing is not disturbed."
@@ -132,6 +133,8 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
                 strict if task["reading"] else contextlib.nullcontext(),
             ):
                 events.emit("started")
+                if task["lane"] == "alone":
+                    _know_this_machine(settings)
                 result = _function(task["function"])(events, **task["params"])
         except ParetoscopeError as error:
             events.emit("failed", error=error.to_dict())
@@ -139,6 +142,13 @@ def _work(task: dict[str, Any], events: EventStream) -> None:
             events.emit("failed", error=_in_words(problem, task["reading"]).to_dict())
         else:
             events.emit("done", result=result)
+
+
+def _know_this_machine(settings: Settings) -> None:
+    """What earlier timings have learned of this machine."""
+    from optimizers.litert import strain
+
+    strain.keep_in(settings.home / "machine" / f"{digest_of(device())[:16]}.json")
 
 
 def _function(name: str) -> Callable[..., Any]:

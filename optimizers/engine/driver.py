@@ -29,7 +29,7 @@ from optimizers.engine.plan import (
 )
 from optimizers.engine.progress import ProgressWriter
 from optimizers.engine.store import open_store
-from optimizers.engine.timing import Ask, Bench, TimingDesk
+from optimizers.engine.timing import Ask, TimingDesk, bench_of
 from optimizers.engine.worker import Pool, Task
 from optimizers.errors import Cancelled, DataRefused, ModelRefused, NotApplicable, Unexpected, WorkerDied
 from optimizers.forecast import Forecast, Trained
@@ -333,11 +333,6 @@ class _Work:
 
     def _wait_for_other(self) -> None:
         self.progress.waiting("Another run is computing the same step; its result will be shared.")
-
-
-def bench_of(run: Run) -> Bench:
-    """Runs of the same bench have their files timed together."""
-    return Bench(run.model.digest, run.dataset.uri, scope_of(run.model, run.dataset))
 
 
 def check_fit(model: ModelSummary, data: DatasetSummary, name: str = "") -> TaskName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from optimizers import registry
@@ -33,8 +34,11 @@ def timed_key(artifact: str, baseline: str, scope: str, threads: int) -> str:
     return timing_key(artifact, baseline, scope, {"device": device(), "threads": threads}, metric_versions(timed=True))
 
 
-def absent(store: Store, run: Run, threads: int) -> dict[str, str]:
-    """Why figures of a finished run's file are absent, in one sentence each, by metric; nothing where none is."""
+def absent(store: Store, run: Run, threads: int, measured: Collection[str]) -> dict[str, str]:
+    """Why figures of a finished run's file are absent, in one sentence each, by metric; nothing where none is.
+
+    ``measured`` are the metrics that there are: a later timing may have brought what the first one had not.
+    """
     scope = scope_of(run.model, run.dataset)
     predictions = predictions_key(run.artifact_digest, run.dataset, scope, run.part)
     keys = (
@@ -42,7 +46,8 @@ def absent(store: Store, run: Run, threads: int) -> dict[str, str]:
         timed_key(run.artifact_digest, run.baseline_digest, scope, threads),
     )
     found = [kept for kept in map(store.get, keys) if kept is not None]
-    return {name: reason for kept in found for name, reason in kept.report["absent"].items()}
+    told = {name: reason for kept in found for name, reason in kept.report["absent"].items()}
+    return {name: reason for name, reason in told.items() if name not in measured}
 
 
 def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, scope: str) -> Evaluation:

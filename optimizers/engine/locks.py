@@ -67,6 +67,9 @@ class Locks(Protocol):
     def flags(self) -> list[str]:
         """Names of all flags that are up."""
 
+    def sweep(self) -> None:
+        """Forgets locks whose holders are gone, which are free anyway."""
+
     def close(self) -> None:
         """Gives everything back."""
 
@@ -117,6 +120,9 @@ class FileLocks:
 
     def flags(self) -> list[str]:
         return sorted(path.name.removesuffix(f".{_FLAG}") for path in self._folder.glob(f"*.{_FLAG}"))
+
+    def sweep(self) -> None:
+        """Nothing to do: a file that nobody has locked may be locked the next moment."""
 
     def close(self) -> None:
         """Nothing to do: the kernel gives locks back."""
@@ -227,6 +233,10 @@ class Leases:
         with self._engine.connect() as connection:
             query = sa.select(leases.c.name).where(leases.c.holder == _FLAG).order_by(leases.c.name)
             return [name.removeprefix(_flagged("")) for name in connection.execute(query).scalars()]
+
+    def sweep(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(leases).where(leases.c.expires < self._now))
 
     def close(self) -> None:
         self._closing.set()

@@ -22,13 +22,14 @@ from optimizers.engine import origins, progress
 from optimizers.engine.analysing import AnalysisDesk
 from optimizers.engine.background import Background
 from optimizers.engine.cluster import executor_of
-from optimizers.engine.driver import Driver, bench_of
+from optimizers.engine.driver import Driver
 from optimizers.engine.executor import Executor
 from optimizers.engine.locks import Claim
 from optimizers.engine.plan import scope_of
 from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
-from optimizers.engine.timing import MOST_FILES
+from optimizers.engine.retiming import RetimingDesk
+from optimizers.engine.timing import MOST_FILES, bench_of
 from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
 from optimizers.forecast import Forecast
 from optimizers.grid import apart, trials
@@ -92,12 +93,14 @@ class JobQueue:
         self._closing = threading.Event()
         self.analyses = AnalysisDesk(self.driver, self._closing.is_set)
         self.races = RaceDesk(self.driver)
+        self.retiming = RetimingDesk(self.driver, self._closing.is_set)
         self.searches = SearchDesk(self, self._closing)
         atexit.register(self.close)
         if resume:
             self.store.sweep()
             uploads.expire(settings)
             self.history.sweep()
+            self.locks.sweep()
             unfinished = [run.id for run in reversed(self.history.runs(states=UNFINISHED))]
             if unfinished:
                 _log.info("%d unfinished runs continue", len(unfinished))
@@ -249,6 +252,7 @@ class JobQueue:
         self.readings.close()
         self.analyses.close()
         self.races.close()
+        self.retiming.close()
         if self._adopting is not None:
             self._adopting.join()
         self.locks.close()

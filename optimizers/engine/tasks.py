@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from optimizers.errors import NotApplicable
 from optimizers.kinds import KINDS
 from optimizers.litert.file import describe, is_litert
 from optimizers.params import resolve
-from optimizers.records import Artifact, Measurement, ModelSummary, PartName, examples_digest
+from optimizers.records import Artifact, Measurement, ModelSummary, PartName, examples_digest, now
 from optimizers.settings import Settings
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def time_latency(
             seconds=seconds, progress=lambda step, of: report.emit("progress", step=step, of=of, metrics={}),
         )  # fmt: skip
 
-    def told(file: dict[str, str], record: Artifact, found: latency.Timing) -> dict[str, Any]:
+    def told(file: dict[str, str], record: Artifact, found: latency.Timing, at: datetime) -> dict[str, Any]:
         evidence = Evidence(
             store.path(record),
             times_ms=found.times_ms,
@@ -292,29 +293,34 @@ def time_latency(
             instances=found.instances,
             memory=found.memory,
         )
-        measurements, absent = _timed(evidence, record.digest, scope, threads)
+        common = {
+            "scope": scope, "threads": threads, "others": found.others, "disturbed": found.disturbed, "measured_at": at,
+        }  # fmt: skip
+        measurements, absent = _timed(evidence, artifact_digest=record.digest, **common)
         _keep_summary(file["timing"], {"absent": absent})
         return {"measurements": measurements}
 
     known = [record for record in records if record is not None]
     assert len(known) == len(files), "the files to time are stored"
+    at = now()
     try:
-        return [told(*one) for one in zip(files, known, together(known), strict=True)]
+        return [told(*one, at) for one in zip(files, known, together(known), strict=True)]
     except NotApplicable as problem:
         if len(files) == 1:
             return [{"error": problem.to_dict()}]
     found = []
     for file, record in zip(files, known, strict=True):  # one of them does not run; the others need not suffer
+        at = now()
         try:
-            found.append(told(file, record, *together([record])))
+            [alone] = together([record])
+            found.append(told(file, record, alone, at))
         except NotApplicable as problem:
             found.append({"error": problem.to_dict()})
     return found
 
 
-def _timed(
-    evidence: Evidence, artifact_digest: str, scope: str, threads: int
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _timed(evidence: Evidence, **common: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measurements of all that was timed, and why a figure is absent; ``common`` is told with each."""
     found, absent = [], {}
     for metric in registry.metrics().values():
         if metric.needs != "timing":
@@ -325,7 +331,6 @@ def _timed(
             absent[metric.name] = reason.message
             continue
         measurement = Measurement(
-            artifact_digest=artifact_digest,
             metric=metric.name,
             version=metric.version,
             value=value.value,
@@ -334,9 +339,8 @@ def _timed(
             low=value.low,
             high=value.high,
             device=device(),
-            threads=threads,
-            scope=scope,
             versions=measuring_versions(),
+            **common,
         )
         found.append(measurement.model_dump(mode="json"))
     return found, absent

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,18 +19,19 @@ from optimizers import registry
 from optimizers.engine.evaluation import timed_key
 from optimizers.engine.executor import Executor
 from optimizers.engine.locks import Locks
+from optimizers.engine.plan import scope_of
 from optimizers.engine.store import Store
 from optimizers.engine.worker import OnEvent, Task
 from optimizers.errors import Cancelled, WorkerDied, from_dict
 from optimizers.history.database import History
-from optimizers.records import Artifact, Measurement
+from optimizers.records import Artifact, Measurement, Run
 from optimizers.settings import Settings
 
 MOST_FILES = 12
 """That are timed together."""
 PATIENCE = 20.0
 """Seconds that a file waits for others."""
-_MOST_BYTES = 256 << 20
+MOST_BYTES = 256 << 20
 """Of files that are timed together: a process has all of them in memory."""
 _TICK = 0.1
 _STILL = 0.4
@@ -46,12 +47,18 @@ class Bench(NamedTuple):
     scope: str
 
 
+def bench_of(run: Run) -> Bench:
+    """Runs of the same bench have their files timed together."""
+    return Bench(run.model.digest, run.dataset.uri, scope_of(run.model, run.dataset))
+
+
 @dataclass
 class Ask:
     """Files that one run wants to have timed, and what becomes of that.
 
     Attributes:
         queued: Whether runs wait to begin that may want the same.
+        anew: Whether files that are timed already are timed once more.
     """
 
     files: tuple[Artifact, ...]
@@ -60,6 +67,7 @@ class Ask:
     log: str
     on_event: OnEvent
     queued: Callable[[], bool] = lambda: False
+    anew: bool = False
     since: float = field(default_factory=time.monotonic)
     gone: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
@@ -94,7 +102,7 @@ class TimingDesk:
             NotApplicable: LiteRT cannot run one of them.
             ParetoscopeError: What `Executor.run` raises.
         """
-        if not self._missing(ask.files, ask.baseline, bench):
+        if not ask.anew and not self._missing(ask.files, ask.baseline, bench):
             return
         with self._lock:
             served = bench in self._asks
@@ -167,6 +175,7 @@ class TimingDesk:
     def _have_timed(self, bench: Bench, asks: Sequence[Ask]) -> None:
         baseline = asks[0].baseline
         wanted = {file.digest: file for ask in asks for file in ask.files}
+        anew = {file.digest for ask in asks if ask.anew for file in ask.files}
 
         def cancelled() -> bool:
             return all(ask.gone for ask in asks)
@@ -184,10 +193,10 @@ class TimingDesk:
             told({"type": "waiting", "why": "Another run has the same file timed; its result will be shared."})
 
         with ExitStack() as locks:
-            missing = self._missing(wanted.values(), baseline, bench)
+            missing = self._missing(wanted.values(), baseline, bench, anew)
             for digest in sorted(file.digest for file in missing):  # in one order everywhere, so that nobody is stuck
                 locks.enter_context(self._locks.exclusive(f"time-{digest}", check, waits))
-            missing = self._missing(missing, baseline, bench)
+            missing = self._missing(missing, baseline, bench, anew)
             if not missing:
                 return
             threads = self._settings.threads
@@ -206,17 +215,25 @@ class TimingDesk:
             task = Task("optimizers.engine.tasks:time_latency", params, "light", "alone", asks[0].log)
             found = self._executor.run(task, told, cancelled)
             for file, one in zip(missing, found, strict=True):
-                self._history.record(Measurement.model_validate(m) for m in one.get("measurements", ()))
+                measured = (Measurement.model_validate(m) for m in one.get("measurements", ()))
+                self._history.record(measured, anew=file.digest in anew)
                 for ask in asks:
                     if "error" in one and file in ask.files:
                         ask.problem = from_dict(one["error"])
 
-    def _missing(self, files: Iterable[Artifact], baseline: Artifact, bench: Bench) -> list[Artifact]:
-        """Those of which there are not all times, by the present versions of metrics, of a machine that is there."""
+    def _missing(
+        self, files: Iterable[Artifact], baseline: Artifact, bench: Bench, anew: Collection[str] = ()
+    ) -> list[Artifact]:
+        """Those of which there are not all times, by the present versions of metrics, of a machine that is there.
+
+        Digests in ``anew`` are of files that are timed whatever there is.
+        """
         threads, there = self._settings.threads, self._executor.devices()
         current = {m.name: m.version for m in registry.metrics().values() if m.needs == "timing"}
 
         def known(file: Artifact) -> bool:
+            if file.digest in anew:
+                return False
             if self._store.get(timed_key(file.digest, baseline.digest, bench.scope, threads)) is None:
                 return False
             return any(
@@ -231,7 +248,7 @@ def _fitting(asks: Sequence[Ask]) -> list[Ask]:
     """As many of the first as may be in memory together; one at least."""
     chosen: list[Ask] = []
     for ask in asks[:MOST_FILES]:
-        if chosen and sum(file.size_bytes for one in (*chosen, ask) for file in one.files) > _MOST_BYTES:
+        if chosen and sum(file.size_bytes for one in (*chosen, ask) for file in one.files) > MOST_BYTES:
             break
         chosen.append(ask)
     return chosen

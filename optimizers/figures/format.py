@@ -1,6 +1,6 @@
 """How numbers look, in one place: sizes, times, percentages, counts, intervals and differences to the baseline.
 
-Sizes are decimal (1 KB is 1,000 bytes). Minus signs are typographic, so that columns of differences line up.
+Sizes are decimal (1 KB is 1,000 bytes). Minus signs are typographic everywhere, so that columns of numbers line up.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _TIMES = (Scale(1e-3, "s"), Scale(1.0, "ms"), Scale(1e3, "µs"))
 _JOULES = (Scale(1.0, "J"), Scale(1e3, "mJ"), Scale(1e6, "µJ"), Scale(1e9, "nJ"), Scale(1e12, "pJ"))
 
 
+_MOST_ZEROS = 3
+"""Behind the point of a number that is written out; ``0.0000740`` is hard to read and too long for a tile."""
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MORE_DIGITS = 3
 """Most digits that an interval gets so that none of its ends looks like 0."""
 
@@ -66,7 +69,7 @@ def steps_of(unit: str) -> tuple[Scale, ...]:
 def size(value: float) -> str:
     """A number of bytes, like ``12.3 KB``."""
     step = next((s for s in _BYTES if abs(value) * s.factor >= 1), _BYTES[-1])
-    return f"{_three_digits(value * step.factor) if step.factor < 1 else f'{value:.0f}'} {step.unit}"
+    return f"{_three_digits(value * step.factor) if step.factor < 1 else _written(value, '.0f')} {step.unit}"
 
 
 def milliseconds(value: float) -> str:
@@ -91,13 +94,13 @@ def elapsed(seconds: float) -> str:
 
 def count(value: float) -> str:
     """A whole number with thousands separators."""
-    return f"{value:,.0f}"
+    return _written(value, ",.0f")
 
 
 def percent(fraction: float) -> str:
     """A fraction as percent with one decimal, or with as many as it takes not to read as all when it is not."""
     digits = _short_of_one(fraction, 3) - 2
-    return f"{round(fraction * 100, digits) + 0.0:.{digits}f}%"  # no minus before a zero
+    return f"{_written(round(fraction * 100, digits) + 0.0, f'.{digits}f')}%"  # no minus before a zero
 
 
 def _short_of_one(fraction: float, digits: int) -> int:
@@ -191,12 +194,19 @@ def speed(ratio: float, low: float | None, high: float | None) -> str:
     return f"{ratio if found == 'faster' else 1 / ratio:.2f}x {found}"
 
 
-def precision(ratio: float, low: float | None, high: float | None) -> str:
-    """How well a speed-up is known, and whether timing ended because it was known well enough."""
+def precision(ratio: float, low: float | None, high: float | None, disturbed: float | None = None) -> str:
+    """How well a speed-up is known, and whether timing ended because it was known well enough.
+
+    Args:
+        ratio, low, high: The speed-up and its interval.
+        disturbed: Share of the time in which the machine was disturbed.
+    """
     if low is None or high is None or missing(low) or missing(high):
         return ""
     width = (high - low) / ratio
     known = f"speed-up known to ±{50 * width:.1f}%"
+    if disturbed == 1:
+        return f"{known} at best: this machine was disturbed all the time"
     return known if width < PRECISION else f"{known} only: time was up before ±{50 * PRECISION:.1f}%"
 
 
@@ -240,7 +250,15 @@ def _three_digits(number: float) -> str:
         return "0"
     rounded = round(number, 2 - math.floor(math.log10(abs(number))))
     digits = 2 - math.floor(math.log10(abs(rounded)))
-    return f"{rounded:.{max(0, min(digits, 9))}f}"
+    if digits > _MOST_ZEROS + 3:
+        tens = 2 - digits
+        return f"{_written(rounded / 10**tens, '.2f')}×10{str(tens).translate(_RAISED)}"
+    return _written(rounded, f".{max(0, digits)}f")
+
+
+def _written(number: float, spec: str) -> str:
+    """A number as the specification has it, with a typographic minus sign."""
+    return format(number, spec).replace("-", "−")
 
 
 def cell(number: str | bool | float | None, unit: str = "") -> str:
@@ -259,7 +277,7 @@ def cell(number: str | bool | float | None, unit: str = "") -> str:
 
 def share(fraction: float) -> str:
     """A share as percent, with as many digits as it takes to see that it is not nothing."""
-    return percent(fraction) if fraction == 0 or abs(fraction) >= 0.0005 else f"{fraction * 100:.1g}%"
+    return percent(fraction) if fraction == 0 or abs(fraction) >= 0.0005 else f"{_written(fraction * 100, '.1g')}%"
 
 
 def bounds(low: float | None, high: float | None, unit: str = "") -> str:
@@ -279,7 +297,7 @@ _WRITTEN: dict[str, Callable[[float], str]] = {
     "fraction": percent,
     "count": count,
     "bits": lambda v: f"{v:.2f} bits",
-    "dB": lambda v: f"{v:.1f} dB",
+    "dB": lambda v: f"{_written(v, '.1f')} dB",
     "J": lambda v: _joules(v),
     "1/s": lambda v: f"{plain(v)} per s",
     "points": lambda v: signed(v * 100, "points", 1),

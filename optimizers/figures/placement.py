@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-PLOT = (380.0, 290.0)
-"""Width and height in pixels that the plotting area is taken to have: between a phone's and a desk's."""
+PLOT = (320.0, 290.0)
+"""Width and height in pixels that the plotting area is taken to have: little more than a phone's."""
 _CHARACTER, _LINE, _GAP = 6.6, 15.0, 5.0
 _PLACES = (
     "middle right", "top center", "bottom center", "middle left",

@@ -188,9 +188,17 @@ class History:
 
     # measurements -------------------------------------------------------------------------------------------------
 
-    def record(self, measurements: Iterable[Measurement]) -> None:
-        """Stores measurements; one of the same file, metric, data, device and thread count replaces the older one."""
+    def record(self, measurements: Iterable[Measurement], *, anew: bool = False) -> None:
+        """Stores measurements; one of the same file, metric, data, device and thread count replaces the older one.
+
+        Where they were taken ``anew``, older ones of the same file and place go even if there are no new ones for them.
+        """
+        measurements = list(measurements)
         with self.engine.begin() as connection:
+            for place in {tuple(getattr(m, name) for name in _PLACE) for m in measurements if anew}:
+                column = tables.measurements.c
+                where = (column[name] == value for name, value in zip(_PLACE, place, strict=True))
+                connection.execute(sa.delete(tables.measurements).where(*where))
             for m in sorted(measurements, key=lambda m: (m.artifact_digest, m.metric)):  # in one order: no deadlocks
                 key = {name: getattr(m, name) for name in _MEASUREMENT_KEY}
                 replace(connection, tables.measurements, key, {"record": m.model_dump(mode="json")})
@@ -317,6 +325,7 @@ def _parsed(text: Any) -> Any:
 _LONGEST_TAG, _MOST_TAGS, _LONGEST_NOTE = 40, 20, 2000
 _VERDICT_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric")
 _DIFFERENCE_KEY = ("scope", "artifact_digest", "baseline_digest", "dataset_digest", "metric", "version")
+_PLACE = ("scope", "artifact_digest", "device", "threads")
 _MEASUREMENT_KEY = ("scope", "artifact_digest", "metric", "version", "dataset_digest", "device", "threads")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from optimizers.history.database import History
 from optimizers.history.devices import default, scopes_of
 from optimizers.litert.ratio import verdict
 from optimizers.metrics._outputs import MARK
-from optimizers.records import Difference, Measurement, PartName, Run
+from optimizers.records import Difference, Measurement, PartName, Run, digest_of
 
 COMPARISON_COLUMNS = (
     "variant",  # short form of the recipe
@@ -28,6 +28,9 @@ COMPARISON_COLUMNS = (
     "device",
     "threads",
     "source",  # who timed it: this app's host, a browser, or a benchmark that was imported
+    "timed_at",  # when, in UTC; the same for files that were timed in turn with each other
+    "others",  # cores that others kept busy meanwhile, on average; NaN where that is not known
+    "disturbed",  # share of the time in which somebody was at work on the same core; it is left out unless it is 1
     "speed",  # "faster", "slower" or "indistinguishable", each than (from) the baseline; empty where no ratio is known
 )
 """First columns of a comparison. Behind them stand, for each metric that was measured, ``metric``, ``metric_low``,
@@ -72,7 +75,7 @@ def comparison(history: History, run_ids: Sequence[str], device: str = "", *, pa
     runs.sort(key=lambda r: order[r.id])
     measured, paired = _measured(history, runs, device), _differences(history, runs)
     rows, seen = [], set()
-    for run in [*_baselines(runs), *runs]:
+    for run in _called_alike([*_baselines(runs), *runs]):
         identity = (run.model.digest, run.dataset.digest, run.recipe if run.id else "", run.seed, run.artifact_digest)
         if (run.model.digest, run.dataset.digest, run.artifact_digest) in seen and (
             run.artifact_digest == run.baseline_digest
@@ -183,6 +186,14 @@ def _baselines(runs: Sequence[Run]) -> list[Run]:
     return list(found.values())
 
 
+def _called_alike(runs: Iterable[Run]) -> Iterator[Run]:
+    """Recipes that differ only in whether a default is written out have the name of the first of them."""
+    first: dict[str, str] = {}
+    for run in runs:
+        does = digest_of([step.model_dump(mode="json", exclude={"given"}) for step in run.steps])
+        yield run.model_copy(update={"recipe": first.setdefault(does, run.recipe)}) if run.steps else run
+
+
 def _measured(history: History, runs: Sequence[Run], device: str) -> dict[tuple[str, str], dict[str, Measurement]]:
     digests = {r.artifact_digest for r in runs} | {r.baseline_digest for r in runs}
     every = history.measurements(sorted(digests), scopes=scopes_of(runs))
@@ -254,6 +265,9 @@ def _comparison_row(run: Run, measured: dict[tuple[str, str], dict[str, Measurem
         "device": timed.device if timed else "",
         "threads": timed.threads if timed else None,
         "source": timed.source if timed else "",
+        "timed_at": timed.measured_at if timed else None,
+        "others": timed.others if timed else None,
+        "disturbed": timed.disturbed if timed else None,
         "speed": verdict(ratio.value, ratio.low, ratio.high) if ratio else "",
     }
     for name, m in own.items():

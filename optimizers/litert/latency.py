@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from optimizers.errors import NotApplicable
+from optimizers.litert import strain
+from optimizers.litert.others import Others
 from optimizers.litert.ratio import FEWEST, PRECISION, Ratio, paired_ratio
 from optimizers.litert.rounds import Resident, Rounds
 from optimizers.litert.stopwatch import Stopwatch
+from optimizers.litert.strain import Calm
 
 FIRST_LOOK = 12
 """Processes before the interval is looked at for the first time."""
@@ -23,6 +26,12 @@ _TURNS_SECONDS = 0.02
 after as many processes, which take three times as long."""
 _STRETCH = 4.0
 """Times as long for files so slow that they would hardly run at all."""
+FEWEST_QUIET = 6
+"""Undisturbed processes that it takes for the others not to count."""
+_PATIENCE = 2.0
+"""Times as long as usual for which such processes are waited for."""
+_LEARNING_SECONDS = 2.0
+"""For which a machine is probed before its first timing."""
 _MEMORY_LOOKS = 6
 """The lowest and the highest of six bound the median in 97 of 100 cases."""
 
@@ -36,6 +45,9 @@ class Timing:
         instances: The process that each run was taken in, int64, shape (runs,).
         ratio: How many times faster than the baseline.
         memory: What some processes needed that ran the file once; empty where the system does not tell.
+        others: Cores that others kept busy meanwhile, on average; None where that is not known.
+        disturbed: Share of the processes in which somebody else was at work on the same core; they are left out. It is
+            1 where too few are left: then all of them count.
     """
 
     times_ms: np.ndarray
@@ -43,11 +55,13 @@ class Timing:
     instances: np.ndarray
     ratio: Ratio
     memory: tuple[Resident, ...] = ()
+    others: float | None = None
+    disturbed: float = 0.0
 
     @property
     def precise(self) -> bool:
-        """Whether the interval of the ratio became narrow enough before time was up."""
-        return self.ratio.width < PRECISION
+        """Whether the interval of the ratio became narrow enough before time was up, on an undisturbed machine."""
+        return self.ratio.width < PRECISION and self.disturbed < 1
 
 
 class Take(Protocol):
@@ -80,7 +94,8 @@ def time_in_turn(
         example: What goes in, shape (1, *input_shape) or with one field per input, real values; random values in range
             where there is none.
         seconds: Time after which no further process starts, for one file; several have as much longer as each process
-            takes longer with them. At least four processes are used even if that takes longer.
+            takes longer with them. At least four processes are used even if that takes longer, and it may be twice as
+            long while the machine is disturbed.
         progress: Told how many of how many seconds are over, in hundredths. What that takes is not counted.
 
     Raises:
@@ -88,23 +103,29 @@ def time_in_turn(
     """
     watch = Stopwatch()
     tell = watch.stopped(progress)
-    limit = seconds * (len(files) + 1) / 2
+    limit, calm = seconds * (len(files) + 1) / 2, strain.of_this_machine()
     with Rounds([*files, baseline], example) as rounds:
+        others = Others(rounds.process)
 
         def take(numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]:
             tell(min(100, int(100 * watch.seconds() / limit)), 100)
             chosen = (*numbers, len(files))
-            return rounds.round(
-                threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
-            )
+            with others.watched():
+                return rounds.round(
+                    threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
+                )
 
-        found = until_precise(take, seconds, watch.seconds, files=len(files))
+        if not calm.known:
+            calm.learn(rounds.strains(min(_LEARNING_SECONDS, seconds)))
+            watch.restart()
+        found = until_precise(take, seconds, watch.seconds, files=len(files), strain=lambda: rounds.strain, calm=calm)
+        busy = others.cores
 
         def remembered(number: int) -> Resident:
             tell(100, 100)
             return rounds.memory(number, threads=threads, batch=batch)
 
-        return [replace(one, memory=_memory(remembered, number)) for number, one in enumerate(found)]
+        return [replace(one, memory=_memory(remembered, i), others=busy) for i, one in enumerate(found)]
 
 
 def _memory(look: Callable[[int], Resident], file: int) -> tuple[Resident, ...]:
@@ -114,30 +135,59 @@ def _memory(look: Callable[[int], Resident], file: int) -> tuple[Resident, ...]:
         return ()
 
 
-def until_precise(take: Take, seconds: float, clock: Callable[[], float], *, files: int = 1) -> list[Timing]:
+class _Process(NamedTuple):
+    """What one process gave for one file: its times, the baseline's, and how strained the machine was."""
+
+    times: np.ndarray
+    baseline: np.ndarray
+    strain: float
+
+
+def until_precise(
+    take: Take,
+    seconds: float,
+    clock: Callable[[], float],
+    *,
+    files: int = 1,
+    strain: Callable[[], float] = lambda: 1.0,
+    calm: Calm | None = None,
+) -> list[Timing]:
     """Takes more until every file's ratio is known to within 3%, or time is up; one timing per file.
 
     The interval is looked at after 12 processes and then whenever there are half as many again, not after each: who
     looks all the time stops when chance has made it narrow. The first file comes first in every other process.
+    ``strain`` tells that of the last process, and ``calm`` learns it.
     """
+    calm = calm or Calm()
     turns = min(_TURNS_SECONDS, seconds / FIRST_LOOK / 2)
-    deadline = clock() + seconds * (files + 1) / 2
-    taken: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in range(files)]
+    started, most = clock(), seconds * (files + 1) / 2
+    taken: list[list[_Process]] = [[] for _ in range(files)]
+    strains: list[float] = []
     found: dict[int, Timing] = {}
-    left, processes, next_look = list(range(files)), 0, FIRST_LOOK
-    while left and (processes < FEWEST or clock() < deadline):
-        *own, baseline = take(left, seconds=turns * (len(left) + 1), backwards=processes % 2 == 1)
+    left, next_look = list(range(files)), FIRST_LOOK
+
+    def goes_on() -> bool:
+        calm_enough = sum(one <= calm.limit(strains) for one in strains) >= FEWEST_QUIET
+        return len(strains) < FEWEST or clock() - started < most * (1 if calm_enough else _PATIENCE)
+
+    while left and goes_on():
+        *own, baseline = take(left, seconds=turns * (len(left) + 1), backwards=len(strains) % 2 == 1)
+        strains.append(strain())
         for number, times in zip(left, own, strict=True):
-            taken[number].append((times, baseline))
-        processes += 1
-        if processes >= next_look:
-            found |= {number: _timing(taken[number]) for number in left}
+            taken[number].append(_Process(times, baseline, strains[-1]))
+        if len(strains) >= next_look:
+            found |= {number: _timing(taken[number], calm.limit(strains)) for number in left}
             left = [number for number in left if not found[number].precise]
             next_look = ceil(next_look * _GROWTH)
-    return [_timing(taken[number]) if number in left else found[number] for number in range(files)]
+    calm.learn(strains)
+    return [_timing(taken[n], calm.limit()) if n in left else found[n] for n in range(files)]
 
 
-def _timing(taken: Sequence[tuple[np.ndarray, np.ndarray]]) -> Timing:
-    times, baseline_times = (np.concatenate(runs) for runs in zip(*taken, strict=True))
-    instances = np.repeat(np.arange(len(taken)), [len(own) for own, _ in taken])
-    return Timing(times, baseline_times, instances, paired_ratio(times, baseline_times, instances))
+def _timing(taken: Sequence[_Process], limit: float) -> Timing:
+    quiet = [process for process in taken if process.strain <= limit]
+    counted = quiet if len(quiet) >= min(FEWEST_QUIET, len(taken)) else taken
+    times, baseline_times = (np.concatenate([process[which] for process in counted]) for which in (0, 1))
+    instances = np.repeat(np.arange(len(counted)), [len(process.times) for process in counted])
+    ratio = paired_ratio(times, baseline_times, instances)
+    disturbed = 1 - len(quiet) / len(taken) if counted is quiet else 1.0
+    return Timing(times, baseline_times, instances, ratio, disturbed=disturbed)

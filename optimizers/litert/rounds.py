@@ -8,8 +8,11 @@ that starts a program sees the latter.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,13 +21,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Any
 
 import numpy as np
 
 from optimizers.datasets.several import arrays_of
 from optimizers.errors import NotApplicable, from_dict
+from optimizers.litert import strain
 from optimizers.litert.interpreter import inputs, load, quantized
 
 _WARM_UP_NS = 5_000_000
@@ -34,7 +38,9 @@ _SHORTEST_RUN_NS = 50_000
 _SHORTEST_TURN_NS, _LONGEST_TURN_NS = 5_000_000, 50_000_000
 """When its turn begins, a file finds the caches full of the other one's weights: run by run, one of 1.5 MB took 8%
 longer than by itself. In a turn of some milliseconds most runs find its own."""
+_PROBE_PAUSE = 0.01
 _STATUS = Path("/proc/self/status")
+_BATCH = 32
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,7 +81,15 @@ class Rounds:
             stdout=subprocess.PIPE,
             text=True,
             cwd=_ROOT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # the probes' matrices need no threads
         )
+        self.strain = 1.0
+        """Of the last round, see `optimizers.litert.strain`: the median of probes between its turns."""
+
+    @property
+    def process(self) -> int:
+        """Id of the process whose copies take the times."""
+        return self._server.pid
 
     def __enter__(self) -> Rounds:
         return self
@@ -113,7 +127,12 @@ class Rounds:
         told = self._ask(
             files=chosen, threads=threads, batch=batch, seconds=seconds, backwards=backwards, stretch=stretch
         )
+        self.strain = float(told["strain"])
         return [np.asarray(times, np.float64) for times in told["times"]]
+
+    def strains(self, seconds: float) -> list[float]:
+        """Probes of one more process, which does nothing else for so long."""
+        return [float(strain) for strain in self._ask(probed=seconds)["strains"]]
 
     def memory(self, file: int, *, threads: int, batch: int = 1) -> Resident:
         """Resident memory of one more process that runs a file once; ``file`` is its number.
@@ -197,8 +216,8 @@ def _run_ms(interpreter: Any, repeat: int) -> float:
     return (perf_counter_ns() - started) / repeat / 1e6
 
 
-def _taken(asked: dict[str, Any]) -> list[list[float]]:
-    """Times of each file, in this process."""
+def _taken(asked: dict[str, Any]) -> dict[str, Any]:
+    """Times of each file, in this process, and how strained the machine was meanwhile."""
     example = np.load(asked["example"], allow_pickle=False) if asked["example"] else None
     order = list(range(len(asked["files"])))
     if asked["backwards"]:
@@ -207,12 +226,23 @@ def _taken(asked: dict[str, Any]) -> list[list[float]]:
     warm = {i: _warmed_up(ready[i]) for i in order}
     in_a_row = runs_in_a_row([length for _, length in warm.values()])
     times: list[list[float]] = [[] for _ in order]
+    strains = [strain.measure()]
     started = perf_counter_ns()
     while _goes_on(len(times[0]), in_a_row, (perf_counter_ns() - started) / 1e9 / asked["seconds"], asked["stretch"]):
         for i in order:
             times[i] += [_run_ms(ready[i], warm[i][0]) for _ in range(in_a_row)]
         order.reverse()
-    return times
+        strains.append(strain.measure())
+    return {"times": times, "strain": float(np.median(strains))}
+
+
+def _probed(seconds: float) -> dict[str, Any]:
+    """Probes of this process, with pauses in which others may come and go."""
+    strains, end = list[float](), perf_counter_ns() + 1e9 * seconds
+    while perf_counter_ns() < end or len(strains) < strain.ENOUGH:
+        strains.append(strain.measure())
+        sleep(_PROBE_PAUSE)
+    return {"strains": strains}
 
 
 def _goes_on(runs: int, in_a_row: int, share: float, stretch: float) -> bool:
@@ -225,10 +255,36 @@ def _remembered(asked: dict[str, Any]) -> tuple[int, int]:
     if not _STATUS.exists():
         raise NotApplicable("The peak of resident memory is read from /proc, which only Linux has.")
     example = np.load(asked["example"], allow_pickle=False) if asked["example"] else None
+    kept = _shuffled_counters()
     before, code = _resident("VmRSS"), _resident("RssFile")
     prepared(Path(asked["file"]), asked["threads"], example, asked["batch"]).invoke()
     peak = _resident("VmHWM")
-    return peak, max(0, peak - before - (_resident("RssFile") - code))
+    added = peak - before - (_resident("RssFile") - code)
+    del kept
+    return peak, max(0, added)
+
+
+def _shuffled_counters() -> tuple[mmap.mmap, mmap.mmap]:
+    """Makes the error of this process's peak independent of that of other copies; what is returned has to be kept.
+
+    The kernel adds up pages of memory in batches of 32 for each processor, and what is not yet added up, up to some
+    hundred KB, is missing in a peak. Copies of one process have the same error, and six that agreed to 0.1% were 4% off
+    those of the next process. Some pages more or less, of memory and of a file, make it a different one in each copy.
+    Memory that the interpreter of Python has freed goes back first, or LiteRT would use it, and it would not be added.
+    """
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # not in every C library
+        libc.malloc_trim(0)
+    count, chance = 2 * _BATCH, random.SystemRandom()
+    memory = mmap.mmap(-1, count * mmap.PAGESIZE)
+    for page in range(chance.randrange(count)):
+        memory[page * mmap.PAGESIZE] = 1
+    large = max(Path(np.__file__).parent.rglob("*.so"), key=lambda path: path.stat().st_size)
+    with large.open("rb") as file:
+        code = mmap.mmap(file.fileno(), count * mmap.PAGESIZE, prot=mmap.PROT_READ)
+    code.madvise(mmap.MADV_RANDOM)  # no neighbours along with a page
+    for page in range(chance.randrange(count)):
+        code[page * mmap.PAGESIZE]
+    return memory, code
 
 
 def _resident(name: str) -> int:
@@ -240,7 +296,9 @@ def _resident(name: str) -> int:
 def _answer(line: str) -> str:
     asked = json.loads(line)
     try:
-        return json.dumps({"memory": _remembered(asked)} if "file" in asked else {"times": _taken(asked)})
+        if "probed" in asked:
+            return json.dumps(_probed(asked["probed"]))
+        return json.dumps({"memory": _remembered(asked)} if "file" in asked else _taken(asked))
     except NotApplicable as error:
         return json.dumps({"error": error.to_dict()})
 

@@ -22,7 +22,7 @@ def measure(evidence: Evidence) -> Value:
 
 METRIC = Metric(
     name="peak_memory_bytes",
-    version="1",
+    version="2",
     title="Peak memory",
     unit="B",
     direction="lower",

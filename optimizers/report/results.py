@@ -16,7 +16,8 @@ from optimizers.records import Measurement, Run
 
 COLUMNS = (
     "run_id", "model", "model_sha256", "dataset", "dataset_sha256", "recipe", "seed", "is_baseline", "file_sha256",
-    "metric", "value", "unit", "low", "high", "n", "device", "threads", "source", "measured_at",
+    "metric", "value", "unit", "low", "high", "n", "device", "threads", "source", "measured_at", "others",
+    "disturbed",
 )  # fmt: skip
 FORMATS = ("csv", "json", "parquet")
 
@@ -25,7 +26,8 @@ def results(history: History, run_ids: Sequence[str]) -> pd.DataFrame:
     """One row per number that was measured on a file of these runs or on their baselines, with the columns ``COLUMNS``.
 
     Times of every device are told, each with its name. ``low`` and ``high`` bound the 95% interval; they are empty
-    where a number is exact, and ``measured_at`` is UTC.
+    where a number is exact, and ``measured_at`` is UTC. ``others`` and ``disturbed`` tell how the machine was while it
+    timed, as `optimizers.records.Measurement` has them.
     """
     found = {run.id: run for run in history.runs(list(run_ids)) if run.part == "test"}
     rows: list[dict[str, object]] = []
@@ -68,6 +70,8 @@ def _row(run: Run, name: str, m: Measurement) -> dict[str, object]:
         "threads": m.threads if m.device else None,
         "source": m.source if m.device else None,
         "measured_at": m.measured_at.isoformat(),
+        "others": m.others,
+        "disturbed": m.disturbed,
     }
 
 

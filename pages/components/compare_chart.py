@@ -60,7 +60,7 @@ def chart(queue: JobQueue, frame: pd.DataFrame, judgement: Judgement | None, wha
         "Drag to turn. Choose a file in the list or in the table."
         if view == SPACE else "Click a mark to look at its file. Lists and table put up to four side by side."
     )  # fmt: skip
-    apart = "latency_ms" in axes and "speedup" in frame
+    apart = "latency_ms" in axes and "speedup" in frame and frame["timed_at"].nunique() > 1
     st.caption(how + (" Files were timed in different minutes: the speed-up says which is faster." if apart else ""))
 
 

@@ -32,6 +32,9 @@ from pages.components.why import why
 _FIRST = ("size_bytes", "compressed_bytes", "latency_ms", "speedup")
 """Figures that are shown at once, beside what leads the comparison."""
 
+_BUSY = 0.5
+"""Cores from which on it is told that others were at work while a file was timed."""
+
 
 def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     """The panel of the chosen file."""
@@ -50,7 +53,7 @@ def details(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     _measurements(frame, row)
     run = next((run for run in runs if run.id == row["run_id"]), None)
     if run is not None:
-        _absent(queue, run)
+        _absent(queue, run, [name for name in metric_columns(frame) if not fmt.missing(row[name])])
     if run is not None and run.stages:
         _steps(queue, run)
         _forecast(run, row)
@@ -106,9 +109,9 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
             place.markdown("\n".join(rows))
 
 
-def _absent(queue: JobQueue, run: Run) -> None:
+def _absent(queue: JobQueue, run: Run, measured: list[str]) -> None:
     """Figures that the task has but this file has not, and why."""
-    known, reasons = registry.metrics(), absent(queue.store, run, queue.driver.settings.threads)
+    known, reasons = registry.metrics(), absent(queue.store, run, queue.driver.settings.threads, measured)
     told = [f"*{known[name].title}*: {escaped(reason)}" for name, reason in reasons.items()]
     if told:
         st.caption("Not measured. " + " ".join(told))
@@ -125,11 +128,13 @@ def _counts(frame: pd.DataFrame, row: pd.Series) -> str:
             parts.append(f"{fmt.count(counts[0])} {what}")
     ratio = row.get("speedup")
     if ratio is not None and not pd.isna(ratio):
-        parts.append(fmt.precision(ratio, row["speedup_low"], row["speedup_high"]))
+        parts.append(fmt.precision(ratio, row["speedup_low"], row["speedup_high"], row["disturbed"]))
     if row["device"]:
         threads = int(row["threads"] or 0)
         told = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
         parts.append(escaped(str(row["device"])) + told)
+    if not fmt.missing(row["others"]) and row["others"] >= _BUSY:
+        parts.append(f"others kept {row['others']:.1f} cores busy meanwhile")
     return " · ".join(["Grey: 95% interval", *parts])
 
 

@@ -14,7 +14,7 @@ from optimizers.figures import format as fmt
 from optimizers.models import sample
 from pages.components import drawn_inputs, links, login, session
 from pages.components.links import Choice
-from pages.components.text import TASKS
+from pages.components.text import TASKS, escaped
 
 SAMPLES, OWN = "Sample models", "Your own model"
 _MODEL_TYPES = ("keras", "h5", "hdf5", "zip", "gz", "tgz", "tflite")
@@ -70,6 +70,9 @@ def _own_files(queue: JobQueue, chosen: Choice | None) -> None:
     models = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "model"}
     data = {u.uri: f"{u.name} ({fmt.size(u.size_bytes)})" for u in mine if u.kind == "data"}
     if not models:
+        if data:
+            named = ", ".join(map(escaped, data.values()))
+            st.info(f"Data that are here: {named}. Bring the model that they are for.", icon=":material/check_circle:")
         whose = "to your account only" if login.required() else "in this browser only"
         st.caption(f"Files stay on this server and are visible {whose}.")
         return

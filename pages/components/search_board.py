@@ -242,17 +242,19 @@ def _trials(view: View) -> None:
             {"Trial": trial.number}
             | {known[n].title: fmt.value(known[n], figures.get(n)) for n in view.study.objectives}
             | {
+                "Recipe": trial.recipe,
                 "Limits": outcome.judged.state if outcome and outcome.judged.verdicts else "",
                 "Front": "yes" if trial.number in front else "",
-                "Recipe": trial.recipe,
-                "Training": trial.effort,
                 "State": trial.state,
-                "Time": fmt.elapsed(trial.seconds) if trial.seconds is not None else "",
                 "Why": trial.reason,
+                "Training": trial.effort,
+                "Time": fmt.elapsed(trial.seconds) if trial.seconds is not None else "",
             }
         )
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="All trials", placeholder="–",
-                 column_config={"Recipe": st.column_config.TextColumn(width="large")})  # fmt: skip
+    told = pd.DataFrame(rows)
+    empty = [name for name in ("Limits", "Why", "Training") if not told[name].astype(bool).any()] if rows else []
+    st.dataframe(told.drop(columns=empty), hide_index=True, alt="All trials", placeholder="–",
+                 column_config={"Recipe": st.column_config.TextColumn(width="medium")})  # fmt: skip
     st.caption(
         "All figures are on validation data, which some steps also used to stop training early or to choose layers. "
         "“Training short” takes a quarter of a full one; promising ones are trained in full."

@@ -96,3 +96,16 @@ def test_runs_are_found_and_deleted_and_come_back(visitor, compared, width, sche
     page.get_by_text("1 run is deleted").wait_for(state="detached")
     settled(page)
     assert cards.count() == before
+
+
+def test_back_leaves_a_page_with_one_step(visitor, finished):
+    page = visitor(f"/compare?{finished}")
+    for title, completed in (("Inspect", "what="), ("Race", "ask=")):
+        page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        page.wait_for_url(re.compile(f"{title.lower()}.*{completed}"))
+        settled(page)
+    for title in ("Inspect", "Compare"):
+        page.go_back()
+        page.wait_for_url(f"**/{title.lower()}?*")
+        settled(page)
+        page.locator("h1", has_text=title).wait_for()

@@ -16,6 +16,7 @@ from optimizers.doctor import examine
 from optimizers.engine.locks import FileLocks, Leases, locks_of
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.store import open_store
+from optimizers.history import tables
 from optimizers.history.database import History
 from optimizers.recipe import parse
 from optimizers.settings import Settings
@@ -55,6 +56,27 @@ def test_one_holds_a_lock_at_a_time(pair):
     there.claim("run-b").release()
     claim.release()
     there.claim("run-a").release()
+
+
+def test_sweeping_leaves_locks_that_are_held_and_flags_alone(pair):
+    here, there = pair
+    claim = here.claim("run-a")
+    here.raise_flag("cancel")
+    there.sweep()
+    assert there.claim("run-a") is None
+    assert there.flag("cancel")
+    claim.release()
+
+
+def test_leases_of_holders_that_are_gone_are_swept_away(tmp_path):
+    history = History(f"sqlite:///{tmp_path / 'h.db'}")
+    with history.engine.begin() as connection:
+        for name, expires in (("long-gone", 1.0), ("held", 1e12)):
+            connection.execute(sa.insert(tables.leases).values(name=name, holder=name, expires=expires))
+    Leases(history.engine).sweep()
+    with history.engine.connect() as connection:
+        assert connection.execute(sa.select(tables.leases.c.name)).scalars().all() == ["held"]
+    history.close()
 
 
 def test_a_lock_is_held_longer_than_a_lease_lasts(pair):

@@ -247,3 +247,14 @@ def test_a_comparison_holds_the_baseline_once_and_differences_to_it(opened):
     assert list(pareto(frame, ["size_bytes", "accuracy"])) == [True] * 3
     assert comparison(queue.history, []).empty
     assert comparison(queue.history, ["nonsense"]).empty
+
+
+def test_a_default_that_is_written_out_makes_no_other_variant(opened):
+    queue = opened()
+    default = registry.technique("magnitude_pruning").params().target_sparsity
+    texts = ("magnitude_pruning+int8", f"magnitude_pruning(target_sparsity={default})+int8")
+    runs = [run for seed, text in enumerate(texts) for run in queue.submit(MODEL, DATA, [parse(text)], seed=seed)]
+    frame = comparison(queue.history, [run.id for run in finished(queue, runs)])
+    assert frame["variant"].tolist() == ["float32", texts[0], texts[0]]
+    told = repeated.told(queue.history, [run.id for run in runs])
+    assert [one["metric"] for one in told] == ["accuracy", "size_bytes"]

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from optimizers.engine import timing
-from optimizers.engine.driver import bench_of
 from optimizers.engine.queue import JobQueue
+from optimizers.engine.timing import bench_of
 from optimizers.errors import WorkerDied
 from optimizers.recipe import parse
 from optimizers.settings import Settings

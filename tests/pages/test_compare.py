@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 
 from optimizers.errors import ConversionWrong
 from pages.components import links, selection
 from pages.components.text import escaped
+from tests.engine.waiting import wait_until
 from tests.pages.conftest import healthy, shown
 from tests.pages.test_pages import TOKEN, ran
 
@@ -130,3 +132,24 @@ def test_what_nobody_named_makes_place_for_what_is_newer(visit, queue):
     app.switch_page("pages/deploy.py")
     healthy(app.run())
     assert all(run_id in str(app.query_params["runs"]) for run_id in (first, second))
+
+
+def test_files_are_timed_again_by_whoever_may_start_runs_on_them(visit, queue, monkeypatch):
+    ids = ran(queue, "int8", "float16")
+    executor, seen = queue.driver.executor, threading.Event()
+    timed, plain = executor.asked["timed"], executor.time_latency
+    monkeypatch.setattr(executor, "time_latency", lambda *args, **params: seen.wait(20) and plain(*args, **params))
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(ids)))
+    app.button(key="time_again").click().run()
+    assert [button.label for button in healthy(app).button if button.key == "cancel_timing"] == ["Cancel"]
+    seen.set()
+    runs = queue.history.runs(ids)
+    wait_until(lambda: (sight := queue.retiming.look(runs)) and not sight.pending)
+    assert executor.asked["timed"] == timed + 3
+    assert [toast.value for toast in healthy(app.run()).toast] == ["3 files were timed again, in turn."]
+    assert not healthy(app.run()).toast
+    private = [run.model_copy(update={"id": f"p{run.id}", "model": run.model.model_copy(update={"scope": "somebody"})})
+               for run in runs]  # fmt: skip
+    queue.history.add(private)
+    app = healthy(visit("compare", token=TOKEN, runs=",".join(run.id for run in private)))
+    assert "time_again" not in [button.key for button in app.button]

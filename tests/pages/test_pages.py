@@ -225,6 +225,13 @@ def test_uploads_are_listed_for_their_owner_only(visit, queue):
     assert not [box for box in healthy(app).selectbox if box.key == "own_model"]
 
 
+def test_data_that_came_before_their_model_are_told(visit, queue):
+    uploads.keep(io.BytesIO(b"a,b\n1,2\n"), "my*table.csv", "data", sessions.scope_of(TOKEN), queue.settings)
+    app = visit("model", token=TOKEN)
+    app.segmented_control(key="source").set_value("Your own model").run()
+    assert "my_table.csv (8 bytes). Bring the model" in healthy(app).info[0].value.replace("\\", "")
+
+
 def test_a_fault_of_ours_is_one_sentence(visit, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("secret detail")

@@ -70,6 +70,7 @@ def test_visitors_of_this_machine_and_old_browsers_get_it_plain(get):
     plain = get("/tools/static/big.js", **{"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == SCRIPT
+    assert plain.headers["vary"] == "Accept-Encoding"
 
 
 def test_a_proxy_on_this_machine_stands_for_others(get):

@@ -1,9 +1,9 @@
-"""Has browsers load the script of charts before a page asks for it.
+"""What the head of every page has besides Streamlit's: the app's title, and two scripts.
 
-Streamlit names that script, which is larger than all others together, only with the first chart: after the page's own
-scripts have run and the socket has answered. A page that begins with a chart now names it itself, so that it arrives
-and is compiled meanwhile. On the other pages ``static/charts.js`` loads it once the page stands, and the first chart
-that somebody goes on to is drawn at once.
+``static/history.js`` makes one step of "back" of each page. ``static/charts.js`` loads the script of charts once a page
+stands, so that the first chart that somebody goes on to is drawn at once: Streamlit names that script, which is larger
+than all others together, only with the first chart, after the page's own scripts have run and the socket has answered.
+A page that begins with a chart names it itself, so that it arrives and is compiled meanwhile.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _CHARTED = ("", "compare")
 _TITLE = b"<title>Streamlit</title>"
 
 
-class ChartPreload:
-    """Names the script in the pages, which are all the same HTML, and gives them the app's title.
+class PageHead:
+    """Adds to the pages, which are all the same HTML.
 
     Args:
         path: Where the app lives on its host.
@@ -31,6 +31,7 @@ class ChartPreload:
         self._script = next((s.name for s in folder.iterdir() if s.name.startswith("PlotlyChart.")), "")
         self._head = (
             f'<title>Paretoscope</title>\n    <meta name="charts" content="{self._path}/static/js/{self._script}" />\n'
+            f'    <script type="module" src="{self._path}/app/static/history.js"></script>\n'
             f'    <script type="module" src="{self._path}/app/static/charts.js"></script>'
         ).encode()
 
@@ -41,7 +42,7 @@ class ChartPreload:
         begun: list[Message] = []
         body = bytearray()
 
-        async def with_charts(message: Message) -> None:
+        async def with_head(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_page(message):
                 begun.append(message)  # its length is not yet known
             elif begun and message["type"] == "http.response.body":
@@ -53,7 +54,7 @@ class ChartPreload:
             else:
                 await send(message)
 
-        await self._app(scope, receive, with_charts)
+        await self._app(scope, receive, with_head)
 
     def _start(self, message: Message, path: str, length: int) -> Message:
         headers = MutableHeaders(scope=message)
