@@ -54,7 +54,7 @@ class PageHead:
             else:
                 await send(message)
 
-        await self._app(scope, receive, with_head)
+        await self._app(_plain(scope), receive, with_head)
 
     def _start(self, message: Message, path: str, length: int) -> Message:
         headers = MutableHeaders(scope=message)
@@ -64,6 +64,13 @@ class PageHead:
         if path.removeprefix(self._path).strip("/") in _CHARTED:
             headers.append("Link", f"<{self._path}/static/js/{self._script}>; rel=modulepreload; crossorigin")
         return message
+
+
+def _plain(scope: Scope) -> Scope:
+    """The request; one for a page does not take it compressed, as Streamlit answers on all but the first one."""
+    if "." in scope["path"].rpartition("/")[2] or "/_stcore" in scope["path"]:
+        return scope
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]}
 
 
 def _is_page(start: Message) -> bool:

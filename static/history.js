@@ -1,13 +1,9 @@
-// One step of "back" for each page. A page completes its address with what it shows first (runs, file, analysis), and
-// Streamlit makes a step of each such addition; whoever pressed "back" met the same page again, up to three times.
+// One step of "back" for each page. Streamlit makes a step of every change of an address, also when a page completes
+// its own with what it shows first (runs, file, analysis); whoever pressed "back" met the same page up to four times.
 const push = history.pushState
-
-function completes(next) {
-  const kept = [...new URLSearchParams(location.search)].every(([name, value]) => next.searchParams.get(name) === value)
-  return next.origin === location.origin && next.pathname === location.pathname && kept
-}
 
 history.pushState = function (state, unused, url) {
   const next = new URL(url ?? location.href, location.href)
-  return (completes(next) ? history.replaceState : push).call(history, state, unused, url)
+  const here = next.origin === location.origin && next.pathname === location.pathname
+  return (here ? history.replaceState : push).call(history, state, unused, url)
 }

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from tests.browser.actions import RUN_MS, points, settled
@@ -84,3 +85,12 @@ def test_a_first_visitor_compares_variants_of_their_own_model_in_at_most_eight_c
     assert len(points(somebody.page)) == 2
     assert any("int8" in name for name in points(somebody.page))
     somebody.reads("Accuracy")
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/compare?runs=x"])
+def test_every_page_has_the_head_of_the_app(server, path):
+    page = httpx.get(server.url + path, headers={"accept-encoding": "gzip", "accept": "text/html"}).text
+    assert "<title>Paretoscope</title>" in page
+    for script in ("history.js", "charts.js"):
+        [source] = re.findall(rf'src="([^"]*{script})"', page)
+        assert httpx.get(server.url + source).headers["content-type"].endswith("javascript")
