@@ -352,7 +352,7 @@ def _conversions(own: _Told) -> Iterable[Table]:
 
 ANALYSIS = Analysis(
     name="profile",
-    version="2",
+    version="3",
     title="Time by operator",
     summary="Which operators take the time, which of them run outside the fast CPU delegate, and what is left over?",
     analyse=analyse,

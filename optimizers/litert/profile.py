@@ -19,6 +19,7 @@ import numpy as np
 
 from optimizers.datasets.several import arrays_of
 from optimizers.errors import NotApplicable
+from optimizers.litert import strain
 from optimizers.litert.delegation import Delegation, delegation
 from optimizers.litert.interpreter import inputs, load, quantized
 from optimizers.litert.operators import CASTS
@@ -134,6 +135,7 @@ def profiles(
     timed = [empty, adds, *(interpreter for one in prepared for interpreter in one.interpreters)]
     repeats = [_warmed_up(interpreter) for interpreter in timed]
     rounds: list[list[float]] = []
+    strains: list[float] = []
     watch = Stopwatch()
     tell = watch.stopped(progress)
     while len(rounds) < _MAX_ROUNDS:
@@ -142,8 +144,12 @@ def profiles(
             break
         tell(min(99, int(100 * min(spent / seconds, 1.0))), 100)
         rounds.append([_run_ms(i, repeat) for i, repeat in zip(timed, repeats, strict=True)])
+        strains.append(strain.measure())
     progress(100, 100)
     times = np.asarray(rounds)
+    quiet = np.asarray(strains) <= strain.of_this_machine().limit(strains)
+    if quiet.sum() >= _MIN_ROUNDS:  # those in which somebody else was at work on the same core do not count
+        times = times[quiet]
     call, delegate = times[:, 0], times[:, 1] - times[:, 0]
     found, column = [], 2
     for one in prepared:
