@@ -39,6 +39,8 @@ def retime(
         for name, m in new.items():
             was = f"  before: {_written(old[name])}" if name in old else ""
             print(f"    {name:18} {_written(m)}{was}")
+        if any(m.disturbed == 1 for m in new.values()):
+            print("    This machine was disturbed all the time: the speed-up may be off by more than its interval.")
 
 
 def _times(queue: JobQueue, run: Run) -> dict[str, Measurement]:

@@ -198,7 +198,7 @@ def _ledger(queue: JobQueue, run: Run) -> tuple[Stage, ...]:
 def _in_words(ratio: dict[str, Any]) -> str:
     """What a speed-up means, and how well it is known."""
     told = (ratio["value"], ratio["low"], ratio["high"])
-    return "; ".join(filter(None, (fmt.speed(*told), fmt.precision(*told))))
+    return "; ".join(filter(None, (fmt.speed(*told), fmt.precision(*told, ratio.get("disturbed")))))
 
 
 def _difference(paired: dict[str, Any]) -> str:
