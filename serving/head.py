@@ -1,9 +1,8 @@
-"""What the head of every page has besides Streamlit's: the app's title, and two scripts.
+"""What the head of every page has besides Streamlit's: the app's title, and a script for one step of "back" a page.
 
-``static/history.js`` makes one step of "back" of each page. ``static/charts.js`` loads the script of charts once a page
-stands, so that the first chart that somebody goes on to is drawn at once: Streamlit names that script, which is larger
-than all others together, only with the first chart, after the page's own scripts have run and the socket has answered.
-A page that begins with a chart names it itself, so that it arrives and is compiled meanwhile.
+Pages that begin with a chart also name the script of charts, so that it arrives and is compiled meanwhile: Streamlit
+names it, larger than all others together, only with the first chart, after the page's own scripts have run and the
+socket has answered.
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ class PageHead:
         folder = files("streamlit") / "static" / "static" / "js"
         self._script = next((s.name for s in folder.iterdir() if s.name.startswith("PlotlyChart.")), "")
         self._head = (
-            f'<title>Paretoscope</title>\n    <meta name="charts" content="{self._path}/static/js/{self._script}" />\n'
-            f'    <script type="module" src="{self._path}/app/static/history.js"></script>\n'
-            f'    <script type="module" src="{self._path}/app/static/charts.js"></script>'
+            f'<title>Paretoscope</title>\n    <script type="module" src="{self._path}/app/static/history.js"></script>'
         ).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
