@@ -32,6 +32,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from playwright.async_api import BrowserContext, Page, async_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -41,6 +42,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.first_paint import FLAGS, ROOT, free_port
 from optimizers import sessions, uploads
 from optimizers.engine.queue import JobQueue
+from optimizers.litert import strain
 from optimizers.models import sample as sample_models
 from optimizers.recipe import parse
 from optimizers.records import Run
@@ -82,6 +84,14 @@ class Visitor:
     def mark(self) -> str:
         """In the names of this visitor's files, and nowhere else."""
         return f"vis{self.number:03d}itor"
+
+
+@dataclass
+class Seen:
+    """Memory of the app and of its worker processes, in MiB, and probes of `optimizers.litert.strain`."""
+
+    sizes: list[tuple[float, float]] = field(default_factory=list)
+    strains: list[float] = field(default_factory=list)
 
 
 def prepared(home: Path, count: int) -> tuple[list[Visitor], list[Run]]:
@@ -214,8 +224,8 @@ async def drawn(page: Page, name: str) -> None:
     await page.locator(IDLE).wait_for(state="attached")
 
 
-async def watched(server: psutil.Process, until: float, sizes: list[tuple[float, float]]) -> None:
-    """Notes memory of the app and of its worker processes, in MiB, every few seconds."""
+async def watched(server: psutil.Process, until: float, seen: Seen) -> None:
+    """Notes all of it again and again."""
     while time.monotonic() < until:
         children = 0
         for child in server.children(recursive=True):
@@ -223,12 +233,14 @@ async def watched(server: psutil.Process, until: float, sizes: list[tuple[float,
                 children += child.memory_info().rss
             except psutil.Error:
                 continue
-        sizes.append((server.memory_info().rss / 2**20, children / 2**20))
-        await asyncio.sleep(3)
+        seen.sizes.append((server.memory_info().rss / 2**20, children / 2**20))
+        for _ in range(10):
+            seen.strains.append(strain.measure())
+            await asyncio.sleep(0.3)
 
 
-async def visits(port: int, server: psutil.Process, visitors: list[Visitor], shared: list[Run], minutes: float) -> Any:
-    sizes: list[tuple[float, float]] = []
+async def visits(port: int, server: psutil.Process, visitors: list[Visitor], shared: list[Run], minutes: float) -> Seen:
+    seen = Seen()
     async with async_playwright() as playwright:
         contexts = [
             await playwright.chromium.launch_persistent_context("", executable_path=PROGRAM, args=FLAGS)
@@ -237,11 +249,11 @@ async def visits(port: int, server: psutil.Process, visitors: list[Visitor], sha
         until = time.monotonic() + 60 * minutes
         work = [by_browser(v, c, port, until, visitors) for v, c in zip(visitors, contexts, strict=False)]
         work += [by_socket(v, port, until, shared, visitors) for v in visitors[BROWSERS:]]
-        ended = await asyncio.gather(*work, watched(server, until, sizes), return_exceptions=True)
+        ended = await asyncio.gather(*work, watched(server, until, seen), return_exceptions=True)
         for visitor, problem in zip(visitors, ended, strict=False):
             if isinstance(problem, BaseException):
                 visitor.faults.append(f"visitor {visitor.number} gave up: {str(problem).splitlines()[0]}")
-    return sizes
+    return seen
 
 
 def main() -> None:
@@ -258,12 +270,12 @@ def main() -> None:
             waited(f"http://127.0.0.1:{port}/readyz")
             process = psutil.Process(server.pid)
             before = process.cpu_times()
-            sizes = asyncio.run(visits(port, process, visitors, shared, minutes))
+            seen = asyncio.run(visits(port, process, visitors, shared, minutes))
             spent = process.cpu_times()
         finally:
             server.terminate()
             server.wait()
-        told(visitors, sizes, minutes, spent.user + spent.system - before.user - before.system, home)
+        told(visitors, seen, minutes, spent.user + spent.system - before.user - before.system, home)
 
 
 def waited(url: str) -> None:
@@ -277,8 +289,9 @@ def waited(url: str) -> None:
     raise SystemExit("The app did not get ready.")
 
 
-def told(visitors: list[Visitor], sizes: list[tuple[float, float]], minutes: float, cpu: float, home: Path) -> None:
+def told(visitors: list[Visitor], seen: Seen, minutes: float, cpu: float, home: Path) -> None:
     """Prints the table."""
+    sizes, limit = seen.sizes, strain.Calm().limit(seen.strains)
     pages: dict[str, list[float]] = defaultdict(list)
     for visitor in visitors:
         for page, seconds in visitor.times:
@@ -304,6 +317,7 @@ def told(visitors: list[Visitor], sizes: list[tuple[float, float]], minutes: flo
     )
     print(f"memory of the app in MiB: {sizes[0][0]:.0f} at first, {max(s[0] for s in sizes):.0f} at most, "
           f"{sizes[-1][0]:.0f} at the end; of its worker processes at most {max(s[1] for s in sizes):.0f}")  # fmt: skip
+    print(f"others used the other halves of our cores in {np.mean(np.array(seen.strains) > limit):.0%} of the time")
     print(f"runs: {dict(counts)}; cross-talk and faults: {faults or 'none'}")
     if faults:
         raise SystemExit(1)
