@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -21,13 +22,16 @@ def retime(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Time files again, all of them in turn with their original; what was measured before is replaced."""
+    """Time files again, all of them in turn with their original; what was measured before is replaced.
+
+    The exit status is 1 if the file of a run is gone.
+    """
     with Opened(home) as queue:
         chosen = [run_named(queue, run_id) for run_id in runs]
         before = [_times(queue, run) for run in chosen]
         say("Timing; nothing else should be at work on this machine.")
-        timed_again(queue.driver, chosen)
-        after = [_times(queue, run) for run in chosen]
+        gone = {run.id for run in timed_again(queue.driver, chosen).gone}
+        after = [{} if run.id in gone else _times(queue, run) for run in chosen]
     if as_json:
         told = zip(chosen, before, after, strict=True)
         print_json(
@@ -35,12 +39,15 @@ def retime(
         )
         return
     for run, old, new in zip(chosen, before, after, strict=True):
+        if as_json or run.id in gone:
+            continue
         print(f"{run.recipe}  {run.id}")
         for name, m in new.items():
             was = f"  before: {_written(old[name])}" if name in old else ""
             print(f"    {name:18} {_written(m)}{was}")
         if any(m.disturbed == 1 for m in new.values()):
             print("    This machine was disturbed all the time: the speed-up may be off by more than its interval.")
+    sys.exit(1 if gone else 0)
 
 
 def _times(queue: JobQueue, run: Run) -> dict[str, Measurement]:

@@ -59,6 +59,13 @@ def remove(folder: Path, run_id: str) -> None:
     (folder / f"{run_id}.json").unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Forgets what was no run's, and was not removed since its process was killed."""
+    for kind in ("timing", "analysis"):
+        for left in folder.glob(f"{kind}-*.json"):
+            left.unlink(missing_ok=True)
+
+
 class ProgressWriter:
     """Collects what worker processes tell and writes it a few times a second at most."""
 

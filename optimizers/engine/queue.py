@@ -101,6 +101,7 @@ class JobQueue:
             uploads.expire(settings)
             self.history.sweep()
             self.locks.sweep()
+            progress.sweep(self._progress_folder)
             unfinished = [run.id for run in reversed(self.history.runs(states=UNFINISHED))]
             if unfinished:
                 _log.info("%d unfinished runs continue", len(unfinished))

@@ -22,16 +22,21 @@ _REMEMBERED = 50
 _TITLE = "Timing the files again"
 
 
-def retime(driver: Driver, runs: Sequence[Run], cancelled: Callable[[], bool] = lambda: False) -> int:
+@dataclass(frozen=True)
+class Retimed:
+    """How many ``files`` were timed, originals counted, and the runs whose files are ``gone`` from the store."""
+
+    files: int
+    gone: tuple[Run, ...]
+
+
+def retime(driver: Driver, runs: Sequence[Run], cancelled: Callable[[], bool] = lambda: False) -> Retimed:
     """Times the files of runs, and their originals, anew. Those of one model are timed in the same processes.
 
     Args:
         driver: Knows the files.
         runs: Finished ones.
         cancelled: Asked many times a second. What was timed until then stays.
-
-    Returns:
-        How many files were timed, originals counted.
 
     Raises:
         NotApplicable: None of the runs has a file that is still in the store, or LiteRT cannot run one of them.
@@ -55,7 +60,8 @@ def retime(driver: Driver, runs: Sequence[Run], cancelled: Callable[[], bool] = 
             driver.timing.time(bench_of(run), ask, check)
     finally:
         progress.remove(folder, name)
-    return len({file.digest for _, files in groups for file in files})
+    timed = {file.digest for _, files in groups for file in files}
+    return Retimed(len(timed), tuple(run for run in runs if run.artifact_digest not in timed))
 
 
 def name_of(runs: Iterable[Run]) -> str:
@@ -84,12 +90,13 @@ def _groups(driver: Driver, runs: Iterable[Run]) -> Iterator[tuple[Run, tuple[Ar
 
 @dataclass(frozen=True)
 class Sight:
-    """How far it is while it is ``pending``; then a problem in words, or how many files were timed."""
+    """How far it is while it is ``pending``; then a problem in words, or what was timed."""
 
     pending: bool = False
     progress: Progress | None = None
     problem: str = ""
-    files: int = 0
+    retimed: Retimed | None = None
+    cancelled: bool = False
 
 
 class RetimingDesk:
@@ -115,11 +122,11 @@ class RetimingDesk:
         try:
             found = self._ask(runs)
         except Cancelled:
-            return None
+            return Sight(cancelled=True)
         except ParetoscopeError as problem:
             return Sight(problem=problem.message)
         if found is not None:
-            return Sight(files=found)
+            return Sight(retimed=found)
         return Sight(True, progress.read(self._driver.settings.home / "progress", name_of(runs)))
 
     def cancel(self, runs: Sequence[Run]) -> None:
@@ -130,7 +137,7 @@ class RetimingDesk:
         """Waits until nothing is at work; the executor must have been closed before."""
         self._work.close()
 
-    def _ask(self, runs: Sequence[Run]) -> int | None:
+    def _ask(self, runs: Sequence[Run]) -> Retimed | None:
         name = name_of(runs)
 
         def stopped() -> bool:

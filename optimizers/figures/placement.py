@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from math import hypot
 from typing import NamedTuple
 
 import pandas as pd
@@ -48,7 +49,11 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     places: list[str | None] = []
     for number, (label, middle, radius) in enumerate(zip(data["label"], middles, radii, strict=True)):
         others = [*taken, *markers[:number], *markers[number + 1 :]]
-        found = [(place, box) for place in _PLACES if _free(box := _box(place, label, middle, radius), others)]
+        near = [other for place, other in enumerate(middles) if place != number]
+        found = [
+            (place, box) for place in _PLACES
+            if _free(box := _box(place, label, middle, radius), others) and _belongs(box, middle, near)
+        ]  # fmt: skip
         clear = [(place, box) for place, box in found if _free(box, bars)]
         best = next(iter([*clear, *found]), None)
         places.append(best[0] if best else None)
@@ -60,6 +65,17 @@ def _free(box: Box, others: Sequence[Box]) -> bool:
     """Whether a label can be there: inside the plot and clear of everything else."""
     inside = box.left >= -10 and box.right <= PLOT[0] + 10 and box.bottom >= -10 and box.top <= PLOT[1] + 10
     return inside and not any(box.meets(other) for other in others)
+
+
+def _belongs(box: Box, middle: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    """Whether no other point is nearer to a label than its own."""
+    own = _away(box, middle)
+    return all(own <= _away(box, other) for other in others)
+
+
+def _away(box: Box, point: tuple[float, float]) -> float:
+    across = max(box.left - point[0], 0.0, point[0] - box.right)
+    return hypot(across, max(box.bottom - point[1], 0.0, point[1] - box.top))
 
 
 def _upright(data: pd.DataFrame, middles: list[tuple[float, float]], shown: Sequence[float]) -> list[Box]:

@@ -87,7 +87,7 @@ class Drive:
         while not self._closing():
             study = self._searches.study(self._id)
             busy = self._settle(study)
-            clock.tick(study, busy or study.state == "running")
+            clock.tick(study, busy or (study.state == "running" and not self._open))
             if study.state in ("stopped", "failed"):
                 self._cut("The search was stopped.")
                 break
@@ -142,7 +142,7 @@ class Drive:
     # what comes of trials -----------------------------------------------------------------------------------------
 
     def _settle(self, study: Study) -> bool:
-        """Looks at what is under way; whether something really runs."""
+        """Looks at what is under way; whether something really runs, and does not wait for work of others."""
         if not self._open:
             return False
         runs = {run.id: run for run in self._queue.history.runs([t.run_id for t in self._open.values()])}
@@ -161,7 +161,11 @@ class Drive:
                 self._queue.cancel(run.id)
                 self._hopeless(study, trial.params)
                 self._close(trial, state="failed", reason=reason)
-        return any(run.state == "running" for run in runs.values())
+        return any(run.state == "running" and not self._waits(run.id) for run in runs.values())
+
+    def _waits(self, run_id: str) -> bool:
+        progress = self._queue.progress(run_id)
+        return progress is not None and bool(progress.waiting)
 
     def _finished(self, study: Study, trial: Trial, run: Run) -> None:
         took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else 0.0

@@ -20,6 +20,8 @@ from pages.components.text import code, escaped
 _SUSPICIOUS = 0.05
 """Share of the largest output by which an answer may differ before it is told as wrong."""
 
+_APART = "Files were timed in turn with the baseline, in different minutes: the last column says which is faster."
+
 
 def results(frame: pd.DataFrame, device: str) -> None:
     """A table with the times of that device and the ratio to the baseline, each with its interval.
@@ -37,7 +39,8 @@ def results(frame: pd.DataFrame, device: str) -> None:
     st.markdown("\n".join([_row(head), _row([":--"] * len(head)), *lines]))
     source, threads = timed.iloc[0]["source"], int(timed.iloc[0]["threads"] or 0)
     told = [escaped(device), HOW[source], *([f"{threads} thread{'s' if threads > 1 else ''}"] if threads else [])]
-    st.caption(" · ".join([*told, f"at least {fmt.count(timed[f'{name}_n'].min())} timings", "grey: 95% interval"]))
+    told += [f"at least {fmt.count(timed[f'{name}_n'].min())} timings", "grey: 95% interval"]
+    st.caption(f"{' · '.join(told)}. {_APART if len(timed) > 2 and timed['timed_at'].nunique() > 1 else ''}")
     if source == "browser":
         _answers(dict(zip(frame["artifact_digest"], called.values(), strict=True)), device)
 
@@ -74,8 +77,8 @@ def _answers(labels: dict[Any, str], device: str) -> None:
     if not wrong:
         most = max(timed, key=lambda t: t.max_difference)
         st.caption(
-            f"For the same example the answers are those of this app's own runtime: no output differs by more than "
-            f"{most.max_difference:.2g}."
+            "For the same example the answers are those of this app's own runtime: "
+            + (f"no output differs by more than {most.max_difference:.2g}." if most.max_difference else "none differs.")
         )
     many = max(t.repeat for t in timed)
     if many > 1:

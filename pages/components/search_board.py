@@ -114,8 +114,11 @@ def _commands(queue: JobQueue, study: Study) -> None:
         return
     with st.popover("Go on", icon=":material/more_time:"):
         minutes = st.number_input("More minutes", 0.5, 1440.0, 10.0, 5.0, format="%g", key="more_minutes")
-        st.button("Go on searching", type="primary", key="extend", on_click=desk.go_on,
-                  args=(study.id, 60 * float(minutes or 10.0), 0), disabled=bool(full), help=full or None)  # fmt: skip
+        limited = study.most_trials is not None
+        trials = st.number_input("More trials", 1, 10_000, 10, 5, key="more_trials") if limited else 0
+        more = (60 * float(minutes or 10.0), int(trials or 0))
+        st.button("Go on searching", type="primary", key="extend", on_click=desk.go_on, args=(study.id, *more),
+                  disabled=bool(full), help=full or None)  # fmt: skip
 
 
 def _best(queue: JobQueue, view: View) -> None:
@@ -182,7 +185,7 @@ def _certificate(queue: JobQueue, view: View, outcome: Outcome) -> None:
         st.caption("It is being measured on test data." if run.failure is None else escaped(run.failure.message))
         return
     for budget, decision in verdicts(queue.history, view.study, run).items():
-        st.markdown(f"{badge(decision.state)} {escaped(sentence(decision, budget))} :gray[on test data]")
+        st.markdown(f"{badge(decision.state)} On test data: {escaped(sentence(decision, budget))}")
     if len(view.certified) > 1:
         st.caption(
             f"{len(view.certified)} files of this search were measured on test data; each was decided by itself."
@@ -245,7 +248,7 @@ def _trials(view: View) -> None:
                 "Recipe": trial.recipe,
                 "Limits": outcome.judged.state if outcome and outcome.judged.verdicts else "",
                 "Front": "yes" if trial.number in front else "",
-                "State": trial.state,
+                "State": "ruled out" if trial.state == "rejected" else trial.state,
                 "Why": trial.reason,
                 "Training": trial.effort,
                 "Time": fmt.elapsed(trial.seconds) if trial.seconds is not None else "",
@@ -254,7 +257,7 @@ def _trials(view: View) -> None:
     told = pd.DataFrame(rows)
     empty = [name for name in ("Limits", "Why", "Training") if not told[name].astype(bool).any()] if rows else []
     st.dataframe(told.drop(columns=empty), hide_index=True, alt="All trials", placeholder="–",
-                 column_config={"Recipe": st.column_config.TextColumn(width="medium")})  # fmt: skip
+                 column_config={n: st.column_config.TextColumn(width="medium") for n in ("Recipe", "Why")})  # fmt: skip
     st.caption(
         "All figures are on validation data, which some steps also used to stop training early or to choose layers. "
         "“Training short” takes a quarter of a full one; promising ones are trained in full."

@@ -6,17 +6,17 @@ import pandas as pd
 import streamlit as st
 
 from optimizers.engine.queue import JobQueue
+from optimizers.engine.retiming import Sight
 from optimizers.engine.timing import bench_of
-from optimizers.figures import format as fmt
 from optimizers.records import SHARED, Run
 from pages.components import session
 from pages.components.boundary import guarded
-from pages.components.text import escaped
+from pages.components.text import code, escaped
 
 _SECONDS = 1.0
 _HELP = (
     "Times all files of this comparison once more, in turn with their original, and replaces the times that there are. "
-    "It takes some seconds for each file and waits for other work of this app."
+    "It takes some seconds for each file; other work of this app waits meanwhile."
 )
 _AWAITED = "timed_again"
 
@@ -41,14 +41,25 @@ def time_again(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
         st.fragment(_waiting, run_every=_SECONDS)(queue, runs)
         return
     if sight is not None and st.session_state.pop(_AWAITED, False):
-        if sight.problem:
-            st.warning(f"Not all files were timed again. {escaped(sight.problem)}", icon=":material/timer_off:")
-        else:
-            st.toast(f"{sight.files} files were timed again, in turn.", icon=":material/timer:")
+        _ended(sight)
     if st.button("Time again", icon=":material/timer:", type="tertiary", key="time_again", help=_HELP):
         queue.retiming.start(runs)
         st.session_state[_AWAITED] = True
         st.rerun()
+
+
+def _ended(sight: Sight) -> None:
+    if sight.problem:
+        st.warning(f"Not all files were timed again. {escaped(sight.problem)}", icon=":material/timer_off:")
+    if sight.cancelled:
+        st.toast("Timing was cancelled; the times that were there stay.", icon=":material/timer_off:")
+    if sight.retimed is not None:
+        st.toast(f"{sight.retimed.files} files were timed again, in turn.", icon=":material/timer:")
+    if sight.retimed is not None and sight.retimed.gone:
+        named = ", ".join(code(run.recipe) for run in sight.retimed.gone)
+        st.warning(
+            f"Not timed, since they are no longer in the store: {named}. Run them again.", icon=":material/timer_off:"
+        )
 
 
 @guarded
@@ -57,9 +68,9 @@ def _waiting(queue: JobQueue, runs: list[Run]) -> None:
     if sight is None or not sight.pending:
         st.rerun(scope="app")
     now = sight.progress
-    words = (now.waiting or now.title) if now else "Starting"
-    left = f", about {fmt.elapsed(now.seconds_left)} left" if now and now.seconds_left else ""
+    told = (now.waiting or f"{now.title} until all speed-ups are known.") if now else "Starting"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, now.step / now.of) if now and now.of else 0.0, f"{words}{left}")
+        share = min(1.0, now.step / now.of) if now and now.of else 0.0
+        st.progress(share, told)
         if st.button("Cancel", icon=":material/close:", key="cancel_timing"):
             queue.retiming.cancel(runs)

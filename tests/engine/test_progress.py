@@ -36,3 +36,11 @@ def test_without_another_figure_it_is_the_loss(tmp_path: Path) -> None:
     found = told(tmp_path, {"loss": 1.0, "epoch": 1}, {"loss": 0.8, "epoch": 2, "val_loss": 0.5})
     assert (found.figure, found.validated) == ("val_loss", ((2, 0.5),))
     assert told(tmp_path, {"loss": 1.0, "epoch": 1}).validated == ()
+
+
+def test_what_a_killed_process_left_is_swept_and_runs_keep_theirs(tmp_path):
+    for name in ("timing-0a", "analysis-0b", "run0c"):
+        progress.ProgressWriter(tmp_path, name, 1).stage(1, "Working")
+    progress.sweep(tmp_path)
+    assert progress.read(tmp_path, "timing-0a") is progress.read(tmp_path, "analysis-0b") is None
+    assert progress.read(tmp_path, "run0c").title == "Working"

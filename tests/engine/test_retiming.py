@@ -58,7 +58,7 @@ def test_all_files_are_timed_in_one_go_with_their_original(queue, runs, monkeypa
     tasks, files = executor.asked["time_latency"], executor.asked["timed"]
     slower(executor, monkeypatch)
     before = {run.id: measurements_of(queue.history, run)["latency_ms"].value for run in runs}
-    assert retime(queue.driver, runs) == 3
+    assert retime(queue.driver, runs).files == 3
     assert executor.asked["time_latency"] == tasks + 1
     assert executor.asked["timed"] == files + 3
     for run in runs:
@@ -87,7 +87,7 @@ def test_a_page_asks_again_until_it_has_ended(queue, runs, monkeypatch):
     assert queue.retiming.look(runs).pending
     going_on.set()
     wait_until(lambda: not queue.retiming.look(runs).pending)
-    assert queue.retiming.look(runs).files == 3
+    assert queue.retiming.look(runs).retimed.files == 3
 
 
 def test_who_cancels_keeps_the_former_times(queue, runs, monkeypatch):
@@ -97,18 +97,21 @@ def test_who_cancels_keeps_the_former_times(queue, runs, monkeypatch):
     queue.retiming.start(runs)
     assert entered.wait(20)
     queue.retiming.cancel(runs)
-    wait_until(lambda: queue.retiming.look(runs) is None)
+    wait_until(lambda: queue.retiming.look(runs).cancelled)
     going_on.set()
     assert [m.model_dump() for m in queue.history.measurements([runs[0].artifact_digest])] == before
 
 
 def test_files_that_are_gone_are_told(queue, runs):
-    for key in {runs[0].artifact_key, runs[1].artifact_key}:
-        queue.store.remove(key)
+    queue.store.remove(runs[0].artifact_key)
+    found = retime(queue.driver, runs)
+    assert found.files == 2
+    assert [run.id for run in found.gone] == [runs[0].id]
+    queue.store.remove(runs[1].artifact_key)
     with pytest.raises(NotApplicable, match="run their recipes again"):
         retime(queue.driver, runs)
     queue.retiming.start(runs)
-    wait_until(lambda: queue.retiming.look(runs) is None or not queue.retiming.look(runs).pending)
+    wait_until(lambda: not queue.retiming.look(runs).pending)
     assert "run their recipes again" in queue.retiming.look(runs).problem
 
 

@@ -54,9 +54,14 @@ def test_int8_has_fewer_distinct_weights_and_a_smaller_arena(files: Files) -> No
 
 
 def test_peak_memory_is_the_median_of_processes(files: Files) -> None:
-    looks = tuple(Resident(peak=50_000_000 + added, added=added) for added in (30, 10, 20, 60, 40, 50))
+    looks = tuple(
+        Resident(peak=50_000_000 + added, added=added) for added in (130000, 110000, 120000, 160000, 140000, 150000)
+    )
     found = measure("peak_memory_bytes", files["float"], memory=looks)
-    assert (found.value, found.low, found.high, found.n) == (35, 10, 60, 6)
+    assert (found.value, found.n) == (135000, 6)
+    assert 0 < found.low < 110000 < 160000 < found.high < 230000
+    small = measure("peak_memory_bytes", files["float"], memory=(Resident(peak=50_000_000, added=20),))
+    assert small.low == 0
     with pytest.raises(NotApplicable, match="Linux"):
         measure("peak_memory_bytes", files["float"])
 

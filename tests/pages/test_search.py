@@ -94,6 +94,21 @@ def test_the_owner_can_stop_and_extend(visit, queue):
     assert queue.searches.study(study.id).state == "stopped"
     app.run()
     assert [b.key for b in healthy(app).button if b.key == "extend"]
+    assert not [n for n in app.number_input if n.key == "more_trials"]
+
+
+def test_who_limited_the_trials_can_allow_more(visit, queue):
+    from optimizers import sessions
+
+    study = queue.searches.start(*MODEL.values(), wish(most_trials=2))
+    sessions.remember(TOKEN, [study.id], queue.settings)
+    queue.searches.wait(study.id, 60)
+    app = healthy(visit("search", TOKEN, search=study.id))
+    app.number_input(key="more_trials").set_value(3).run()
+    app.button(key="extend").click().run()
+    queue.searches.wait(study.id, 60)
+    assert queue.searches.study(study.id).most_trials == 5
+    assert len([trial for trial in queue.searches.view(study.id).trials if trial.state == "done"]) == 5
 
 
 def test_who_only_looks_gets_no_say_over_the_certificate_and_a_deleted_one_comes_back(visit, queue, finished):

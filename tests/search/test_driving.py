@@ -220,6 +220,27 @@ def test_a_search_ends_when_its_time_is_over_and_keeps_what_it_found(opened):
     assert {trial.state for trial in view.trials} <= {"done", "cut"}
 
 
+class Kept(Counting):
+    """Has to wait for other work before the first step."""
+
+    WAITS = 2.0
+
+    def run_stage(self, on_event, cancelled, **params):
+        if self.asked["waited"] == 0:
+            self.count("waited")
+            on_event({"type": "waiting", "why": "Somebody else is being timed."})
+            time.sleep(self.WAITS)
+            on_event({"type": "started"})
+        return super().run_stage(on_event, cancelled, **params)
+
+
+def test_waiting_for_other_work_is_not_charged(opened):
+    queue, started = opened(executor=Kept, visited=False), time.monotonic()
+    view = searched(queue, most_trials=1)
+    assert queue.driver.executor.asked["waited"] == 1
+    assert view.study.spent < time.monotonic() - started - 0.7 * Kept.WAITS
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
