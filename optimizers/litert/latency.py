@@ -30,8 +30,6 @@ FEWEST_QUIET = 6
 """Undisturbed processes that it takes for the others not to count."""
 _PATIENCE = 2.0
 """Times as long as usual for which such processes are waited for."""
-_LEARNING = 0.2
-"""Share of the seconds for one file for which a machine is probed before its first timing."""
 _MEMORY_LOOKS = 6
 """The lowest and the highest of six bound the median in 97 of 100 cases."""
 
@@ -115,9 +113,6 @@ def time_in_turn(
                     threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
                 )
 
-        if not calm.known:
-            calm.learn(rounds.strains(seconds * _LEARNING))
-            watch.restart()
         found = until_precise(take, seconds, watch.seconds, files=len(files), strain=lambda: rounds.strain, calm=calm)
         busy = others.cores
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from time import perf_counter_ns, sleep
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,6 @@ _SHORTEST_RUN_NS = 50_000
 _SHORTEST_TURN_NS, _LONGEST_TURN_NS = 5_000_000, 50_000_000
 """When its turn begins, a file finds the caches full of the other one's weights: run by run, one of 1.5 MB took 8%
 longer than by itself. In a turn of some milliseconds most runs find its own."""
-_PROBE_PAUSE = 0.01
 _STATUS = Path("/proc/self/status")
 _BATCH = 32
 _ROOT = Path(__file__).resolve().parents[2]
@@ -129,10 +128,6 @@ class Rounds:
         )
         self.strain = float(told["strain"])
         return [np.asarray(times, np.float64) for times in told["times"]]
-
-    def strains(self, seconds: float) -> list[float]:
-        """Probes of one more process, which does nothing else for so long."""
-        return [float(strain) for strain in self._ask(probed=seconds)["strains"]]
 
     def memory(self, file: int, *, threads: int, batch: int = 1) -> Resident:
         """Resident memory of one more process that runs a file once; ``file`` is its number.
@@ -236,15 +231,6 @@ def _taken(asked: dict[str, Any]) -> dict[str, Any]:
     return {"times": times, "strain": float(np.median(strains))}
 
 
-def _probed(seconds: float) -> dict[str, Any]:
-    """Probes of this process, with pauses in which others may come and go."""
-    strains, end = list[float](), perf_counter_ns() + 1e9 * seconds
-    while perf_counter_ns() < end or len(strains) < strain.ENOUGH:
-        strains.append(strain.measure())
-        sleep(_PROBE_PAUSE)
-    return {"strains": strains}
-
-
 def _goes_on(runs: int, in_a_row: int, share: float, stretch: float) -> bool:
     """Whether another turn starts, after so many runs of each file and that share of the seconds asked for."""
     return runs < 2 * in_a_row or share < 1 or (runs < _FEWEST_RUNS and share < stretch)
@@ -296,8 +282,6 @@ def _resident(name: str) -> int:
 def _answer(line: str) -> str:
     asked = json.loads(line)
     try:
-        if "probed" in asked:
-            return json.dumps(_probed(asked["probed"]))
         return json.dumps({"memory": _remembered(asked)} if "file" in asked else _taken(asked))
     except NotApplicable as error:
         return json.dumps({"error": error.to_dict()})

@@ -13,15 +13,11 @@ class Stopwatch:
     """Runs from the beginning, except while something is being told: whoever is told may have the measuring wait."""
 
     def __init__(self) -> None:
-        self.restart()
+        self._started, self._paused = monotonic(), 0.0
 
     def seconds(self) -> float:
         """How long it has been running."""
         return monotonic() - self._started - self._paused
-
-    def restart(self) -> None:
-        """Begins anew."""
-        self._started, self._paused = monotonic(), 0.0
 
     def stopped(self, told: Callable[P, None]) -> Callable[P, None]:
         """The function, for whose time the watch stands still."""

@@ -267,21 +267,16 @@ def test_a_machine_that_is_disturbed_all_the_time_is_told() -> None:
 def test_what_is_learned_of_a_machine_is_kept_and_the_latest_counts(tmp_path: Path) -> None:
     file = tmp_path / "machine" / "one.json"
     calm = strain.Calm(file)
-    assert not calm.known
     assert calm.limit() == float("inf")
     calm.learn([2.0] * 15 + [3.0] * 15)
     again = strain.Calm(file)
-    assert again.known
     assert 2.0 < again.limit() == calm.limit() < 2.5
     again.learn([5.0] * 2000)
     assert strain.Calm(file).limit() > 5.0
-    for broken in ("", "{", '["a"]', "null", "[1, NaN, -3]"):
+    for broken in ("", "{", '["a"]', "null", "[NaN, -3]"):
         file.write_text(broken, encoding="utf-8")
-        assert not strain.Calm(file).known
+        assert strain.Calm(file).limit() == float("inf")
 
 
-def test_probes_agree_with_each_other() -> None:
-    with rounds.Rounds([]) as nothing:
-        found = nothing.strains(0.2)
-    assert len(found) >= strain.ENOUGH
-    assert all(0 < one < 100 for one in found)
+def test_probes_stand_in_a_plausible_range() -> None:
+    assert all(0 < strain.measure() < 100 for _ in range(20))
