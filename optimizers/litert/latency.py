@@ -162,8 +162,11 @@ def until_precise(
     left, next_look = list(range(files)), FIRST_LOOK
 
     def goes_on() -> bool:
-        calm_enough = sum(one <= calm.limit(strains) for one in strains) >= FEWEST_QUIET
-        return len(strains) < FEWEST or clock() - started < most * (1 if calm_enough else _PATIENCE)
+        spent = clock() - started
+        if len(strains) < FEWEST or spent < most:
+            return True
+        limit = calm.limit(strains)
+        return spent < _PATIENCE * most and sum(one <= limit for one in strains) < FEWEST_QUIET
 
     while left and goes_on():
         *own, baseline = take(left, seconds=turns * (len(left) + 1), backwards=len(strains) % 2 == 1)

@@ -146,6 +146,7 @@ class Drive:
         if not self._open:
             return False
         runs = {run.id: run for run in self._queue.history.runs([t.run_id for t in self._open.values()])}
+        told = {run_id: self._queue.progress(run_id) for run_id in runs}
         for trial in list(self._open.values()):
             run = runs.get(trial.run_id)
             if run is None:
@@ -157,15 +158,12 @@ class Drive:
                 self._close(trial, state="failed", reason=run.failure.message if run.failure else "")
             elif run.state == "cancelled":
                 self._close(trial, state="cut", reason="Its run was cancelled.")
-            elif reason := hopeless(study, trial, self._queue.progress(run.id), self._outcomes(study)):
+            elif reason := hopeless(study, trial, told[run.id], self._outcomes(study)):
                 self._queue.cancel(run.id)
                 self._hopeless(study, trial.params)
                 self._close(trial, state="failed", reason=reason)
-        return any(run.state == "running" and not self._waits(run.id) for run in runs.values())
-
-    def _waits(self, run_id: str) -> bool:
-        progress = self._queue.progress(run_id)
-        return progress is not None and bool(progress.waiting)
+        working = (told[run.id] for run in runs.values() if run.state == "running")
+        return any(progress is None or not progress.waiting for progress in working)
 
     def _finished(self, study: Study, trial: Trial, run: Run) -> None:
         took = (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else 0.0
