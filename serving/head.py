@@ -1,4 +1,4 @@
-"""What the head of every page has besides Streamlit's: the app's title, and a script for one step of "back" a page.
+"""What the head of every page has besides Streamlit's: the app's title, and a script of a few lines (`static/head.js`).
 
 Pages that begin with a chart also name the script of charts, so that it arrives and is compiled meanwhile: Streamlit
 names it, larger than all others together, only with the first chart, after the page's own scripts have run and the
@@ -29,7 +29,7 @@ class PageHead:
         folder = files("streamlit") / "static" / "static" / "js"
         self._script = next((s.name for s in folder.iterdir() if s.name.startswith("PlotlyChart.")), "")
         self._head = (
-            f'<title>Paretoscope</title>\n    <script type="module" src="{self._path}/app/static/history.js"></script>'
+            f'<title>Paretoscope</title>\n    <script type="module" src="{self._path}/app/static/head.js"></script>'
         ).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

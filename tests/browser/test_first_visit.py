@@ -91,5 +91,11 @@ def test_a_first_visitor_compares_variants_of_their_own_model_in_at_most_eight_c
 def test_every_page_has_the_head_of_the_app(server, path):
     page = httpx.get(server.url + path, headers={"accept-encoding": "gzip", "accept": "text/html"}).text
     assert "<title>Paretoscope</title>" in page
-    [source] = re.findall(r'src="([^"]*history.js)"', page)
+    [source] = re.findall(r'src="([^"]*head.js)"', page)
     assert httpx.get(server.url + source).headers["content-type"].endswith("javascript")
+
+
+def test_a_page_looks_for_the_server_once(visitor):
+    page = visitor("/compare")
+    asked = page.evaluate("performance.getEntriesByType('resource').map(found => new URL(found.name).pathname)")
+    assert [path for path in asked if path.endswith("/health")] == ["/_stcore/health"], "not below the page as well"
