@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -63,9 +63,14 @@ class Timing:
 
 
 class Take(Protocol):
-    """Gives the times of some files, by their numbers, and of the baseline after them, from one more process."""
+    """Gives the times of some files, by their numbers, and of the baseline after them, from one more process.
 
-    def __call__(self, numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]: ...
+    ``calm`` is the highest strain of an undisturbed machine.
+    """
+
+    def __call__(
+        self, numbers: Sequence[int], /, *, seconds: float, backwards: bool, calm: float
+    ) -> list[np.ndarray]: ...
 
 
 def time_in_turn(
@@ -105,13 +110,11 @@ def time_in_turn(
     with Rounds([*files, baseline], example) as rounds:
         others = Others(rounds.process)
 
-        def take(numbers: Sequence[int], /, *, seconds: float, backwards: bool) -> list[np.ndarray]:
+        def take(numbers: Sequence[int], /, **how: Any) -> list[np.ndarray]:
             tell(min(100, int(100 * watch.seconds() / limit)), 100)
             chosen = (*numbers, len(files))
             with others.watched():
-                return rounds.round(
-                    threads=threads, batch=batch, seconds=seconds, backwards=backwards, files=chosen, stretch=_STRETCH
-                )
+                return rounds.round(threads=threads, batch=batch, files=chosen, stretch=_STRETCH, **how)
 
         found = until_precise(take, seconds, watch.seconds, files=len(files), strain=lambda: rounds.strain, calm=calm)
         busy = others.cores
@@ -169,7 +172,9 @@ def until_precise(
         return spent < _PATIENCE * most and sum(one <= limit for one in strains) < FEWEST_QUIET
 
     while left and goes_on():
-        *own, baseline = take(left, seconds=turns * (len(left) + 1), backwards=len(strains) % 2 == 1)
+        *own, baseline = take(
+            left, seconds=turns * (len(left) + 1), backwards=len(strains) % 2 == 1, calm=calm.limit(strains)
+        )
         strains.append(strain())
         for number, times in zip(left, own, strict=True):
             taken[number].append(_Process(times, baseline, strains[-1]))

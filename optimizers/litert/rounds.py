@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -40,6 +40,9 @@ _SHORTEST_TURN_NS, _LONGEST_TURN_NS = 5_000_000, 50_000_000
 longer than by itself. In a turn of some milliseconds most runs find its own."""
 _STATUS = Path("/proc/self/status")
 _BATCH = 32
+_PATIENCE_NS = 100_000_000
+"""For which a turn waits until nobody else is at work on the same core. What disturbs lasts milliseconds or many
+seconds: the former is worth waiting for, and of the latter another process finds the end."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -106,6 +109,7 @@ class Rounds:
         backwards: bool,
         files: Sequence[int] | None = None,
         stretch: float = 1.0,
+        calm: float = inf,
     ) -> list[np.ndarray]:
         """Milliseconds per run of each file, all of the same length, taken in turn forwards and backwards (A B B A …).
 
@@ -118,13 +122,21 @@ class Rounds:
             backwards: Load and time the files in the opposite order.
             files: Numbers of those that take part, in order; all of them if left out.
             stretch: Times as long as ``seconds`` it may take until a slow file has eight runs.
+            calm: The highest strain of an undisturbed machine. A turn waits for it, 0.1 s at most; not at all if left
+                out.
 
         Raises:
             NotApplicable: LiteRT cannot run one of the files, or not with that batch.
         """
         chosen = self._files if files is None else [self._files[number] for number in files]
         told = self._ask(
-            files=chosen, threads=threads, batch=batch, seconds=seconds, backwards=backwards, stretch=stretch
+            files=chosen,
+            threads=threads,
+            batch=batch,
+            seconds=seconds,
+            backwards=backwards,
+            stretch=stretch,
+            calm=min(calm, sys.float_info.max),  # JSON knows no infinity
         )
         self.strain = float(told["strain"])
         return [np.asarray(times, np.float64) for times in told["times"]]
@@ -221,14 +233,24 @@ def _taken(asked: dict[str, Any]) -> dict[str, Any]:
     warm = {i: _warmed_up(ready[i]) for i in order}
     in_a_row = runs_in_a_row([length for _, length in warm.values()])
     times: list[list[float]] = [[] for _ in order]
-    strains = [strain.measure()]
-    started = perf_counter_ns()
-    while _goes_on(len(times[0]), in_a_row, (perf_counter_ns() - started) / 1e9 / asked["seconds"], asked["stretch"]):
+    strains: list[float] = []
+    spent = 0
+    while _goes_on(len(times[0]), in_a_row, spent / 1e9 / asked["seconds"], asked["stretch"]):
+        _until_calm(asked["calm"])
+        started = perf_counter_ns()
         for i in order:
             times[i] += [_run_ms(ready[i], warm[i][0]) for _ in range(in_a_row)]
         order.reverse()
         strains.append(strain.measure())
+        spent += perf_counter_ns() - started
     return {"times": times, "strain": float(np.median(strains))}
+
+
+def _until_calm(limit: float) -> None:
+    """Waits until nobody disturbs, or patience has come to an end."""
+    started = perf_counter_ns()
+    while strain.measure() > limit and perf_counter_ns() - started < _PATIENCE_NS:
+        pass
 
 
 def _goes_on(runs: int, in_a_row: int, share: float, stretch: float) -> bool:

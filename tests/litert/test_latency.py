@@ -29,7 +29,7 @@ class Machine:
     def clock(self) -> float:
         return self.now
 
-    def take(self, files: Sequence[int], *, seconds: float, backwards: bool) -> list[np.ndarray]:
+    def take(self, files: Sequence[int], *, seconds: float, backwards: bool, calm: float) -> list[np.ndarray]:
         self.now += 0.25
         self.turns.append(backwards)
         fresh = self.rng.normal(0, self.spread * np.sqrt(1 - self.drift**2))
@@ -225,13 +225,13 @@ class Shared(Machine):
         super().__init__(seed, 2.0, 0.003, slow=0.0)
         self.disturbed_until, self.often = 0.0, share
 
-    def take(self, files: Sequence[int], *, seconds: float, backwards: bool) -> list[np.ndarray]:
+    def take(self, files: Sequence[int], *, seconds: float, backwards: bool, calm: float) -> list[np.ndarray]:
         if self.now >= self.disturbed_until and self.rng.random() < 0.1:
             self.busy = self.rng.random() < self.often
             self.disturbed_until = self.now + self.rng.exponential(3.0)
         busy = self.now < self.disturbed_until and self.busy
         self.strain = (1.6 if busy else 1.0) * self.rng.uniform(0.98, 1.05)
-        own, base = super().take(files, seconds=seconds, backwards=backwards)
+        own, base = super().take(files, seconds=seconds, backwards=backwards, calm=calm)
         return [own, base * (1.5 if busy else 1.0)]
 
 
@@ -262,6 +262,15 @@ def test_a_machine_that_is_disturbed_all_the_time_is_told() -> None:
     assert not found.precise
     assert found.ratio.width < PRECISION
     assert machine.now == pytest.approx(10.0), "it is waited twice as long"
+
+
+def test_a_turn_waits_for_an_undisturbed_moment_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = iter([1.6, 1.6, 1.0, 1.6])
+    monkeypatch.setattr(rounds.strain, "measure", lambda: next(probes))
+    rounds._until_calm(1.2)
+    assert next(probes) == 1.6, "the turn begins with the first quiet probe"
+    monkeypatch.setattr(rounds.strain, "measure", lambda: 1.6)
+    rounds._until_calm(1.2)
 
 
 def test_what_is_learned_of_a_machine_is_kept_and_the_latest_counts(tmp_path: Path) -> None:
