@@ -87,3 +87,7 @@ class Settings(BaseSettings):
     @cached_property
     def locks(self) -> Path:
         return self.home / "locks"
+
+    @cached_property
+    def progress(self) -> Path:
+        return self.home / "progress"

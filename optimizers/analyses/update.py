@@ -46,7 +46,7 @@ def analyse(context: Context, params: Any) -> Report:
         facts=(
             Fact(name="delta", title=f"Delta ({best.name})", value=float(len(deltas[best])), unit="B"),
             Fact(name="whole", title=f"Whole file ({whole})", value=float(packed[whole]), unit="B"),
-            Fact(name="saved", title="Less to transfer", value=packed[whole] / len(deltas[best]), unit="x"),
+            Fact(name="saved", title="Whole file over delta", value=packed[whole] / len(deltas[best]), unit="x"),
             Fact(name="before", title=f"On the device: {context.reference.name}", value=float(len(old)), unit="B"),
         ),
         tables=(_table(context.reference.name, rows),),

@@ -20,6 +20,10 @@ from optimizers.limits import metric_named, parse, text_of
 from optimizers.qualifying import Judged, Judgement, judge
 
 _FIRST = ("size_bytes", "latency_ms")
+_JUDGED = (
+    "Limits are judged by the 95% interval of what they bound: of the difference on the same examples where they "
+    "compare with the baseline, else of the figure itself."
+)
 
 
 @app.command()
@@ -61,6 +65,8 @@ def compare(
         print_json(_as_json(frame, judgement, called, text_of(wanted)))
     else:
         _table(frame, judgement, called, limited=bool(wanted))
+        if wanted:
+            print(_JUDGED)
     if wanted:
         say(conclusion(judgement, called))
     sys.exit(0 if judgement.qualifying else 1)

@@ -21,7 +21,7 @@ from optimizers.search import goals
 from optimizers.search.certifying import verdicts
 from optimizers.search.desk import View, Wish
 from optimizers.search.goals import Outcome
-from optimizers.search.records import Sampler
+from optimizers.search.records import ENDINGS, Sampler
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -146,6 +146,7 @@ def _told(queue: JobQueue, view: View) -> dict[str, Any]:
         "id": view.study.id,
         "state": view.study.state,
         "problem": view.study.problem,
+        "ended_early": ENDINGS.get(view.study.ended, ""),
         "spent_seconds": view.study.spent,
         "objectives": view.study.objectives,
         "limits": limit.text_of(goals.limits_of(view.study)),
@@ -183,8 +184,8 @@ def _certificate(queue: JobQueue, view: View, number: int) -> dict[str, Any]:
 
 def _print(told: dict[str, Any]) -> None:
     print(f"Search {told['id']}: {told['state']} after {told['spent_seconds']:.0f} s, {len(told['trials'])} trials")
-    if told["problem"]:
-        print(f"    {told['problem']}")
+    if why := told["problem"] or told["ended_early"]:
+        print(f"    {why}")
     if told["front"]:
         _lines("Front, measured on validation data:", told["front"])
     best = told["best"]

@@ -149,13 +149,13 @@ def _left_over(settings: Settings, locks: Locks, runs: list[Run], repair: bool) 
     """Progress and requests to cancel of runs that have ended."""
     open_ids = {run.id for run in runs if run.state in UNFINISHED}
     flags = [name for name in locks.flags() if name.removeprefix("run-") not in open_ids]
-    ended = [run.id for run in runs if run.id not in open_ids and progress.read(settings.home / "progress", run.id)]
+    ended = [run.id for run in runs if run.id not in open_ids and progress.read(settings.progress, run.id)]
     if flags or ended:
         if repair:
             for flag in flags:
                 locks.lower_flag(flag)
             for run_id in ended:
-                progress.remove(settings.home / "progress", run_id)
+                progress.remove(settings.progress, run_id)
         items = (*ended, *flags)
         yield Finding(
             "left-over", "problem", "Progress of runs, or requests to cancel them, that have ended.", items, repair

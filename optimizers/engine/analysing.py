@@ -75,7 +75,7 @@ def analyse(driver: Driver, question: Question, cancelled: Callable[[], bool] = 
     declared, params, key = prepared(driver, question)
     known = driver.store.get(key)
     if known is None:
-        writer = ProgressWriter(driver.settings.home / "progress", _progress_name(key), 1)
+        writer = ProgressWriter(driver.settings.progress, _progress_name(key), 1)
         writer.stage(1, declared.title)
 
         def check() -> None:
@@ -90,7 +90,7 @@ def analyse(driver: Driver, question: Question, cancelled: Callable[[], bool] = 
                 if driver.store.get(key) is None:
                     _make(driver, question, declared, params, key, writer, cancelled)
         finally:
-            progress.remove(driver.settings.home / "progress", _progress_name(key))
+            progress.remove(driver.settings.progress, _progress_name(key))
         known = driver.store.get(key)
         assert known is not None, "a finished report is in the store"
     return declared.retell(Report.model_validate(known.report), params), key
@@ -246,7 +246,7 @@ class AnalysisDesk:
                 key="" if isinstance(problem, NotApplicable) else key,  # trying again would say the same
             )
         if found is None:
-            return Look(progress=progress.read(self._driver.settings.home / "progress", _progress_name(key)), key=key)
+            return Look(progress=progress.read(self._driver.settings.progress, _progress_name(key)), key=key)
         return Look(found[0], key=key)
 
     def cancel(self, key: str) -> None:

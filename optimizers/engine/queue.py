@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -101,7 +100,7 @@ class JobQueue:
             uploads.expire(settings)
             self.history.sweep()
             self.locks.sweep()
-            progress.sweep(self._progress_folder)
+            progress.sweep(self.settings.progress)
             unfinished = [run.id for run in reversed(self.history.runs(states=UNFINISHED))]
             if unfinished:
                 _log.info("%d unfinished runs continue", len(unfinished))
@@ -205,7 +204,7 @@ class JobQueue:
 
     def progress(self, run_id: str) -> Progress | None:
         """How far a running run is; None before it started and after it ended."""
-        return progress.read(self._progress_folder, run_id)
+        return progress.read(self.settings.progress, run_id)
 
     def log(self, run_id: str, characters: int = 20_000) -> str:
         """The end of the run's log; empty when there is none."""
@@ -261,10 +260,6 @@ class JobQueue:
 
     # driving ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _progress_folder(self) -> Path:
-        return self.settings.home / "progress"
-
     def _enqueue(self, run_ids: Iterable[str]) -> None:
         with self._lock:
             for run_id in run_ids:
@@ -315,7 +310,7 @@ class JobQueue:
     def _finish(self, run: Run, claim: Claim, aside: Callable[[], None]) -> None:
         cancelled = partial(self._cancelled, claim, run.id)
         try:
-            result = self.driver.drive(run, cancelled, self._progress_folder, aside, lambda: self._queued > 0)
+            result = self.driver.drive(run, cancelled, self.settings.progress, aside, lambda: self._queued > 0)
         except Cancelled:
             if self._closing.is_set():
                 self.history.update(run.id, only_from=UNFINISHED, state="interrupted")
@@ -373,7 +368,7 @@ class JobQueue:
         return self._closing.is_set() or claim.lost or self.locks.flag(f"run-{run_id}")
 
     def _forget(self, run_id: str) -> None:
-        progress.remove(self._progress_folder, run_id)
+        progress.remove(self.settings.progress, run_id)
         self.locks.lower_flag(f"run-{run_id}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from optimizers.engine import progress
 from optimizers.engine.background import Background
 from optimizers.engine.progress import Progress, ProgressWriter
-from optimizers.engine.timing import MOST_BYTES, MOST_FILES, Ask, bench_of
+from optimizers.engine.timing import Ask, bench_of, fitting
 from optimizers.errors import Cancelled, NotApplicable, ParetoscopeError
 from optimizers.records import Artifact, Run, digest_of
 
@@ -42,7 +42,7 @@ def retime(driver: Driver, runs: Sequence[Run], cancelled: Callable[[], bool] = 
         NotApplicable: None of the runs has a file that is still in the store, or LiteRT cannot run one of them.
         Cancelled: ``cancelled`` became true.
     """
-    groups, name, folder = list(_groups(driver, runs)), name_of(runs), driver.settings.home / "progress"
+    groups, name, folder = list(_groups(driver, runs)), name_of(runs), driver.settings.progress
     if not groups:
         raise NotApplicable("None of these runs has a file that could be timed; run their recipes again.")
     writer = ProgressWriter(folder, name, len(groups))
@@ -79,13 +79,13 @@ def _groups(driver: Driver, runs: Iterable[Run]) -> Iterator[tuple[Run, tuple[Ar
             found.setdefault(place, (run, baseline, {}))[2][file.digest] = file
     for run, baseline, files in found.values():
         files.pop(baseline.digest, None)
-        group = [baseline]
-        for file in files.values():
-            if len(group) >= MOST_FILES or sum(f.size_bytes for f in (*group, file)) > MOST_BYTES:
-                yield run, tuple(group)
-                group = [baseline]
-            group.append(file)
-        yield run, tuple(group)
+        left = list(files.values())
+        while True:
+            count = fitting(file.size_bytes for file in left)
+            yield run, (baseline, *left[:count])
+            left = left[count:]
+            if not left:
+                break
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class RetimingDesk:
             return Sight(problem=problem.message)
         if found is not None:
             return Sight(retimed=found)
-        return Sight(True, progress.read(self._driver.settings.home / "progress", name_of(runs)))
+        return Sight(True, progress.read(self._driver.settings.progress, name_of(runs)))
 
     def cancel(self, runs: Sequence[Run]) -> None:
         """Stops it within a second."""

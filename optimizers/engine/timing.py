@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from optimizers import registry
@@ -146,7 +147,7 @@ class TimingDesk:
                     return []
                 still = now if others else still or now
                 quiet = not others and (now - still >= _STILL or not any(ask.queued() for ask in asks))
-                chosen = _fitting(asks)
+                chosen = asks[: fitting(sum(file.size_bytes for file in ask.files) for ask in asks)]
                 if quiet or len(chosen) < len(asks) or len(asks) >= MOST_FILES or now - asks[0].since > PATIENCE:
                     self._asks[bench] = [ask for ask in asks if ask not in chosen]
                     return chosen
@@ -244,11 +245,7 @@ class TimingDesk:
         return [file for file in files if not known(file)]
 
 
-def _fitting(asks: Sequence[Ask]) -> list[Ask]:
-    """As many of the first as may be in memory together; one at least."""
-    chosen: list[Ask] = []
-    for ask in asks[:MOST_FILES]:
-        if chosen and sum(file.size_bytes for one in (*chosen, ask) for file in one.files) > MOST_BYTES:
-            break
-        chosen.append(ask)
-    return chosen
+def fitting(sizes: Iterable[int]) -> int:
+    """How many of the first of these may be timed together, by their sizes in bytes; one at least."""
+    totals = accumulate(islice(sizes, MOST_FILES))
+    return max(1, sum(total <= MOST_BYTES for total in totals))

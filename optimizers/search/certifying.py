@@ -13,6 +13,7 @@ from optimizers.history.searches import Searches
 from optimizers.recipe import parse
 from optimizers.records import Run
 from optimizers.search import goals
+from optimizers.search.goals import Outcome
 from optimizers.search.records import Study, Trial
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ def certify(queue: JobQueue, study: Study, trial: Trial) -> Run:
         run = queue.history.annotate(run.id, tags=[TAG], note=note)
     searches.update(study.id, certified={**known, trial.number: run.id})
     return run
+
+
+def certify_best(queue: JobQueue, study: Study, outcomes: list[Outcome]) -> None:
+    """Has the best measured and judged on test data, if it keeps all limits; blocks."""
+    chosen = goals.best(study, outcomes)
+    if chosen is not None and chosen.standing != "nearest miss":
+        run = certify(queue, study, chosen.outcome.trial)
+        queue.wait([run.id])
+        keep_verdicts(queue.history, study, run.id)
 
 
 def verdicts(history: History, study: Study, run: Run) -> Mapping[Budget, Decision]:

@@ -169,7 +169,7 @@ class SearchDesk:
         study = self._searches.study(study_id)
         most = study.most_trials + more_trials if study.most_trials is not None else None
         seconds = min(max(study.seconds, study.spent if more_seconds else 0.0) + more_seconds, MOST_SECONDS)
-        self._searches.update(study_id, seconds=seconds, most_trials=most, state="running", problem="")
+        self._searches.update(study_id, seconds=seconds, most_trials=most, state="running", problem="", ended="")
         self._drive(study_id)
 
     def certify(self, study_id: str, number: int) -> Run:

@@ -17,19 +17,19 @@ from optimizers.history.searches import Searches
 from optimizers.recipe import Recipe, parse
 from optimizers.records import Run
 from optimizers.search import goals
-from optimizers.search.certifying import certify, keep_verdicts
+from optimizers.search.certifying import certify_best
 from optimizers.search.clock import Clock
 from optimizers.search.foresight import Abilities, broken_limits, hopeless, promising, worth_timing
 from optimizers.search.goals import Outcome
 from optimizers.search.guide import Guide
 from optimizers.search.ranking import ranked_layers
-from optimizers.search.records import Effort, Study, Trial
+from optimizers.search.records import Effort, Ending, Study, Trial
 from optimizers.search.space import Space, chain_trains, trains
 
 if TYPE_CHECKING:
     from optimizers.engine.queue import JobQueue
 
-_TICK = 0.25
+_TICK, _MEASURING_SECONDS = 0.25, 2.0
 _REPETITIONS = 100
 """Proposals in a row that were tried before or cannot be made, after which nothing is left to try."""
 _STUCK = 5
@@ -38,9 +38,9 @@ _TOO_DEAR = 6
 """Proposals in a row that would not end in time, after which the time counts as over."""
 _RULED_OUT = 40
 """Proposals in a row that were ruled out by their forecasts, after which the search gives up."""
-_MEASURING_SECONDS = 2.0
 _LOOKING_AHEAD = 2.0
 """Seconds of forecasts after which it is time to look at what is under way, and at the clock."""
+_WAIT, _NO_TIME = "wait", "no time"
 
 
 class Drive:
@@ -54,6 +54,7 @@ class Drive:
         self._ruled_out = self._dear = self._resuming = 0
         self._seen: tuple[int, list[Outcome]] | None = None
         self._again: Any = None
+        self._why: Ending = ""
 
     def run(self) -> bool:
         """Works until the search is paused, stopped or over, or the app closes; False if another process drives it."""
@@ -96,11 +97,13 @@ class Drive:
             if study.state == "running":
                 if clock.left <= 0:
                     self._cut("The time of the search was over.")
+                    self._why = ""
                 more = clock.left > 0 and self._start(study, clock.left)
                 clock.tick(study, counts=True)
                 if not more and not self._open:
                     clock.keep()
-                    if self._searches.update(self._id, only_from=("running",), state="done", judging=True):
+                    over = {"state": "done", "judging": True, "ended": self._why}
+                    if self._searches.update(self._id, only_from=("running",), **over):
                         self._conclude()
                     break
             time.sleep(_TICK)
@@ -204,12 +207,7 @@ class Drive:
 
     def _conclude(self) -> None:
         """Certifies the best on test data: once, and only if it keeps all limits."""
-        study = self._searches.study(self._id)
-        chosen = goals.best(study, self._outcomes(study))
-        if chosen is not None and chosen.standing != "nearest miss":
-            run = certify(self._queue, study, chosen.outcome.trial)
-            self._queue.wait([run.id])
-            keep_verdicts(self._queue.history, study, run.id)
+        certify_best(self._queue, study := self._searches.study(self._id), self._outcomes(study))
         if not self._closing():
             self._searches.update(self._id, judging=False)
 
@@ -228,10 +226,10 @@ class Drive:
             run = [t for t in self._trials.values() if t.state not in ("rejected", "failed")]
             # Trials that were cut are counted already, and go on first.
             if study.most_trials is not None and not self._resuming and len(run) >= study.most_trials:
-                return bool(self._open)
+                return self._nothing_more("trials")
             proposal, self._again = self._again or next(self._plans, None), None
             if proposal is None:
-                return bool(self._open)
+                return self._nothing_more("tried")
             if proposal == _WAIT:
                 return True
             trial, handle = proposal
@@ -251,8 +249,13 @@ class Drive:
                 self._tried.discard(trial.recipe)
             self._dear, self._ruled_out = self._dear + dear, self._ruled_out + (not dear)
             if self._dear >= _TOO_DEAR or self._ruled_out >= _RULED_OUT:
-                return bool(self._open)
+                return self._nothing_more("dear" if self._dear >= _TOO_DEAR else "forecasts")
         return True
+
+    def _nothing_more(self, why: Ending) -> bool:
+        """Whether there may be more to try when what is under way has ended; else that is why the search is over."""
+        self._why = why
+        return bool(self._open)
 
     def _submit(self, study: Study, trial: Trial) -> None:
         self._keep(trial)  # before the run, so that nothing runs that nobody knows of
@@ -395,6 +398,3 @@ class Drive:
         if self._seen is None or self._seen[0] != len(ended):  # figures of finished trials do not change
             self._seen = (len(ended), goals.outcomes(self._queue.history, study, ended))
         return self._seen[1]
-
-
-_WAIT, _NO_TIME = "wait", "no time"

@@ -17,6 +17,14 @@ Effort = Literal["none", "short", "full"]
 TrialState = Literal["running", "done", "rejected", "failed", "cut"]
 """``rejected`` was never started, because its forecast rules it out; ``cut`` was stopped before its end, and goes on
 when the search does."""
+Ending = Literal["", "trials", "tried", "dear", "forecasts"]
+ENDINGS: dict[Ending, str] = {
+    "trials": "It has run as many trials as it was allowed.",
+    "tried": "Nothing is left to try that differs from what was tried.",
+    "dear": "What was left to try would not have ended in the time that was left.",
+    "forecasts": "Forecasts ruled out one proposal after the other, dozens in a row.",
+}
+"""Why a search was over before its time."""
 
 
 class LayerDamage(Record):
@@ -40,6 +48,7 @@ class Study(Record):
         certified: Ids of the runs on test data, by the number of the trial.
         judging: Whether it is over and its winner has still to be measured on test data.
         problem: Why it failed, in words.
+        ended: Why it is over although there was time left, a key of `ENDINGS`.
     """
 
     id: str
@@ -60,6 +69,7 @@ class Study(Record):
     certified: dict[int, str] = Field(default_factory=dict)
     judging: bool = False
     problem: str = ""
+    ended: Ending = ""
     created_at: datetime = Field(default_factory=now)
 
 

@@ -20,7 +20,7 @@ from optimizers.search.certifying import verdicts
 from optimizers.search.desk import View
 from optimizers.search.goals import Outcome, Standing
 from optimizers.search.importance import FEWEST
-from optimizers.search.records import Study
+from optimizers.search.records import ENDINGS, Study
 from optimizers.search.space import setting
 from pages.components import links, search_form, session
 from pages.components.boundary import guarded
@@ -96,6 +96,8 @@ def _head(queue: JobQueue, view: View) -> None:
     told += f"{tried} tried" + (f", {cut} broken off" if cut else "")
     told += f", {rejected} ruled out by {'its' if rejected == 1 else 'their'} forecast" if rejected else ""
     st.progress(share, text=told)
+    if study.ended:
+        st.caption(f"It was over before its time. {ENDINGS[study.ended]}")
     if study.problem:
         st.error(escaped(study.problem), icon=":material/block:")
 

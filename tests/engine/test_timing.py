@@ -39,10 +39,18 @@ def test_runs_under_way_are_waited_for_and_timed_together_with_their_original(qu
         assert any(m.metric == "latency_ms" for m in queue.history.measurements([digest]))
 
 
-def test_no_more_than_eight_are_timed_together(queue, monkeypatch):
+def test_no_more_than_the_most_are_timed_together(queue, monkeypatch):
     monkeypatch.setattr(timing, "MOST_FILES", 3)
     queue.wait([run.id for run in queue.submit(MODEL, DATA, RECIPES)])
     assert queue.driver.executor.asked["time_latency"] == 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"),
+    [([], 1), ([1 << 40], 1), ([1 << 20] * 30, timing.MOST_FILES), ([200 << 20, 56 << 20, 1], 2), ([1, 1 << 40], 1)],
+)
+def test_as_many_files_are_timed_together_as_may_be_in_memory(sizes, count):
+    assert timing.fitting(sizes) == count
 
 
 def test_nobody_is_waited_for_longer_than_patience_lasts(queue, monkeypatch):
