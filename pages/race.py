@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -19,7 +20,9 @@ from pages.components.device_files import device_files
 from pages.components.queue import job_queue
 from pages.components.race_board import Lane
 from pages.components.shell import inside_app
+from pages.components.soon import soon
 
+_READING = "Reading the data. The first time this takes a moment."
 _AT_FIRST, _PATIENCE, _SECONDS = 6, 0.7, 0.5
 
 
@@ -62,9 +65,9 @@ left, right = st.columns([1, 3], gap="large")
 with left:
     given = None
     with page_boundary():
-        given = race_input.ask(
-            queue, racers, queue.driver.inspect_dataset(first.dataset.uri)[1], own=session.sees_examples(first)
-        )
+        data = soon(queue, ("data", uri := first.dataset.uri), partial(queue.driver.inspect_dataset, uri), _READING)
+        if data is not None:
+            given = race_input.ask(queue, racers, data[1], own=session.sees_examples(first))
 with right:
     if given is None:
         st.caption("The answers appear here.")

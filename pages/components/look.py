@@ -21,10 +21,11 @@ from optimizers.figures.theme import CONFIG
 from optimizers.figures.tradeoff import identities
 from optimizers.findings import Analysis, Fact, Report, Sentence, Table
 from optimizers.params import fields
-from optimizers.records import Run
+from optimizers.records import Run, Target
 from pages.components import forms, links, selection, session
 from pages.components.boundary import guarded
 from pages.components.links import CHOSEN
+from pages.components.model_strip import both
 from pages.components.on_opening import on_opening
 from pages.components.text import escaped
 
@@ -74,12 +75,15 @@ def question_about(row: pd.Series, runs: list[Run], analysis: str = "") -> Quest
 def reports(queue: JobQueue, question: Question) -> None:
     """Draws the choice of analyses and the report of the chosen one."""
     known = registry.analyses()
-    asked, task = st.session_state[links.WHAT], _task(queue, question.run)
+    told = _task(queue, question.run)
+    if told is None:
+        return
+    asked, (task, targets) = st.session_state[links.WHAT], told
     titles = {name: one.title for name, one in known.items() if not task or task in one.tasks or name == asked}
     declared = known[_chosen(titles)]
     st.subheader(declared.title, anchor=False)
     st.caption(declared.summary)
-    given = _settings(declared, _outputs(queue, question, declared))
+    given = _settings(declared, tuple(one.name for one in targets if one.task in declared.tasks))
     part(queue, replace(question, analysis=declared.name, given=given))
 
 
@@ -135,24 +139,20 @@ def _settings(declared: Analysis, outputs: tuple[str, ...]) -> dict[str, object]
         return dict(forms.given_params(f"analysis {declared.name}", declared.params, choices))
 
 
-def _task(queue: JobQueue, run: Run) -> str:
-    """What the model is for, as analyses declare it; nothing where model or data are gone."""
+def _task(queue: JobQueue, run: Run) -> tuple[str, tuple[Target, ...]] | None:
+    """What the model is for, as analyses declare it, and what each of several outputs is to say.
+
+    Nothing where model or data are gone; None while they are read.
+    """
     try:
-        _, model = queue.driver.inspect_model(run.model.uri)
-        _, data = queue.driver.inspect_dataset(run.dataset.uri)
-        return fit.check_fit(model.inputs, model.outputs, data, run.dataset.name, model.activation)
+        read = both(queue, links.Choice(run.model.uri, run.dataset.uri))
+        if read is None:
+            return None
+        _, model, _, data = read
+        task = fit.check_fit(model.inputs, model.outputs, data, run.dataset.name, model.activation)
+        return task, targets_of(model, data, run.dataset.name)
     except ParetoscopeError:
-        return ""
-
-
-def _outputs(queue: JobQueue, question: Question, declared: Analysis) -> tuple[str, ...]:
-    """Names of the outputs that an analysis can look at one by one; none where the model has a single one."""
-    if not any(field.kind == "output" for field in fields(declared.params)):
-        return ()
-    run = question.run
-    _, model = queue.driver.inspect_model(run.model.uri)
-    _, data = queue.driver.inspect_dataset(run.dataset.uri)
-    return tuple(one.name for one in targets_of(model, data, run.dataset.name) if one.task in declared.tasks)
+        return "", ()
 
 
 @guarded

@@ -28,14 +28,24 @@ _KINDS = {
 }
 
 
-def model_strip(queue: JobQueue, chosen: Choice) -> bool:
-    """Draws the line; false while they are read, and when the model or its data were refused, after saying why."""
+def both(queue: JobQueue, chosen: Choice) -> tuple[ModelRef, ModelSummary, DatasetRef, DatasetSummary] | None:
+    """What is known of model and data; None while they are read: then the page comes again after it.
+
+    Raises:
+        ParetoscopeError: One of them was refused.
+    """
 
     def read() -> tuple[ModelRef, ModelSummary, DatasetRef, DatasetSummary]:
         return *queue.driver.inspect_model(chosen.model), *queue.driver.inspect_dataset(chosen.data)
 
+    return soon(queue, chosen, read, READING)
+
+
+def model_strip(queue: JobQueue, chosen: Choice) -> bool:
+    """Draws the line; false while they are read, and when the model or its data were refused, after saying why."""
+
     try:
-        found = soon(queue, chosen, read, READING)
+        found = both(queue, chosen)
         if found is None:
             return False
         model, summary, dataset, data = found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
@@ -55,14 +57,20 @@ def hero(queue: JobQueue) -> None:
 
 def picture() -> None:
     """A comparison that was measured when this version was made; where and on what stands under it."""
-    frame = pd.read_json(EXAMPLE, orient="split")
-    quality = headline(frame)
+    chart, where = _example()
     st.plotly_chart(
-        tradeoff(frame, "compressed_bytes", str(quality)), config=CONFIG, key="example",
+        chart, config=CONFIG, key="example",
         alt="Accuracy against compressed size of a digit classifier and its variants",
     )  # fmt: skip
+    st.caption(f"Measured, not drawn: {where}.")
+
+
+@cache
+def _example() -> tuple[Figure, str]:
+    """The chart, the same for everybody, and where it was measured."""
+    frame = pd.read_json(EXAMPLE, orient="split")
     model, data, device = (escaped(str(frame[name].iloc[0])) for name in ("model", "dataset", "device"))
-    st.caption(f"Measured, not drawn: {model} on {data}, {device}.")
+    return tradeoff(frame, "compressed_bytes", str(headline(frame))), f"{model} on {data}, {device}"
 
 
 def _try(queue: JobQueue) -> None:

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from optimizers.errors import ModelRefused
+from optimizers.recipe import parse
 from tests.pages.conftest import MODEL, shown
 
 
@@ -50,6 +51,25 @@ def test_the_page_stands_while_its_model_is_read_and_fills_afterwards(visit, que
         app.run()
     assert "Reading the" not in shown(app)
     assert "digits\\_cnn" in shown(app)
+
+
+def test_a_file_is_looked_into_once_its_model_is_read_and_the_page_stands_before(visit, queue, slow):
+    may_end, calls = slow
+    may_end.set()
+    [run] = queue.submit("sample:digits_cnn", "sample:optdigits", [parse("int8")])
+    queue.wait([run.id])
+    may_end.clear()
+    calls.clear()
+    app = visit("inspect", runs=run.id)
+    assert not app.exception
+    assert "Reading the model" in shown(app)
+    assert app.selectbox
+    assert calls == ["sample:digits_cnn"]
+    may_end.set()
+    ended(queue)
+    app.run()
+    assert "Reading the model" not in shown(app)
+    assert app.subheader
 
 
 def test_what_a_visitor_chose_stays_when_a_slow_machine_takes_long_to_find_what_is_known(visit, queue, slow):
