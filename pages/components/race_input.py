@@ -48,6 +48,8 @@ def ask(queue: JobQueue, racers: Sequence[Racer], data: DatasetSummary, *, own: 
         st.info("Whoever brought these data can race their examples; you can look at the results on Compare.")
         return None
     way = _way(ways)
+    if data.n_test and not own:
+        st.caption("Only whoever brought these data can race their examples.")
     if way == "draw":
         ink = _pad()(key="race_pad", data={}, on_ink_change=lambda: None).ink
         return Drawing(ink=ink) if isinstance(ink, str) and len(ink) == 2 * SIDE * SIDE else None
