@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import tensorflow as tf
@@ -163,6 +164,18 @@ def _move_axis(x: Tensor, *, source: Any, destination: Any) -> Tensor:
     return tf.transpose(x, order)
 
 
+def _norm(x: Tensor, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    x = x if _is_float(x) else tf.cast(x, "float32")
+    axes = axis if isinstance(axis, list) else [axis]
+    of_vectors = len(axes) == 1 and (axes[0] is not None or len(x.shape) == 1)
+    where: dict[str, Any] = {"axis": None if axes == [None] else axes, "keepdims": keepdims}
+    if ord in (None, "fro", "euclidean") or (ord == 2 and of_vectors):
+        return tf.sqrt(tf.reduce_sum(tf.square(x), **where))
+    if of_vectors and ord in (1, inf, "inf"):
+        return (tf.reduce_sum if ord == 1 else tf.reduce_max)(tf.abs(x), **where)
+    raise _unsupported(f"a norm of order {ord!r} is computed")
+
+
 def _normalize(x: Tensor, *, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
     if order != 2:
         raise _unsupported("vectors are normalized by a norm other than the Euclidean one")
@@ -201,6 +214,20 @@ def _flip(x: Tensor, *, axis: Any = None) -> Tensor:
 
 def _take(x: Tensor, indices: Tensor, *, axis: int | None = None) -> Tensor:
     return tf.gather(tf.reshape(x, [-1]) if axis is None else x, tf.cast(indices, tf.int32), axis=axis or 0)
+
+
+def _take_along_axis(x: Tensor, indices: Tensor, *, axis: int | None = None) -> Tensor:
+    if axis is None:
+        x, axis = tf.reshape(x, [-1]), 0
+    rank, place = len(x.shape), axis % len(x.shape)
+    sides = [[size for at, size in enumerate(one.shape) if at != place] for one in (x, indices)]
+    if len(indices.shape) != rank or sides[0] != sides[1]:
+        raise _unsupported("values are taken along an axis by indices of another shape")
+    order = [*(at for at in range(rank) if at != place), place]
+    numbers = tf.transpose(tf.cast(indices, tf.int32), order)
+    numbers = tf.where(numbers < 0, numbers + tf.shape(x)[place], numbers)
+    taken = tf.gather(tf.transpose(x, order), numbers, batch_dims=rank - 1)
+    return tf.transpose(taken, [order.index(at) for at in range(rank)])
 
 
 def _hard_sigmoid(x: Tensor) -> Tensor:
@@ -325,6 +352,7 @@ OPERATIONS: dict[str, Operation] = {
     "Flip": _flip,
     "Roll": lambda x, *, shift, axis=None: tf.roll(x, shift, axis),
     "Take": _take,
+    "TakeAlongAxis": _take_along_axis,
     "Where": _where,
     "OnesLike": lambda x, *, dtype=None: tf.ones_like(x, dtype),
     "ZerosLike": lambda x, *, dtype=None: tf.zeros_like(x, dtype),
@@ -332,6 +360,7 @@ OPERATIONS: dict[str, Operation] = {
     "Cumsum": lambda x, *, axis=None: tf.cumsum(tf.reshape(x, [-1]) if axis is None else x, axis or 0),
     "Swapaxes": _swap_axes,
     "Moveaxis": _move_axis,
+    "Norm": _norm,
     "Normalize": _normalize,
     "OneHot": _one_hot,
     "MaxPool": _pool("MAX"),

@@ -125,6 +125,9 @@ _WITH_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("Swapaxes", {"axis1": 0, "axis2": -1}),
     ("Transpose", {"axes": None}),
     ("Normalize", {"axis": -1}),
+    *[("Norm", {"ord": ord, "axis": 1, "keepdims": True}) for ord in (None, 1, 2, float("inf"))],
+    *[("Norm", {"ord": ord, "axis": [0, 1]}) for ord in (None, "fro")],
+    ("Norm", {}),
     ("TopK", {"k": 2}),
     ("Tril", {"k": 1}),
     ("BroadcastTo", {"shape": [3, 4, 4]}),
@@ -159,6 +162,8 @@ def test_operations_equal_those_of_keras() -> None:
     _both("Where", {}, x > 0, x, y)
     _both("OneHot", {"num_classes": 3}, np.array([0, 2, 1]))
     _both("Take", {"axis": 0}, x, np.array([2, 0]))
+    for axis, shape in ((0, (2, 4)), (1, (4, 3)), (-1, (4, 4)), (None, (5,))):
+        _both("TakeAlongAxis", {"axis": axis}, x, generator.integers(-4, 4, shape))
     _both("Divide", {}, np.array([1, 2], "int32"), np.array([3, 4], "int32"))
     _both("Multiply", {}, np.array([1, 2], "int32"), x[0, :2])
     image = generator.standard_normal((1, 4, 4, 4)).astype("float32")

@@ -24,6 +24,7 @@ _NO_OPTIONS = (
 _WITH_OPTIONS = {
     **dict.fromkeys(words("Sum Mean Max Min Amax Amin Prod Any All Var Std Logsumexp Argmax Argmin"), _REDUCE),
     **dict.fromkeys(words("Softmax LogSoftmax ExpandDims Squeeze Concatenate Stack Take Flip Cumsum"), "axis"),
+    "TakeAlongAxis": "axis",
     **dict.fromkeys(words("MaxPool AveragePool"), "pool_size strides padding data_format"),
     **dict.fromkeys(words("OnesLike ZerosLike Cast"), "dtype"),
     **dict.fromkeys(words("DepthToSpace SpaceToDepth"), "block_size data_format"),
@@ -44,6 +45,7 @@ _WITH_OPTIONS = {
     "BroadcastTo": "shape",
     "Swapaxes": "axis1 axis2",
     "Moveaxis": "source destination",
+    "Norm": "ord axis keepdims",
     "Normalize": "axis order epsilon",
     "OneHot": "num_classes axis dtype",
     "Resize": "size interpolation antialias data_format",
@@ -189,6 +191,8 @@ _FUNCTIONS: dict[str, tuple[str, str]] = {
     "math.cumsum": ("Cumsum", "x axis"),
     "math.l2_normalize": ("Normalize", "x axis epsilon"),
     "linalg.l2_normalize": ("Normalize", "x axis epsilon"),
+    "norm": ("Norm", "tensor ord axis keepdims"),
+    "linalg.norm": ("Norm", "tensor ord axis keepdims"),
     "linalg.matmul": ("Matmul", "a b"),
     "reshape": ("Reshape", "tensor shape"),
     "transpose": ("Transpose", "a perm"),
@@ -234,7 +238,8 @@ _RENAMED = {
     **{
         same: same
         for same in words(
-            "axis keepdims dtype approximate epsilon mode constant_values block_size shift repeats size num antialias"
+            "axis keepdims dtype approximate epsilon mode constant_values block_size shift repeats size num antialias "
+            "ord"
         )
     },
 }
