@@ -17,6 +17,7 @@ from optimizers.report.html import document
 from optimizers.report.markdown import table
 from optimizers.report.pack import write
 from optimizers.report.results import FORMATS, encoded, results
+from pages.components import session
 
 _MIME = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
 
@@ -28,10 +29,14 @@ def report(queue: JobQueue, runs: list[Run]) -> Content:
     left, right = st.columns([2, 3], gap="large")
     title = left.text_input("Title", placeholder=told.title, key="report_title", max_chars=120)
     private = any(run.dataset.scope != SHARED for run in runs)
-    with_data = left.checkbox(
-        "Put the test examples into the pack", value=not private, key="report_data",
-        help="With them, whoever gets the pack can measure quality again. Without them they need the data themselves.",
+    own = all(session.sees_examples(run) for run in runs)
+    wanted = left.checkbox(
+        "Put the test examples into the pack", value=not private, disabled=not own,
+        key="report_data" if own else "report_data_of_others",
+        help="With them, whoever gets the pack can measure quality again. Without them they need the data themselves."
+        if own else "Only whoever brought these data can give their examples away.",
     )  # fmt: skip
+    with_data = own and wanted
     note = right.text_area(
         "Note", placeholder="What was the question, and what follows from the answer?", key="report_note",
         max_chars=4000, height=122,

@@ -184,6 +184,19 @@ def test_a_comparison_shows_its_files_figures_and_failures(visit, queue):
     assert len(app.download_button) == 2
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_only_whoever_brought_the_data_puts_their_examples_into_a_pack(visit, queue, monkeypatch, own):
+    ids = ran(queue, "int8")
+    packed = []
+    monkeypatch.setattr("pages.components.session.sees_examples", lambda run: own)
+    monkeypatch.setattr("pages.components.take_along._packed", lambda *given: packed.append(given[-1]) or bytes)
+    app = healthy(visit("report", token=OTHER, runs=",".join(ids)))
+    assert app.checkbox[0].disabled != own
+    app.session_state["report_data"] = True
+    healthy(app.run())
+    assert packed[-1] is own
+
+
 @pytest.mark.parametrize("name", list(registry.analyses()))
 def test_every_analysis_can_be_linked_to(visit, queue, name):
     ids = ran(queue, "int8")
