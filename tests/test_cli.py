@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from optimizers import registry
@@ -49,6 +50,33 @@ def test_inspect_describes_a_model(tmp_path):
     assert described["parameters"] == manifest()["penguins_mlp"].parameters
     assert described["bridge_error"] < 1e-5
     assert "Dense" in cli("inspect", "sample:penguins_mlp", home=tmp_path).stdout
+
+
+def test_data_are_prepared_from_a_path_that_is_relative(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", x=rng.random((60, 4)), y=np.arange(60) % 3)
+    path = os.path.relpath(tmp_path / "mine.npz", ROOT)
+    done = cli("prepare", "--model", "sample:penguins_mlp", "--data", path, home=tmp_path / "home")
+    assert "There is no file" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--out", "nowhere/x.html"),
+        ("pack", "--out", "nowhere/x.zip"),
+        ("results", "--out", "nowhere/x.csv"),
+        ("results", "--out", "docs/x.json/", "--home", "README.md"),
+        ("export", "some-run", "--to", "README.md"),
+        ("run", "--model", "sample:penguins_mlp", "--recipe", "int8", "--keras", "README.md"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_any_work(words, tmp_path):
+    done = cli(*words, home=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "nowhere" in done.stderr or "README.md" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):

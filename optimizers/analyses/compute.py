@@ -80,7 +80,7 @@ def _sentences(own: _File, other: _File | None) -> Iterator[Sentence]:
     text = f"Activations need {size(own.activations.arena)}"
     text += _than(own.activations.arena, other.activations.arena if other else None, other)
     text += f", most of it at once at {step.kind} (step {own.activations.at})." if step else "."
-    advice = "Smaller pictures, fewer channels there, or 8-bit activations lower it; smaller weights do not."
+    advice = "Smaller inputs, fewer channels or units there, or 8-bit activations lower it; smaller weights do not."
     yield Sentence(text=text, advice=advice)
     if own.peak is None:
         text = "The peak of resident memory was not measured when this file was timed."

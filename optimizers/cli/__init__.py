@@ -31,6 +31,11 @@ def main() -> None:
     except ParetoscopeError as error:
         say(f"Error: {error.message}")
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"Error: {error.filename}: {error.strerror}; name another path or make it usable.")
+        sys.exit(2)
     except KeyboardInterrupt:
         say("Interrupted. Finished steps are kept; the same command goes on from there.")
         sys.exit(130)

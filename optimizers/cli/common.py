@@ -31,7 +31,7 @@ Recipes = Annotated[
 Data = Annotated[
     str, typer.Option("--data", help="sample:NAME or a file, and its preparation; random inputs if there are no data.")
 ]
-Home = Annotated[Path | None, typer.Option("--home", help="Folder of the store and the history.")]
+Home = Annotated[Path | None, typer.Option("--home", file_okay=False, help="Folder of the store and the history.")]
 
 
 def data_for(queue: JobQueue, model: str, data: str) -> str:
@@ -72,6 +72,14 @@ class Opened:
 
     def __exit__(self, *problem: object) -> None:
         self.queue.close()
+
+
+def new_file(path: Path) -> Path:
+    """A file that can be written, asked before any work begins."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.absolute().parent}"
+        raise UserError(f"{what}; name a file in a folder that exists.")
+    return path
 
 
 def print_json(value: Any) -> None:

@@ -16,7 +16,7 @@ from optimizers.errors import NotApplicable
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="Id of a finished run, as `run --json` tells it.")],
-    to: Annotated[Path, typer.Option("--to", help="Folder that the files are put into.")],
+    to: Annotated[Path, typer.Option("--to", file_okay=False, help="Folder that the files are put into.")],
     what: Annotated[
         list[str] | None, typer.Option("--what", help="An export; can be repeated. All that suit if left out.")
     ] = None,

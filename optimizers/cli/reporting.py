@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from optimizers.cli.common import Home, Json, Opened, app, print_json, run_named, say
+from optimizers.cli.common import Home, Json, Opened, app, new_file, print_json, run_named, say
 from optimizers.engine.queue import JobQueue
 
 Runs = Annotated[list[str] | None, typer.Argument(help="Ids of runs; all finished ones if left out.")]
@@ -22,7 +22,7 @@ def results(runs: Runs = None, out: Out = Path("results.csv"), home: Home = None
     """Write every measurement of runs as one table: .csv, .json or .parquet."""
     from optimizers.report import results as tables
 
-    form = tables.form_of(out)
+    form = tables.form_of(new_file(out))
     with Opened(home) as queue:
         table = tables.results(queue.history, _chosen(queue, runs))
     out.write_bytes(tables.encoded(table, form))
@@ -37,6 +37,7 @@ def report(
     from optimizers.report.content import content
     from optimizers.report.html import document
 
+    new_file(out)
     with Opened(home) as queue:
         told = content(queue.history, queue.store, _chosen(queue, runs), title)
     out.write_text(document(told, note=note), encoding="utf-8")
@@ -55,6 +56,7 @@ def pack(
     """Write a ZIP of evidence: report, files, test examples, and what it takes to measure all of it again."""
     from optimizers.report.pack import write
 
+    new_file(out)
     with Opened(home) as queue:
         made = write(queue.driver, _chosen(queue, runs), out, title=title, note=note, with_data=not without_data)
     files = sum(len(subject.files) for subject in made.subjects)

@@ -50,7 +50,8 @@ def run(
         typer.Option("--ablate", help="Also run each chain with a step left out, its steps alone, or both."),
     ] = None,
     keras: Annotated[
-        Path | None, typer.Option("--keras", help="Folder for the optimized float models, as Keras 3 files.")
+        Path | None,
+        typer.Option("--keras", file_okay=False, help="Folder for the optimized float models, as Keras 3 files."),
     ] = None,
     budget: Annotated[
         float | None,

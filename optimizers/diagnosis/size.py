@@ -40,7 +40,7 @@ def zeros_stored(facts: Facts) -> Iterable[Finding]:
     advice = "Ship it compressed. LiteRT on this CPU does not skip zeros: "
     advice += "use structured pruning, which removes whole channels, for speed and for a smaller unpacked file."
     if not facts.own.quantized:
-        advice += " Int8 after pruning keeps the zeros and makes the unpacked file about four times smaller."
+        advice += " Int8 after pruning keeps the zeros and stores each weight in a quarter of the bytes."
     shown = (Figure("Zeros", zeros / values, "fraction"), Figure("Stored", sum(w.stored_bytes for w in dense), "B"))
     yield _compressible("zeros are stored", facts, text, advice, shown)
 
@@ -66,8 +66,8 @@ def clusters_stored(facts: Facts) -> Iterable[Finding]:
 def _compressible(case: str, facts: Facts, text: str, advice: str, shown: tuple[Figure, ...]) -> Finding:
     if facts.compressed is not None:
         packed = facts.compressed.value
-        text += f"; compressed it is {facts.own.size / packed:.1f}x smaller ({size(packed)})"
-        shown += (Figure("Compressed", packed, "B"), Figure("Smaller by", facts.own.size / packed, "x"))
+        text += f"; compressed it is {facts.own.size / packed:.1f}x smaller than unpacked ({size(packed)})"
+        shown += (Figure("Compressed", packed, "B"), Figure("Unpacked over compressed", facts.own.size / packed, "x"))
     return Finding(case, "size", f"{text}.", advice, shown, _worry(not facts.same and not facts.shrank))
 
 
@@ -208,7 +208,8 @@ def training_state(facts: Facts) -> Iterable[Finding]:
     share = told.optimizer / told.size
     text = f"{size(told.optimizer)} of the uploaded file's {size(told.size)} ({percent(share)}) are the optimizer's "
     text += f"state, which only training needs; this LiteRT file has {size(facts.own.size)} without it."
-    advice = "Compare sizes with the LiteRT file of the original, or save the model with include_optimizer=False."
+    advice = "Compare sizes with the LiteRT file of the original, or save a copy of the model that was never "
+    advice += "compiled (keras.models.clone_model and set_weights)."
     shown = (Figure("Uploaded file", told.size, "B"), Figure("Optimizer's state", told.optimizer, "B"))
     yield Finding("upload holds training state", "size", text, advice, shown)
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import psutil
+from packaging.requirements import Requirement
 
 from optimizers.doctor import Finding
 from optimizers.settings import Settings
@@ -47,9 +48,11 @@ def _libraries(pinned: Path) -> Finding:
     python = f"Python {platform.python_version()}"
     if not pinned.is_file():
         return Finding("libraries", "note", f"{python}; there is no {pinned.name} to hold the libraries against.")
-    wanted = [line.split("==") for line in pinned.read_text(encoding="utf-8").splitlines() if "==" in line]
+    lines = (line.strip() for line in pinned.read_text(encoding="utf-8").splitlines())
+    every = [Requirement(line) for line in lines if "==" in line and not line.startswith("#")]
+    wanted = [one for one in every if one.marker is None or one.marker.evaluate()]
     differ, missing = [], []
-    for name, version in wanted:
+    for name, version in ((one.name, next(iter(one.specifier)).version) for one in wanted):
         try:
             found = metadata.version(name)
         except metadata.PackageNotFoundError:

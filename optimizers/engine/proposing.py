@@ -38,7 +38,7 @@ def propose(driver: Driver, model: str, dataset: str, cancelled: Callable[[], bo
         params = {
             "key": key,
             "model": reference.uri,
-            "dataset": bare,
+            "dataset": preparation.split(ref.uri)[0],  # whoever computes it may be in another folder
             "given": given,
             "summary": summary.model_dump(mode="json"),
         }

@@ -373,4 +373,5 @@ class JobQueue:
 
 
 def _tell(run: Run, what: str, level: int = logging.INFO, **more: Any) -> None:
-    _log.log(level, "Run %s", what, extra={"run": run.id, "state": run.state, **more})
+    why = f": {more['reason']}" if "reason" in more else ""
+    _log.log(level, "Run %s%s", what, why, extra={"run": run.id, "state": run.state, **more})

@@ -231,7 +231,8 @@ def _name(number: int, data: Dataset) -> str:
 
 
 def _number(value: float, data: Dataset) -> str:
-    return f"{value:.4g} {data.summary.target_unit}".strip()
+    told = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{told} {data.summary.target_unit}".strip()
 
 
 def _timed(asked: list[tuple[str, Path, np.ndarray]]) -> dict[str, dict[str, Any]]:

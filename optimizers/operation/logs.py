@@ -28,15 +28,14 @@ class JsonLines(logging.Formatter):
 
 
 class Lines(logging.Formatter):
-    """A record as a line to read, with the run it is about, and why something happened to it."""
+    """A record as a line to read, with the run it is about."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         first, rest, more = super().format(record).partition("\n")
-        run, reason = getattr(record, "run", ""), getattr(record, "reason", "")
-        first += f": {reason}" if reason else ""
+        run = getattr(record, "run", "")
         return (f"{first} [run {run}]" if run else first) + rest + more
 
 

@@ -157,7 +157,7 @@ class SearchDesk:
             self._drive(study_id)  # if nobody drives it, trials under way have to be stopped all the same
 
     def go_on(self, study_id: str = "", more_seconds: float = 0.0, more_trials: int = 0) -> None:
-        """Continues a paused, stopped or finished search, with more time if it is to have some.
+        """Continues a paused, stopped or finished search, for so many more seconds if they are given.
 
         Without an id all searches that were running when an earlier process ended go on.
         """
@@ -168,7 +168,7 @@ class SearchDesk:
             return
         study = self._searches.study(study_id)
         most = study.most_trials + more_trials if study.most_trials is not None else None
-        seconds = min(max(study.seconds, study.spent if more_seconds else 0.0) + more_seconds, MOST_SECONDS)
+        seconds = min(study.spent + more_seconds if more_seconds else study.seconds, MOST_SECONDS)
         self._searches.update(study_id, seconds=seconds, most_trials=most, state="running", problem="", ended="")
         self._drive(study_id)
 

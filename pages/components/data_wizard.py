@@ -14,6 +14,7 @@ from optimizers.datasets.proposals import Proposal
 from optimizers.datasets.scaling_trials import ALPHA, Trial
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import DataRefused, ParetoscopeError
+from optimizers.figures import format as fmt
 from optimizers.kinds import KINDS
 from optimizers.params import ParamField, fields
 from optimizers.records import DatasetSummary
@@ -148,13 +149,13 @@ def _reasons(found: Proposal) -> None:
 
 def _row(trial: Trial, found: Proposal) -> dict[str, object]:
     kind = KINDS[found.task]
-    verdict = "as good as the best" if trial.worse >= ALPHA else f"worse (p {_p(trial.worse)})"
+    verdict = "not proven worse" if trial.worse >= ALPHA else f"worse (p {_p(trial.worse)})"
     wanted = preparation.of(found.given)
     if trial.scaling == (wanted.each_scaling.get(trial.input, ("as_is",))[0] if trial.input else wanted.scaling):
         verdict = "proposed"
     title = kind.quality.capitalize()
     score = {title: f"{trial.score:.1%}", "Log loss": f"{trial.error:.3g}"} if kind.decides else {
-        "Relative loss" if found.task == "several" else "Squared error": f"{trial.error:.4g}"}  # fmt: skip
+        "Relative loss" if found.task == "several" else "Squared error": fmt.plain(trial.error)}  # fmt: skip
     which = {"Input": trial.input} if trial.input else {}
     return {**which, "Values scaled to": SCALINGS[trial.scaling], **score, "Verdict": verdict}
 

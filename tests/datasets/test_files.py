@@ -293,6 +293,7 @@ def test_row_numbers_of_pandas_are_left_out(table):
         ("a,y\n" + csv_rows("{i},{odd}", 9), "too-few", "data.csv has 9 examples; at least 10 are needed."),
         ("a,y\n" + csv_rows("{i},1"), "bad-labels", "All labels in column 'y' of data.csv are equal"),
         ("ä,y\n".encode("latin-1"), "unknown-format", "is not text in UTF-8"),
+        (b"PK\x03\x04a,y\n1,2\n", "damaged", "is damaged or was not copied completely"),
     ],
 )
 def test_bad_tables_are_refused_in_one_clear_sentence(table, text, code, message):

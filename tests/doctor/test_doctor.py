@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from optimizers import uploads
 from optimizers.cli import app
-from optimizers.doctor import examine
+from optimizers.doctor import examine, machine
 from optimizers.engine.lanes import try_exclusive
 from optimizers.engine.queue import JobQueue
 from optimizers.engine.store import open_store
@@ -246,3 +246,11 @@ def test_a_damaged_database_is_told_in_words(settings, run, size):
     path = settings.home / "history.db"
     path.write_bytes(b"x" * size if size < 100 else path.read_bytes()[:size])
     assert "The history is damaged" in problems(settings)["schema"].message
+
+
+def test_requirements_of_other_systems_are_left_out(tmp_path, monkeypatch):
+    pinned = tmp_path / "requirements.txt"
+    pinned.write_text("# a note\nnumpy==0.1\nnot-there==1.0; sys_platform == 'none'\n", encoding="utf-8")
+    found = machine._libraries(pinned)
+    assert found.level == "note"
+    assert [one.split()[:1] for one in found.items] == [["numpy"]]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from optimizers.datasets.preparation import Preparation
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a]")
+"""Control characters that no table holds, but what begins a damaged archive."""
 _SPACED = re.compile(r'"[^"]*"|\S+')
 _COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _LONGEST_LINE = 4 << 20
@@ -32,7 +34,7 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 def is_text(path: Path, start: bytes) -> bool:
     """Whether it may be text at all. Asked last."""
-    return path.is_file() and (b"\0" not in start or start.startswith(_UTF16))
+    return path.is_file() and (start.startswith(_UTF16) or not _NO_TEXT.search(start))
 
 
 def read(path: Path, name: str, preparation: Preparation) -> RawData:
