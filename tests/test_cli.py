@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,19 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(words, tmp_path)
     assert "Traceback" not in done.stderr
     assert "nowhere" in done.stderr or "README.md" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_whoever_interrupts_is_told_that_nothing_finished_is_lost(tmp_path):
+    command = [sys.executable, "-m", "optimizers", "run", "--model", "sample:penguins_mlp", "--data", "sample:penguins",
+               "--recipe", "weight_clustering(epochs=200)+int8", "--home", str(tmp_path)]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as work:
+        deadline = time.monotonic() + 60
+        while work.poll() is None and not list(tmp_path.glob("progress/*.json")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        work.send_signal(signal.SIGINT)
+        _, told = work.communicate(timeout=60)
+    assert work.returncode == 130
+    assert "the same command goes on" in told
 
 
 def test_a_run_prints_one_json_list_and_tells_progress_apart(tmp_path):

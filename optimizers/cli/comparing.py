@@ -21,8 +21,8 @@ from optimizers.qualifying import Judged, Judgement, judge
 
 _FIRST = ("size_bytes", "latency_ms")
 _JUDGED = (
-    "Limits are judged by the 95% interval of what they bound: of the difference on the same examples where they "
-    "compare with the baseline, else of the figure itself."
+    "Limits that compare quality with the baseline are judged as budgets are certified, at 5% risk; others by the 95% "
+    "interval of the figure."
 )
 
 
@@ -85,9 +85,10 @@ def conclusion(judgement: Judgement, called: dict[Any, str]) -> str:
 
 
 def _table(frame: pd.DataFrame, judgement: Judgement, called: dict[Any, str], *, limited: bool) -> None:
-    known, quality = registry.metrics(), headline(frame)
-    shown = [name for name in (quality, *_FIRST) if name and name in frame]
+    known = registry.metrics()
     for place, row in frame.iterrows():
+        quality = headline(frame.loc[[place]].dropna(axis="columns"))  # models differ in what they are for
+        shown = [name for name in (quality, *_FIRST) if name and name in frame]
         told = []
         for name in shown:
             figures = [fmt.value(known[name], row[name]), "" if row["is_baseline"] else against(known[name], row)]

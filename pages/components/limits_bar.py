@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import pandas as pd
 import streamlit as st
 
@@ -9,10 +11,13 @@ from optimizers import registry
 from optimizers.errors import InvalidParameter
 from optimizers.figures import format as fmt
 from optimizers.figures.names import names
+from optimizers.figures.tradeoff import identities
 from optimizers.history.frames import headline, metric_columns
 from optimizers.history.repeated import repeated_metrics
 from optimizers.limits import Limit, example, parse, text_of, usual
 from optimizers.qualifying import Judgement, judge
+from pages.components import selection
+from pages.components.links import CHOSEN
 from pages.components.text import code, escaped
 
 _KEY, _GOAL = "limits", "best"
@@ -66,6 +71,14 @@ def _suggestions(frame: pd.DataFrame, limits: tuple[Limit, ...], quality: str) -
                 st.button("No limits", key="no_limits", icon=":material/close:", type="tertiary", on_click=_set)
 
 
+def _look_at(frame: pd.DataFrame, place: Hashable) -> None:
+    """Offers to look at this file, unless it is the one that is looked at."""
+    one = identities(frame)[frame.index.get_loc(place)]
+    if one != st.session_state.get(CHOSEN):
+        st.button("Look at this file", key="look_at_best", icon=":material/visibility:", type="tertiary",
+                  on_click=selection.look_first_at, args=[one])  # fmt: skip
+
+
 def _set(limits: tuple[Limit, ...] = (), more: str = "") -> None:
     st.session_state[_KEY] = text_of((*limits, *parse(more)))
 
@@ -85,6 +98,7 @@ def _conclusion(frame: pd.DataFrame, judgement: Judgement, limits: tuple[Limit, 
             f"**{escaped(called[judgement.best])}** is the best that keeps all limits, with {escaped(figure)}. "
             f"{count} of {of} files keep them.{open_}", icon=":material/trophy:",
         )  # fmt: skip
+        _look_at(frame, judgement.best)
     elif judgement.nearest is not None:
         lacks = "; ".join(v.sentence for v in judgement.files[judgement.nearest].missing)
         nearest = code(called[judgement.nearest])
@@ -92,5 +106,6 @@ def _conclusion(frame: pd.DataFrame, judgement: Judgement, limits: tuple[Limit, 
             f"No file is sure to keep all limits.{open_} The nearest is {nearest}: {escaped(lacks)}.",
             icon=":material/near_me:",
         )
+        _look_at(frame, judgement.nearest)
     lucky = " Of several seeds the luckiest comes first." if repeated_metrics(frame) else ""
     st.caption(f"Asked: {asked}. Each file by itself, with the uncertainty of its figures.{lucky}")

@@ -51,6 +51,12 @@ def look_at(ids: Sequence[str]) -> None:
     remember()
 
 
+def look_first_at(one: str) -> None:
+    """Looks at this file, in a callback; those beside it stay there."""
+    st.session_state[CHOSEN] = one
+    remember()
+
+
 def remember() -> None:
     """Puts what is looked at into the address."""
     first, *rest = looked_at()
