@@ -105,6 +105,9 @@ def main() -> None:
                 )
                 page.goto(url + path)
                 settle(page)
+                if name == "search":
+                    page.get_by_text("Finding out which settings decide").first.wait_for(state="detached")
+                    settle(page)
                 if name == "compare":
                     page.wait_for_selector(".js-plotly-plot .point", state="attached")
                     page.wait_for_timeout(1000)

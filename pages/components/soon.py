@@ -11,7 +11,7 @@ from optimizers.engine.queue import JobQueue
 from pages.components.boundary import guarded
 
 Found = TypeVar("Found")
-PATIENCE = 0.7
+PATIENCE = 0.4
 """Seconds for which a page waits itself: what takes no longer does not flicker."""
 _SECONDS = 0.5
 _TOLD = "told_before"
