@@ -20,10 +20,10 @@ from pages.components.device_files import device_files
 from pages.components.queue import job_queue
 from pages.components.race_board import Lane
 from pages.components.shell import inside_app
-from pages.components.soon import soon
+from pages.components.soon import PATIENCE, soon
 
 _READING = "Reading the data. The first time this takes a moment."
-_AT_FIRST, _PATIENCE, _SECONDS = 6, 0.7, 0.5
+_AT_FIRST, _SECONDS = 6, 0.5
 
 
 @guarded
@@ -73,7 +73,7 @@ with right:
         st.caption("The answers appear here.")
         st.stop()
     with st.spinner("They race …"):
-        sight = queue.races.look(racers, given, _PATIENCE)
+        sight = queue.races.look(racers, given, PATIENCE)
     if sight.outcome is not None:
         race_board.board(lanes, sight.outcome)
         if st.button("Race again", icon=":material/replay:"):

@@ -43,7 +43,6 @@ def both(queue: JobQueue, chosen: Choice) -> tuple[ModelRef, ModelSummary, Datas
 
 def model_strip(queue: JobQueue, chosen: Choice) -> bool:
     """Draws the line; false while they are read, and when the model or its data were refused, after saying why."""
-
     try:
         found = both(queue, chosen)
         if found is None:

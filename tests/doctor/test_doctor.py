@@ -248,7 +248,7 @@ def test_a_damaged_database_is_told_in_words(settings, run, size):
     assert "The history is damaged" in problems(settings)["schema"].message
 
 
-def test_requirements_of_other_systems_are_left_out(tmp_path, monkeypatch):
+def test_requirements_of_other_systems_are_left_out(tmp_path):
     pinned = tmp_path / "requirements.txt"
     pinned.write_text("# a note\nnumpy==0.1\nnot-there==1.0; sys_platform == 'none'\n", encoding="utf-8")
     found = machine._libraries(pinned)

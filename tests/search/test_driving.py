@@ -152,10 +152,8 @@ class Foreseeing(Counting):
 def test_what_the_forecast_rules_out_is_never_started(opened):
     queue = opened(executor=Foreseeing)
     view = searched(queue, limits="size<=1KB", techniques=("magnitude_pruning", "float16", "dynamic_range"))
-    assert (view.study.state, view.study.ended) == (
-        "done",
-        "forecasts",
-    )  # prunings differ in many ways, and all are too large
+    # Prunings differ in many ways, and all are too large.
+    assert (view.study.state, view.study.ended) == ("done", "forecasts")
     states = Counter(trial.state for trial in view.trials)
     assert states["done"] >= 1
     assert states["rejected"] >= 1
