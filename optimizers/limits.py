@@ -74,6 +74,8 @@ class Limit:
             raise InvalidParameter(f"A limit of {declared.title} must be a number, got {self.bound}.")
         if self.kind == "value" and self.bound <= 0 and declared.unit in _ABOVE_ZERO:
             raise InvalidParameter(f"{declared.title} is above 0 in every file; write a limit above 0.")
+        if self.kind == "value" and self.side == "least" and self.bound > 1 and _share(declared):
+            raise InvalidParameter(f"{declared.title} is never above {self.amount(1)}; write a limit up to that.")
         if self.kind == "ratio" and self.bound <= 0:
             raise InvalidParameter(f"{declared.title} can only be limited to a multiple above 0, got {self.bound:g}x.")
         if self.kind != "value" and declared.needs == "timing" and declared.unit != "B":
@@ -133,12 +135,16 @@ class Limit:
 
     def amount(self, quantity: float) -> str:
         """A quantity of the kind that is bounded, with its unit: ``12.3 KB``, ``1.5 points``, ``0.25x``."""
+        return fmt.value(self.declared, quantity) if self.kind == "value" else self.gap(quantity)
+
+    def gap(self, quantity: float) -> str:
+        """How far one such quantity is from another; shares differ by points: ``1.5 points``."""
         if self.kind == "ratio":
             return f"{quantity:.3g}x"
-        if self.kind == "difference" and self.declared.unit == "fraction":
-            points = round(quantity * 100, 2)
-            return f"{points:g} point{'' if abs(points) == 1 else 's'}"
-        return fmt.value(self.declared, quantity)
+        if self.declared.unit != "fraction":
+            return fmt.value(self.declared, quantity)
+        points = round(quantity * 100, 2)
+        return f"{points:g} point{'' if abs(points) == 1 else 's'}"
 
 
 def usual(metric: str) -> str:
@@ -310,6 +316,11 @@ def _short(name: str) -> str:
     """A metric's name without its unit, where that is no other one's."""
     short = re.sub(r"_(bytes|ms)$", "", name)
     return short if short not in registry.metrics() else name
+
+
+def _share(metric: Metric) -> bool:
+    """Whether the best there can be is 1."""
+    return metric.unit == "fraction" and metric.direction == "higher"
 
 
 def _plain(text: str) -> str:

@@ -71,9 +71,9 @@ class Verdict:
             ends = [_told(self.limit, end) for end in (self.quantity.low, self.quantity.high)]
             return f"{title} {found}, but anything from {ends[0]} to {ends[1]} fits what was measured"
         if self.state == "met":
-            return f"{title} {found}, {self.limit.amount(abs(self.margin))} to spare"
+            return f"{title} {found}, {self.limit.gap(abs(self.margin))} to spare"
         much = "too much" if self.limit.side == "most" else "too little"
-        return f"{title} {found}, {self.limit.amount(abs(self.margin))} {much}"
+        return f"{title} {found}, {self.limit.gap(abs(self.margin))} {much}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from optimizers import registry, short_form
 from optimizers.declarations import Property, Technique
-from optimizers.errors import InvalidRecipe, NotApplicable
+from optimizers.errors import InvalidRecipe, NotApplicable, UnknownName
 from optimizers.params import ParamSet, fields, resolve
 from optimizers.presets import PRESETS
 from optimizers.records import Kind, StepRecord
@@ -150,7 +150,12 @@ def parse(text: str) -> Recipe:
         InvalidRecipe: The text cannot be read, or the steps cannot follow one another.
         UnknownName, InvalidParameter: A step or one of its values is wrong.
     """
-    recipe = Recipe(tuple(Step.of(name, **given) for name, given in written(text)))
+    try:
+        recipe = Recipe(tuple(Step.of(name, **given) for name, given in written(text)))
+    except UnknownName as unknown:
+        if not text.strip().isidentifier():
+            raise
+        raise UnknownName(f"{unknown.message} Whole recipes have the names {', '.join(PRESETS)}.") from None
     check(recipe)
     return recipe
 

@@ -121,6 +121,13 @@ SMALL = comparison_row("int8", "a", "quantization", 0.95, 50_000.0, 0.02)
 LARGE = comparison_row("float16", "b", "quantization", 0.96, 120_000.0, 0.05)
 
 
+def test_a_share_lacks_points_not_percent() -> None:
+    short, enough = judged("accuracy>=98%", SMALL).files[1], judged("accuracy>=90%", SMALL).files[1]
+    assert [v.sentence for v in (*short.verdicts, *enough.verdicts)] == [
+        "Accuracy 95.0%, 3 points too little", "Accuracy 95.0%, 5 points to spare",
+    ]  # fmt: skip
+
+
 def test_the_best_that_qualifies_is_named() -> None:
     found = judged("size<=100KB", SMALL, LARGE)
     assert (found.best, found.nearest, found.qualifying) == (1, None, (1,))
@@ -247,7 +254,7 @@ def test_the_command_line_names_the_best_or_the_nearest(tmp_path) -> None:
     assert "size" in told().stdout
 
 
-@pytest.mark.parametrize("text", ["size<=0KB", "speedup>=0x", "latency<=0ms"])
+@pytest.mark.parametrize("text", ["size<=0KB", "speedup>=0x", "latency<=0ms", "accuracy>=150%", "r2>=1.01"])
 def test_limits_that_no_file_or_every_file_keeps_are_refused(text):
     with pytest.raises(InvalidParameter):
         parse(text)

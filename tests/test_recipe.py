@@ -37,6 +37,14 @@ def test_presets_are_recipes(name):
     assert parse(name) == parse(PRESETS[name].recipe)
 
 
+def test_a_mistyped_preset_is_told_which_there_are():
+    with pytest.raises(UnknownName, match=rf"no technique 'smalest'.*{', '.join(PRESETS)}"):
+        parse("smalest")
+    with pytest.raises(UnknownName) as told:
+        parse("smalest+int8")
+    assert "Whole recipes" not in told.value.message
+
+
 def test_a_preset_may_be_another_recipe_for_recurrent_models():
     plain, recurrent = (
         [LayerRow(name="first", kind=kind, output_shape=(4,), parameters=20)] for kind in ("Conv2D", "Bidirectional")

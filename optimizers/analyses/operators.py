@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from optimizers.figures.format import count
 from optimizers.findings import Analysis, Chart, Column, Context, Fact, Report, Sentence, Table
-from optimizers.litert.operators import float_operators, integer_only, operators, tensor_types
+from optimizers.litert.operators import float_operators, hybrid_operators, integer_only, operators, tensor_types
 
 
 def analyse(context: Context, params: Any) -> Report:
     """Operators of the file beside those of the reference, and the integer-only verdict."""
     file, reference = context.subject.file, context.reference.file
-    own, other, floating = operators(file), operators(reference), float_operators(file)
+    own, other, floating, hybrid = operators(file), operators(reference), float_operators(file), hybrid_operators(file)
     rows = [
-        {"operator": name, "count": own[name], "floating": floating[name], "reference": other[name]}
+        {
+            "operator": name, "count": own[name], "floating": floating[name] - hybrid[name], "hybrid": hybrid[name],
+            "reference": other[name],
+        }
         for name in sorted({*own, *other}, key=lambda n: (-own[n], n))
-    ]
+    ]  # fmt: skip
     table = Table(
         name="operators",
         title="Operators",
@@ -23,6 +29,7 @@ def analyse(context: Context, params: Any) -> Report:
             Column(name="operator", title="Operator"),
             Column(name="count", title="This file", unit="count"),
             Column(name="floating", title="Of these in floating point", unit="count", better="lower"),
+            Column(name="hybrid", title="Of these with whole-number kernels between floats", unit="count"),
             Column(name="reference", title=context.reference.name, unit="count"),
         ),
         rows=tuple(rows),
@@ -31,13 +38,14 @@ def analyse(context: Context, params: Any) -> Report:
     casts = own["QUANTIZE"] + own["DEQUANTIZE"]
     facts = (
         Fact(name="operators", title="Operators", value=float(sum(own.values())), unit="count"),
-        Fact(name="floating", title="In floating point", value=float(sum(floating.values())), unit="count"),
+        Fact(name="floating", title="In floating point", value=float((floating - hybrid).total()), unit="count"),
+        Fact(name="hybrid", title="Whole-number kernels between floats", value=float(hybrid.total()), unit="count"),
         Fact(name="casts", title="Conversions between types", value=float(casts), unit="count"),
     )
-    return Report(sentences=(_verdict(file, floating),), facts=facts, tables=(table,))
+    return Report(sentences=(_verdict(file, floating - hybrid, hybrid),), facts=facts, tables=(table,))
 
 
-def _verdict(file: Any, floating: Any) -> Sentence:
+def _verdict(file: Path, floating: Counter[str], hybrid: Counter[str]) -> Sentence:
     if integer_only(file):
         return Sentence(
             text="Integer only: no tensor of this file holds floating point numbers, inputs and outputs included.",
@@ -45,10 +53,14 @@ def _verdict(file: Any, floating: Any) -> Sentence:
             tone="good",
         )
     kinds = ", ".join(f"{name.lower()} {n:,}" for name, n in tensor_types(file).most_common())
-    if floating:
-        most = ", ".join(f"{n} {name}" for name, n in floating.most_common(5))
+    parts = (
+        ("Operators in floating point", floating),
+        ("With whole-number kernels, activations rounded for each answer and floats as results", hybrid),
+    )
+    told = [f"{what}: {count(some.total())} ({_most(some)})." for what, some in parts if some]
+    if told:
         return Sentence(
-            text=f"Not integer only: {sum(floating.values())} operators compute in floating point ({most}).",
+            text=f"Not integer only. {' '.join(told)}",
             advice=f"Full int8 quantization removes them where every operator has an integer form. Tensors: {kinds}.",
             tone="plain",
         )
@@ -59,9 +71,13 @@ def _verdict(file: Any, floating: Any) -> Sentence:
     )
 
 
+def _most(some: Counter[str]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in some.most_common(5))
+
+
 ANALYSIS = Analysis(
     name="operators",
-    version="3",
+    version="4",
     title="Operators",
     summary="Which operators does the file have, and does any of them need floating point?",
     analyse=analyse,

@@ -56,5 +56,5 @@ def _given(queue: JobQueue, example: int | None, image: Path | None, row: Path |
         assert row is not None, "one of the three is given"
         first = csv_table.first_row(row.read_bytes(), str(row))
     except OSError as error:
-        raise DataRefused(f"{image or row} cannot be read: {error}.") from error
+        raise DataRefused(f"{image or row} cannot be read: {error.strerror or error}.") from error
     return checked({"kind": "row", "values": {name: value for name, value in first.items() if name}})

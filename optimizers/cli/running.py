@@ -18,7 +18,7 @@ from optimizers.cli.repeating import tell_repeats, told
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
 from optimizers.engine.driver import check_fit
-from optimizers.engine.evaluation import absent
+from optimizers.engine.evaluation import absent, uncompared
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
 from optimizers.figures import format as fmt
@@ -144,6 +144,7 @@ def _result(queue: JobQueue, run: Run) -> dict[str, Any]:
             for name, d in (differences_of(queue.history, run) if artifact else {}).items()
         },
         "absent": absent(queue.store, run, queue.driver.settings.threads, measured) if artifact else {},
+        "uncompared": uncompared(queue.store, run) if artifact else {},
         "devices": {
             other.name: {"source": other.source, "measurements": _told(_timed(queue, run, other.name))}
             for other in devices(queue.history, [run.id])[1:]
@@ -218,6 +219,8 @@ def _table(results: Iterable[dict[str, Any]]) -> None:
             print(f"    {name:18} {m['value']:<12.6g} {m['unit']}{interval}{words}{against}")
         for name, reason in result["absent"].items():
             print(f"    {name:18} not measured: {reason}")
+        for name, reason in result["uncompared"].items():
+            print(f"    {name:18} not compared with the baseline: {reason}")
         if result["budget"]:
             print(f"    {in_words(result['budget'])}")
         for sentence in result["lost"]:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from optimizers.diagnosis.facts import Facts
-from optimizers.figures.format import count
 from optimizers.findings import Sentence, Tone, Unit
 
 Concerns = Literal["size", "speed", "quality"]
-_NAMED = 3
 
 
 class Figure(NamedTuple):
@@ -48,10 +46,3 @@ class Finding:
 
 
 Rule = Callable[[Facts], Iterable[Finding]]
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are."""
-    every = list(dict.fromkeys(names))
-    more = f" and {count(len(every) - _NAMED)} more" if len(every) > _NAMED else ""
-    return ", ".join(every[:_NAMED]) + more

@@ -7,8 +7,8 @@ from math import ceil, log2
 
 from optimizers import registry
 from optimizers.diagnosis.facts import Facts, skipped
-from optimizers.diagnosis.finding import Figure, Finding, Rule, listed
-from optimizers.figures.format import count, percent, size
+from optimizers.diagnosis.finding import Figure, Finding, Rule
+from optimizers.figures.format import count, listed, percent, size
 from optimizers.findings import Tone
 from optimizers.litert.census import Counted
 

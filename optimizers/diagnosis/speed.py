@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from optimizers.diagnosis.facts import CELLS, Facts, Op
-from optimizers.diagnosis.finding import Figure, Finding, Rule, listed
-from optimizers.figures.format import count, milliseconds, percent
+from optimizers.diagnosis.finding import Figure, Finding, Rule
+from optimizers.figures.format import count, listed, milliseconds, percent
 from optimizers.findings import Tone
 from optimizers.litert.processor import has_dot_products
 

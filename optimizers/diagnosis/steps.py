@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from optimizers import registry
 from optimizers.declarations import Property
 from optimizers.diagnosis.facts import Facts, shares, skipped
-from optimizers.diagnosis.finding import Figure, Finding, Rule, listed
-from optimizers.figures.format import count, percent
+from optimizers.diagnosis.finding import Figure, Finding, Rule
+from optimizers.figures.format import count, listed, percent
 from optimizers.params import fields
 
 _QAT = "quantization_aware_training"

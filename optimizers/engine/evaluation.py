@@ -1,4 +1,4 @@
-"""What is told about a file's outputs: figures, paired differences to the baseline, and why a figure is absent."""
+"""What is told about a file's outputs: figures, paired differences to the baseline, and why one of them is absent."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ from optimizers.records import Difference, Measurement, Run
 
 @dataclass
 class Evaluation:
-    """Figures and differences of one file, and for metrics of its task that have none the reason, in one sentence."""
+    """Figures and differences of one file, and for metrics of its task that have none the reason, in one sentence.
+
+    ``uncompared`` are the metrics that have a figure but no difference to the baseline.
+    """
 
     measurements: list[Measurement] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
+    uncompared: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> dict[str, dict[str, str]]:
+        """What the store keeps."""
+        return {"absent": self.absent, "uncompared": self.uncompared}
 
 
 def metric_versions(*, timed: bool = False) -> dict[str, str]:
@@ -40,14 +49,24 @@ def absent(store: Store, run: Run, threads: int, measured: Collection[str]) -> d
     ``measured`` are the metrics that there are: a later timing may have brought what the first one had not.
     """
     scope = scope_of(run.model, run.dataset)
-    predictions = predictions_key(run.artifact_digest, run.dataset, scope, run.part)
-    keys = (
-        evaluation_key(predictions, run.baseline_digest, metric_versions()),
-        timed_key(run.artifact_digest, run.baseline_digest, scope, threads),
-    )
-    found = [kept for kept in map(store.get, keys) if kept is not None]
-    told = {name: reason for kept in found for name, reason in kept.report["absent"].items()}
+    timed = timed_key(run.artifact_digest, run.baseline_digest, scope, threads)
+    told = _reasons(store, _evaluated_key(run, scope), "absent") | _reasons(store, timed, "absent")
     return {name: reason for name, reason in told.items() if name not in measured}
+
+
+def uncompared(store: Store, run: Run) -> dict[str, str]:
+    """Why figures of a finished run's file are not held against the baseline's, in one sentence each, by metric."""
+    return _reasons(store, _evaluated_key(run, scope_of(run.model, run.dataset)), "uncompared")
+
+
+def _evaluated_key(run: Run, scope: str) -> str:
+    predictions = predictions_key(run.artifact_digest, run.dataset, scope, run.part)
+    return evaluation_key(predictions, run.baseline_digest, metric_versions())
+
+
+def _reasons(store: Store, key: str, which: str) -> dict[str, str]:
+    kept = store.get(key)
+    return dict(kept.report.get(which, {})) if kept else {}
 
 
 def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, scope: str) -> Evaluation:
@@ -80,8 +99,14 @@ def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, sc
             continue
         try:
             base = metric.measure(replace(evidence, scores=evidence.baseline_scores, baseline_scores=None))
+        except NotApplicable as reason:
+            said = reason.message
+            told.uncompared[metric.name] = f"The baseline's figure is missing: {said[:1].lower()}{said[1:]}"
+            continue
+        try:
             change = metric.change(evidence)
-        except NotApplicable:
+        except NotApplicable as reason:
+            told.uncompared[metric.name] = reason.message
             continue
         told.differences.append(
             Difference(

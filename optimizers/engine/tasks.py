@@ -240,7 +240,7 @@ def evaluate(
         baseline_scores=array(store, first, "scores") if first is not None else None,
     )  # fmt: skip
     told = evaluated(evidence, record.digest, baseline, examples, scope)
-    _keep_summary(evaluation, {"absent": told.absent})
+    _keep_summary(evaluation, told.reasons)
     return {
         "measurements": [m.model_dump(mode="json") for m in told.measurements],
         "differences": [d.model_dump(mode="json") for d in told.differences],

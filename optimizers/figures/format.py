@@ -289,6 +289,13 @@ def bounds(low: float | None, high: float | None, unit: str = "") -> str:
     return _from_to(cell(low, unit), cell(high, unit))
 
 
+def listed(names: Iterable[str]) -> str:
+    """The first three names, and how many more there are."""
+    every = list(dict.fromkeys(names))
+    more = f" and {count(len(every) - 3)} more" if len(every) > 3 else ""
+    return ", ".join(every[:3]) + more
+
+
 _WRITTEN: dict[str, Callable[[float], str]] = {
     "B": size,
     "ms": milliseconds,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any, cast
 
 import numpy as np
@@ -85,6 +87,15 @@ def point_data(frame: pd.DataFrame, axes: Mapping[str, str], judgement: Judgemen
             bound = shown[column].astype(float).to_numpy() * factor if column in shown else value
             data[f"{axis}_{side}"] = np.nan_to_num(np.clip((bound - value) * sign, 0, None))
     return data[columns]
+
+
+def left_out(frame: pd.DataFrame, metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Names of the files that no chart of these metrics shows, by what was not measured of them."""
+    titles, without = [fmt.inside(registry.metric(name).title) for name in metrics], defaultdict(list)
+    for called, empty in zip(names(frame), frame[list(metrics)].isna().to_numpy(), strict=True):
+        if empty.any():
+            without[" and ".join(compress(titles, empty))].append(called)
+    return dict(without)
 
 
 def tradeoff_data(

@@ -11,15 +11,17 @@ import streamlit as st
 
 from optimizers import registry
 from optimizers.engine.queue import JobQueue
+from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.names import saved_as
 from optimizers.figures.parallel import MOST, parallel
 from optimizers.figures.space import tradeoff_3d
-from optimizers.figures.tradeoff import tradeoff
+from optimizers.figures.tradeoff import left_out, tradeoff
 from optimizers.history.frames import headline, metric_columns
 from optimizers.qualifying import Judgement
 from pages.components import selection
 from pages.components.metric_bars import metric_bars
+from pages.components.text import escaped
 
 PLANE, SPACE, MANY, BARS = "2-D", "3-D", "Parallel", "Bars"
 """Views; in the address they are named as on the page."""
@@ -62,6 +64,9 @@ def chart(queue: JobQueue, frame: pd.DataFrame, judgement: Judgement | None, wha
     )  # fmt: skip
     apart = "latency_ms" in axes and "speedup" in frame and frame["timed_at"].nunique() > 1
     st.caption(how + (" Files were timed in different minutes: the speed-up says which is faster." if apart else ""))
+    if without := left_out(frame, axes[:2] if (view or PLANE) == PLANE else axes):
+        told = "; ".join(f"{fmt.listed(files)} (no {lacking})" for lacking, files in without.items())
+        st.caption(f"Not in this chart: {escaped(told)}.")
 
 
 def picture_format() -> None:

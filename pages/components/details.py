@@ -10,7 +10,7 @@ import streamlit as st
 
 from optimizers import registry
 from optimizers.declarations import INSIDE
-from optimizers.engine.evaluation import absent
+from optimizers.engine.evaluation import absent, uncompared
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import StoreDamaged
 from optimizers.figures import format as fmt
@@ -110,11 +110,13 @@ def _measurements(frame: pd.DataFrame, row: pd.Series) -> None:
 
 
 def _absent(queue: JobQueue, run: Run, measured: list[str]) -> None:
-    """Figures that the task has but this file has not, and why."""
-    known, reasons = registry.metrics(), absent(queue.store, run, queue.driver.settings.threads, measured)
-    told = [f"*{known[name].title}*: {escaped(reason)}" for name, reason in reasons.items()]
-    if told:
-        st.caption("Not measured. " + " ".join(told))
+    """Figures that the task has but this file has not, or that are not held against the baseline, and why."""
+    known = registry.metrics()
+    without = absent(queue.store, run, queue.driver.settings.threads, measured)
+    for what, reasons in (("Not measured", without), ("Not compared with the baseline", uncompared(queue.store, run))):
+        told = [f"*{known[name].title}*: {escaped(reason)}" for name, reason in reasons.items()]
+        if told:
+            st.caption(f"{what}. {' '.join(told)}")
 
 
 def _counts(frame: pd.DataFrame, row: pd.Series) -> str:

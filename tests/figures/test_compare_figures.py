@@ -14,7 +14,7 @@ from optimizers.figures.beside import beside
 from optimizers.figures.cells import LIMITS, cells
 from optimizers.figures.parallel import parallel, parallel_data
 from optimizers.figures.space import tradeoff_3d
-from optimizers.figures.tradeoff import bounds, point_data, tradeoff
+from optimizers.figures.tradeoff import bounds, left_out, point_data, tradeoff
 from optimizers.history.frames import pareto
 from optimizers.ledger import Row, Stage
 from optimizers.limits import parse
@@ -187,3 +187,13 @@ def test_what_is_copied_is_a_table_in_markdown_and_figures_in_csv(frame, limited
     assert again["size_bytes"].tolist() == [200_000, 50_000, 200_000, 60_000]
     assert again["limits"].tolist() == ["not met", "met", "not met", "not met"]
     assert "limits" not in copied.csv(frame)
+
+
+def test_files_that_a_chart_cannot_show_are_named_with_what_they_lack(frame):
+    assert left_out(frame, ["size_bytes", "accuracy"]) == {}
+    assert left_out(frame, ["latency_ms", "accuracy"]) == {"latency (median)": ["magnitude_pruning+int8"]}
+    frame.loc[frame.index[:2], "accuracy"] = float("nan")
+    told = left_out(frame, ["latency_ms", "accuracy"])
+    assert told == {"accuracy": ["baseline", "int8"], "latency (median)": ["magnitude_pruning+int8"]}
+    shown = set(point_data(frame, {"x": "latency_ms", "y": "accuracy"})["label"])
+    assert shown.isdisjoint(name for files in told.values() for name in files)

@@ -9,7 +9,7 @@ import pytest
 
 from optimizers.errors import DataRefused, NotApplicable
 from optimizers.litert import interpreter
-from optimizers.litert.operators import float_operators, integer_only, operators, tensor_types
+from optimizers.litert.operators import float_operators, hybrid_operators, integer_only, operators, tensor_types
 from optimizers.litert.trial import loads
 from tests.techniques.networks import built, held_out
 
@@ -87,6 +87,8 @@ def test_operators_and_types_are_read_from_the_bytes(files: dict[str, Path]) -> 
     assert integer_only(files["int8"])
     assert not float_operators(files["int8"])
     assert tensor_types(files["int8"])["INT8"] > 5
+    assert not hybrid_operators(files["float"])
+    assert not hybrid_operators(files["int8"])
 
 
 def test_a_trial_tells_a_good_file_from_one_that_ends_the_process(files: dict[str, Path]) -> None:

@@ -150,3 +150,14 @@ def test_an_evaluation_tells_why_figures_are_absent_and_compares_only_with_a_bas
         gap = measure(name, other, y).value - measure(name, p, y).value
         assert d.value == pytest.approx(gap, abs=1e-9), name
         assert d.low <= d.floor <= d.value <= d.ceiling <= d.high, name
+
+
+def test_figures_that_cannot_be_held_against_the_baseline_say_why() -> None:
+    p, y = answers(3)
+    broken = np.full_like(p, np.nan)
+    evidence = Evidence(FILE, task="classification", scores=p, y=y, baseline_scores=broken)
+    told = evaluated(evidence, "a" * 64, "b" * 64, "c" * 64, "shared")
+    assert not told.differences
+    assert told.uncompared["accuracy"].startswith("The baseline's figure is missing: the file predicts values")
+    assert "accuracy" in {m.metric for m in told.measurements}
+    assert set(told.uncompared).isdisjoint(told.absent)

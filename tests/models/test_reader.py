@@ -299,3 +299,13 @@ def test_a_file_in_a_folder_takes_its_own_size_of_memory_and_not_all_that_it_mig
         tracemalloc.stop()
     with pytest.raises(ModelRefused, match="larger than 0 MiB"):
         folder.read("saved_model.pb", 4)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.keras")
+    path.write_bytes(path.read_bytes()[:-40])
+    told = refusal(path)
+    assert told.code == "bad-file"
+    assert told.message.startswith("'a.keras' cannot be read. The ZIP file is damaged or incomplete")
+    with pytest.raises(ModelRefused, match=r"^'mine' cannot be read"):
+        read(path, "mine")

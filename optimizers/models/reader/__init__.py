@@ -78,14 +78,19 @@ def read(path: Path, name: str = "") -> ModelSpec:
     """
     if path.is_dir():
         return _read_folder(path)
-    data = read_bounded(path, LIMITS.file_bytes)
-    if data.startswith(MAGIC):
-        return _read_hdf5(data)
-    if data.startswith(ZIP_MAGIC):
-        return _read_zip(ZipContainer(data))
-    if data.startswith(GZIP_MAGIC):
-        return read_saved_model(TarContainer(data))
-    raise _unknown(shown(name or path.name), data)
+    name, data = shown(name or path.name), read_bounded(path, LIMITS.file_bytes)
+    try:
+        if data.startswith(MAGIC):
+            return _read_hdf5(data)
+        if data.startswith(ZIP_MAGIC):
+            return _read_zip(ZipContainer(data))
+        if data.startswith(GZIP_MAGIC):
+            return read_saved_model(TarContainer(data))
+    except ModelRefused as refused:
+        if refused.code != "bad-file":
+            raise
+        raise ModelRefused(f"{name!r} cannot be read. {refused.message}", code=refused.code) from None
+    raise _unknown(name, data)
 
 
 def _unknown(name: str, data: bytes) -> ModelRefused:
