@@ -28,6 +28,8 @@ _GRANULARITY_HELP = (
 _SHARED_HELP = " Shared is one for all channels of a kernel, with the factors of batch normalization apart."
 _WEIGHT_SCALE = _BIAS_SCALE = 12
 """Bytes of a scale (4) and a zero point (8) of an output channel. Biases have them only where activations have."""
+_WIDER_BIAS = 12
+"""More bytes of a channel in ``int16x8``, whose biases have 64 bits."""
 _RANGES_LOST = "The converter cannot take the trained ranges of this model, so they were set from examples instead."
 _WORDS = {
     "per_channel": "one scale per channel",
@@ -193,13 +195,21 @@ def rehearsed(
     from optimizers.tf import convert, draft, stored_bits
 
     convert.check(model, mode, recurrent)
-    size = draft.size(model, mode, recurrent)
+    by_channel = set(granularities) == {"per_channel"}
+    size = draft.size(model, mode, recurrent, "per_channel" if by_channel else "per_tensor")
     found = stored_bits.stored(model, mode, recurrent)
     touched = {name: f"{bits:.3g} bits" for name, bits in found.bits.items()}
-    single = frozenset(found.bits) if set(granularities) != {"per_channel"} else frozenset[str]()
-    each = _WEIGHT_SCALE if mode == "dynamic_range" else _WEIGHT_SCALE + _BIAS_SCALE
+    single = frozenset[str]() if by_channel else frozenset(found.bits)
+    activations = 0 if mode == "dynamic_range" else _BIAS_SCALE + (_WIDER_BIAS if mode == "int16x8" else 0)
     return Rehearsal(
-        model, touched, found.skipped, found.bits, notes=notes, size=size, one_scale=single, channel_bytes=each
+        model,
+        touched,
+        found.skipped,
+        found.bits,
+        notes=notes,
+        size=size,
+        one_scale=single,
+        channel_bytes=_WEIGHT_SCALE + activations,
     )
 
 

@@ -86,6 +86,12 @@ def form(variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return found
 
 
+def channels(variable: Any) -> int:
+    """Output channels of a kernel out of `kernels`, each of which has a scale in a quantized file."""
+    shape = form(variable)[1]
+    return prod(shape[-2:]) if is_depthwise(variable) else shape[-1]
+
+
 def by_layer(model: Any) -> dict[str, list[Any]]:
     """Kernel variables of every layer that has some, by the layer's name."""
     return {layer.name: found for layer in layers(model) if (found := kernels(layer))}
