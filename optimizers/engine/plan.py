@@ -13,8 +13,8 @@ from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, PartName, digest_of, examples_digest
 
-_FORMAT, _SUMMARY, _PROPOSAL = 2, 4, 2
-"""Raised when what a stage leaves in the store changes its form."""
+_FORMAT, _SUMMARY, _PROPOSAL, _FORECAST = 2, 4, 2, 3
+"""Raised when what a stage leaves in the store changes its form, or a forecast its figures."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def rehearsal_key(root: dict[str, Any], recipe: Recipe, scope: str) -> str:
         for step in recipe.complete().steps
     ]
     versions = work_versions()
-    return digest_of({"format": _FORMAT, "rehearsal": steps, "root": root, "scope": scope, "versions": versions})
+    return digest_of({"format": _FORECAST, "rehearsal": steps, "root": root, "scope": scope, "versions": versions})
 
 
 def _stage(
