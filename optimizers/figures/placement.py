@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from math import hypot
 from typing import NamedTuple
@@ -16,6 +17,12 @@ _PLACES = (
     "middle right", "top center", "bottom center", "middle left",
     "top right", "bottom right", "top left", "bottom left",
 )  # fmt: skip
+
+
+_TRIES = 4
+"""Orders in which labels are placed before one stays away."""
+_LONG = 20
+"""Characters of a line above which a label is broken."""
 
 
 class Box(NamedTuple):
@@ -45,20 +52,43 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     radii = [size / 2 for size in data["size"]]
     markers = [_around(middle, radius) for middle, radius in zip(middles, radii, strict=True)]
     bars = _upright(data, middles, y_range)
-    taken = _along(sorted(middle for middle, front in zip(middles, data["front"], strict=True) if front))
-    places: list[str | None] = []
-    for number, (label, middle, radius) in enumerate(zip(data["label"], middles, radii, strict=True)):
-        others = [*taken, *markers[:number], *markers[number + 1 :]]
-        near = [other for place, other in enumerate(middles) if place != number]
-        found = [
-            (place, box) for place in _PLACES
-            if _free(box := _box(place, label, middle, radius), others) and _belongs(box, middle, near)
-        ]  # fmt: skip
-        clear = [(place, box) for place, box in found if _free(box, bars)]
-        best = next(iter([*clear, *found]), None)
-        places.append(best[0] if best else None)
-        taken += [best[1]] if best else []
-    return places
+    line = _along(sorted(middle for middle, front in zip(middles, data["front"], strict=True) if front))
+    labels = list(data["label"])
+
+    def placed(order: Sequence[int]) -> dict[int, str]:
+        taken, places = list(line), {}
+        for number in order:
+            middle, radius = middles[number], radii[number]
+            others = [*taken, *markers[:number], *markers[number + 1 :]]
+            near = [other for place, other in enumerate(middles) if place != number]
+            found = [
+                (place, box) for place in _PLACES
+                if _free(box := _box(place, labels[number], middle, radius), others) and _belongs(box, middle, near)
+            ]  # fmt: skip
+            clear = [(place, box) for place, box in found if _free(box, bars)]
+            if best := next(iter([*clear, *found]), None):
+                places[number] = best[0]
+                taken.append(best[1])
+        return places
+
+    order, most = list(range(len(labels))), dict[int, str]()
+    for _ in range(_TRIES):
+        found = placed(order)
+        most = max(most, found, key=len)
+        if len(found) == len(order):
+            break
+        order.sort(key=lambda number: number in found)  # what found no place comes first
+    return [most.get(number) for number in range(len(labels))]
+
+
+def in_lines(label: str) -> str:
+    """A recipe broken before a ``+`` where it is long, as plotly has it."""
+    lines = [""]
+    for step in re.split(r"(?=\+)", label):
+        if lines[-1] and len(lines[-1] + step) > _LONG:
+            lines.append("")
+        lines[-1] += step
+    return "<br>".join(lines)
 
 
 def _free(box: Box, others: Sequence[Box]) -> bool:
@@ -104,12 +134,13 @@ def _along(corners: list[tuple[float, float]], steps: int = 16) -> list[Box]:
 def _box(place: str, label: str, middle: tuple[float, float], radius: float) -> Box:
     vertical, _, horizontal = place.partition(" ")
     x, y = middle
-    width = len(label) * _CHARACTER
+    lines = re.sub(r"</?b>", "", label).split("<br>")
+    width, height = max(map(len, lines)) * _CHARACTER, len(lines) * _LINE
     beside = 0.0 if vertical != "middle" and horizontal != "center" else radius
     left = {"right": x + beside + _GAP, "left": x - beside - _GAP - width, "center": x - width / 2}[horizontal]
     away = radius + _GAP
-    bottom = {"top": y + away, "bottom": y - away - _LINE, "middle": y - _LINE / 2}[vertical]
-    return Box(left, bottom, left + width, bottom + _LINE)
+    bottom = {"top": y + away, "bottom": y - away - height, "middle": y - height / 2}[vertical]
+    return Box(left, bottom, left + width, bottom + height)
 
 
 def _pixels(value: float, shown: Sequence[float], extent: float) -> float:

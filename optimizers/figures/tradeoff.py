@@ -17,7 +17,7 @@ from optimizers.declarations import INSIDE, Metric
 from optimizers.figures import format as fmt
 from optimizers.figures import theme
 from optimizers.figures.names import names
-from optimizers.figures.placement import place_labels
+from optimizers.figures.placement import in_lines, place_labels
 from optimizers.history.frames import pareto
 from optimizers.qualifying import Judgement, State
 
@@ -236,7 +236,7 @@ def _draw_labels(figure: go.Figure, data: pd.DataFrame, chosen: Sequence[str]) -
     if said.sum() > _MOST_LABELS:
         said = data["best"] | data["id"].isin(list(chosen))
     named = data.assign(
-        label=[f"<b>{n}</b>" if best else n for n, best in zip(data["label"], data["best"], strict=True)]
+        label=[f"<b>{n}</b>" if best else n for n, best in zip(map(in_lines, data["label"]), data["best"], strict=True)]
     )
     named = named[said]
     if named.empty:
@@ -248,8 +248,8 @@ def _draw_labels(figure: go.Figure, data: pd.DataFrame, chosen: Sequence[str]) -
     figure.add_trace(
         go.Scatter(
             x=named["x"], y=named["y"], mode="markers+text", text=named["label"], textposition=named["place"].to_list(),
-            textfont={"size": 12}, marker={"size": (named["size"] + 4).to_list(), "color": "rgba(0,0,0,0)"},
-            hoverinfo="skip", showlegend=False, cliponaxis=False,
+            textfont={"size": 12}, hoverinfo="skip", showlegend=False, cliponaxis=False,
+            marker={"size": (around.loc[named.index, "size"] + 4).to_list(), "color": "rgba(0,0,0,0)"},
         )
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from optimizers.figures.bars import bar_data, bars
 from optimizers.figures.curves import history_data, live_loss, training_loss
 from optimizers.figures.highlights import best
 from optimizers.figures.names import short_names
-from optimizers.figures.placement import place_labels
+from optimizers.figures.placement import in_lines, place_labels
 from optimizers.figures.repeats import repeats, repeats_data
 from optimizers.figures.tradeoff import tradeoff, tradeoff_data
 from optimizers.repeats import Repeats, ranking
@@ -129,6 +129,19 @@ def test_labels_do_not_cover_each_other():
         {"x": [5.0] * 12, "y": [5.0] * 12, "label": ["a long name"] * 12, "size": 10.0, "front": False}
     )
     assert None in place_labels(crowd, (0, 10), (0, 10))
+
+
+def test_long_recipes_are_broken_and_what_found_no_place_is_tried_first():
+    assert in_lines("int8") == "int8"
+    assert in_lines("magnitude_pruning+int8") == "magnitude_pruning<br>+int8"
+    assert in_lines("magnitude_pruning+weight_clustering+int8") == "magnitude_pruning<br>+weight_clustering<br>+int8"
+    assert in_lines("low_rank+int8+float16") == "low_rank+int8<br>+float16"
+    data = pd.DataFrame(
+        {"x": [184.0, 55, 95, 55], "y": [99.50, 99.39, 99.50, 99.55], "size": [24.0, 24, 20, 11], "front": False}
+    )
+    data["label"] = ["baseline", "int8", "float16", "magnitude_pruning<br>+int8"]
+    data["y_minus"], data["y_plus"] = 0.45, 0.25
+    assert None not in place_labels(data, (0, 215), (98.8, 99.9))
 
 
 def test_training_curves_and_their_absence():
