@@ -49,7 +49,7 @@ def timing(queue: JobQueue, frame: pd.DataFrame, runs: list[Run]) -> None:
     agent = st.context.headers.get("User-Agent", "")
     st.text_input("Name of this device", value=f"My {names.system(agent) or 'device'}", key="device_name", max_chars=60)
     picked = st.multiselect("Files", list(labels), list(labels)[:_AT_FIRST], format_func=labels.__getitem__)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         ways = st.pills("Run with", list(browser.TITLES), selection_mode="multi", default=["wasm", "webgpu"],
                         format_func=browser.TITLES.__getitem__)  # fmt: skip
         long = st.selectbox("How long", list(_LENGTHS), index=1, width=200)
