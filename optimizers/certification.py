@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite, sqrt
+from math import ceil, floor, isfinite, log10, sqrt
 from statistics import NormalDist
 
 from optimizers import registry
@@ -169,18 +169,19 @@ def sentence(decision: Decision, budget: Budget) -> str:
     """The verdict in one sentence, with the figures that it rests on."""
     metric = registry.metric(budget.metric)
     shown = _points if not budget.relative else _in_unit(metric.unit)
+    upper, lower = shown(decision.upper, ceil), shown(decision.lower, floor)
     loss = "drop" if metric.direction == "higher" else "increase"
     if decision.state == "certified" and decision.upper <= 0:
         return f"At most {budget.words} worse, and not worse at all: any true {loss} is ruled out at 5% risk."
     if decision.state == "certified":
-        return (
-            f"At most {budget.words} worse: a true {loss} of {shown(decision.upper)} or more is ruled out at 5% risk."
-        )
+        return f"At most {budget.words} worse: a true {loss} of {upper} or more is ruled out at 5% risk."
     if decision.state == "failed":
-        return f"Worse by more than {budget.words}: the true {loss} is at least {shown(decision.lower)}, at 5% risk."
-    start = f"The true {loss} may be as large as {shown(decision.upper)}, so {budget.words} is not proven"
+        return f"Worse by more than {budget.words}: the true {loss} is at least {lower}, at 5% risk."
+    start = f"The true {loss} may be as large as {upper}, so {budget.words} is not proven"
     if decision.needed is None:
-        return f"{start}; it was {shown(decision.drop)} here, and if that is true no number of examples proves it."
+        return (
+            f"{start}; it was {shown(decision.drop, round)} here, and if that is true no number of examples proves it."
+        )
     return f"{start} with {decision.n:,} test examples; about {decision.needed:,} would be needed."
 
 
@@ -205,9 +206,17 @@ def decided(differences: Mapping[str, Difference], amount: float | None, metric:
     return budget, decide(differences[name], budget)
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:.2f} points"
+_Rounding = Callable[[float], float]
+"""`ceil` or `floor` for bounds, so that what is told of them is true of the figure that is told, else `round`."""
 
 
-def _in_unit(unit: str) -> Callable[[float], str]:
-    return lambda value: f"{value:.3g} {unit}"
+def _points(value: float, rounding: _Rounding) -> str:
+    return f"{rounding(round(value * 1e4, 6)) / 100:.2f} points"
+
+
+def _in_unit(unit: str) -> Callable[[float, _Rounding], str]:
+    def told(value: float, rounding: _Rounding) -> str:
+        steps = 10.0 ** (2 - floor(log10(abs(value)))) if value else 1.0
+        return f"{rounding(round(value * steps, 6)) / steps:.3g} {unit}"
+
+    return told

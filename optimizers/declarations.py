@@ -220,11 +220,10 @@ class Rehearsal:
 
     Attributes:
         model: The tf_keras model as the step would leave it, but for training; the next step is rehearsed on it.
-        touched: Layer names and, in a few words, what happens to each, e.g. ``32 to 16 filters``.
-        skipped: Layers left alone and why, as the report will tell it afterwards.
-        bits: For steps that convert: bits of one stored weight by layer name; layers that are not named keep 32.
+        touched, skipped: Layer names and what happens to each, e.g. ``32 to 16 filters``, or why it is left alone.
+        bits: For steps that convert: bits of one stored weight by layer name; others keep 32.
         rounds, notes: How many times the step trains for its full number of epochs; sentences.
-        size: Bytes of the ``.tflite`` file where it had to be made to know them; else they are counted.
+        size, beside: Bytes of the file where it was made to know them, and what gzip leaves of it beside its weights.
         one_scale, channel_bytes: Layers with one scale for all channels of a kernel; bytes of a scale and zero point.
     """
 
@@ -235,6 +234,7 @@ class Rehearsal:
     rounds: float = 0.0
     notes: tuple[str, ...] = ()
     size: int | None = None
+    beside: int | None = None
     one_scale: frozenset[str] = frozenset()
     channel_bytes: int = 24
 

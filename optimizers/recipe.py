@@ -150,18 +150,18 @@ def parse(text: str) -> Recipe:
         InvalidRecipe: The text cannot be read, or the steps cannot follow one another.
         UnknownName, InvalidParameter: A step or one of its values is wrong.
     """
-    try:
-        recipe = Recipe(tuple(Step.of(name, **given) for name, given in written(text)))
-    except UnknownName as unknown:
-        if not text.strip().isidentifier():
-            raise
-        raise UnknownName(f"{unknown.message} Whole recipes have the names {', '.join(PRESETS)}.") from None
+    recipe = Recipe(tuple(Step.of(name, **given) for name, given in written(text)))
     check(recipe)
     return recipe
 
 
 def written(text: str) -> list[Written]:
-    """The techniques and values that `parse` reads, before they are looked at. Raises `InvalidRecipe`."""
+    """The techniques and values that `parse` reads, before they are looked at.
+
+    Raises:
+        InvalidRecipe: The text cannot be read.
+        UnknownName: A single word is neither a technique nor a preset.
+    """
     text = text.strip()
     text = PRESETS[text].recipe if text in PRESETS else text
     if len(text) > _LONGEST:
@@ -170,6 +170,9 @@ def written(text: str) -> list[Written]:
         return _from_json(text, "the recipe")
     if text.endswith(".json"):
         return _from_file(Path(text))
+    if text.isidentifier() and text not in (known := registry.techniques()):
+        told = f"There is no technique or preset {text!r}; techniques are {', '.join(known)}"
+        raise UnknownName(f"{told}; presets are {', '.join(PRESETS)}.")
     return short_form.read(text)
 
 

@@ -119,9 +119,13 @@ class Ranking:
     @property
     def sentence(self) -> str:
         """What may be said about who is best."""
-        leading = [place.repeats.name for place in self.places if place.first == 1]
+        first = [place.repeats for place in self.places if place.first == 1]
+        leading = [variant.name for variant in first]
         if not self.seeds or len(self.places) < 2:
             return ""
+        if len({variant.chance for variant in first}) > 1:  # of what no seed changes, only the one that is ahead
+            ahead = next(variant.mean for variant in first if not variant.chance)
+            leading = [variant.name for variant in first if variant.chance or variant.mean == ahead]
         if len(leading) == 1:
             return f"{leading[0]} is best: separated from every other one by {self.seeds} seeds."
         names = f"{', '.join(leading[:-1])} and {leading[-1]}"
@@ -132,7 +136,10 @@ class Ranking:
             return f"Nothing in {names} depends on a seed, so seeds cannot separate them; their test examples may."
         if between == {"exact"}:
             return f"The same in all: {names}." if len(leading) == len(self.places) else f"Equally good: {names}."
-        return f"Not separated by {self.seeds} seeds: {names}; each of them may be the best."
+        told = f"Not separated by {self.seeds} seeds: {names}; each of them may be the best."
+        if not (steady := len(first) - len(leading)):
+            return told
+        return f"{told} {steady} more that no seed changes {'is' if steady == 1 else 'are'} behind one of these."
 
 
 def ranking(variants: Sequence[Repeats], *, lower_is_better: bool, exact: bool = False, grain: float = 0.0) -> Ranking:

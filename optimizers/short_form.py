@@ -109,7 +109,8 @@ def _value(node: ast.expr, where: str) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError, MemoryError):
         raise InvalidParameter(
-            f"{where} must be a number, a word or true/false, or several of them in a list or a span."
+            f"{where} must be a number, a word or true/false, or several of them in a list or a span, like [0.5, 0.9] "
+            "or linear(0.5, 0.9, 3)."
         ) from None
 
 

@@ -72,6 +72,18 @@ def test_a_file_that_is_better_is_not_said_to_drop_by_less_than_nothing() -> Non
     assert "increase" in sentence(decide(mae(0.3, 0.1), Budget("mae", 5.0)), Budget("mae", 5.0))
 
 
+@pytest.mark.parametrize(
+    ("bound", "up", "down"), [(0.000043, "0.01", "0.00"), (0.000126, "0.02", "0.01"), (0.0096, "0.96", "0.96")]
+)
+def test_bounds_are_rounded_to_the_side_on_which_they_are_true(bound: float, up: str, down: str) -> None:
+    decision = Decision("certified", 0.0, -0.01, bound, 0.01, 1000, 0.01, None)
+    assert f"a true drop of {up} points or more is ruled out" in sentence(decision, Budget("accuracy", 1.0))
+    failed = Decision("failed", 0.03, bound, 0.05, 0.01, 1000, 0.9, None)
+    assert f"at least {down} points" in sentence(failed, Budget("accuracy", 1.0))
+    in_units = Decision("certified", 0.0, -0.01, 0.123456, 0.2, 100, 0.01, None)
+    assert "increase of 0.124 " in sentence(in_units, Budget("mae", 5.0))
+
+
 def test_no_number_of_examples_is_promised_where_the_drop_is_no_smaller_than_the_budget() -> None:
     decision = decide(accuracy(3, 1, 100), Budget("accuracy", 1.0))
     assert (decision.state, decision.needed) == ("not proven", None)

@@ -156,7 +156,7 @@ def test_a_run_that_fails_exits_with_one_and_says_why(tmp_path):
         ({"--data": "sample:no_such"}, "no_such"),
         ({"--data": "NAN"}, "Column 'c' of data.csv has 60 missing values"),
         ({"--data": "sample:optdigits"}, "expects inputs of shape"),
-        ({"--recipe": "int7"}, "no technique 'int7'"),
+        ({"--recipe": "int7"}, "no technique or preset 'int7'"),
         ({"--recipe": "int8+magnitude_pruning"}, "Move int8 to the end"),
         ({"--recipe": "weight_clustering(clusters=[8, 1])"}, r"clusters must be a whole number"),
         ({"--recipe": "magnitude_pruning(epochs=linear(1, 200, 200))"}, "at most 100 are allowed"),

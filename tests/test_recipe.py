@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from optimizers import registry
 from optimizers.errors import InvalidParameter, InvalidRecipe, UnknownName, UserError
+from optimizers.grid import recipes_of
 from optimizers.params import fields
 from optimizers.presets import PRESETS, suited
 from optimizers.recipe import Recipe, Step, parse, warnings
@@ -37,12 +38,13 @@ def test_presets_are_recipes(name):
     assert parse(name) == parse(PRESETS[name].recipe)
 
 
-def test_a_mistyped_preset_is_told_which_there_are():
-    with pytest.raises(UnknownName, match=rf"no technique 'smalest'.*{', '.join(PRESETS)}"):
-        parse("smalest")
+@pytest.mark.parametrize("read", [parse, recipes_of])
+def test_a_mistyped_preset_is_told_which_there_are(read):
+    with pytest.raises(UnknownName, match=rf"no technique or preset 'smalest'.*presets are {', '.join(PRESETS)}"):
+        read("smalest")
     with pytest.raises(UnknownName) as told:
-        parse("smalest+int8")
-    assert "Whole recipes" not in told.value.message
+        read("smalest+int8")
+    assert "presets" not in told.value.message
 
 
 def test_a_preset_may_be_another_recipe_for_recurrent_models():

@@ -131,3 +131,10 @@ def test_seeds_say_nothing_about_what_has_none():
     found = ranking(fixed, lower_is_better=False)
     assert [pair.how for pair in found.pairs] == ["fixed", "single", "single"]
     assert all((place.first, place.last) == (1, 3) for place in found.places)
+
+
+def test_what_no_seed_changes_is_not_called_the_best_behind_another_one():
+    fixed = [Repeats("a", {0: 0.94}, chance=False), Repeats("b", {0: 0.84}, chance=False)]
+    found = ranking([*fixed, Repeats("c", {0: 0.93, 1: 0.95})], lower_is_better=False)
+    assert found.sentence.startswith("Not separated by 2 seeds: a and c; each of them may be the best.")
+    assert "1 more that no seed changes" in found.sentence

@@ -89,7 +89,7 @@ def _evidence(found: Iterable[Finding]) -> Table:
 
 ANALYSIS = Analysis(
     name="diagnosis",
-    version="2",
+    version="3",
     title="Why not smaller or faster?",
     summary="What keeps the file from being smaller or faster, and what would help?",
     analyse=analyse,

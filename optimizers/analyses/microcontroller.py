@@ -208,7 +208,7 @@ def _boards(file: Path, arena: int, verdicts: dict[str, Verdict], ram: str) -> T
 
 ANALYSIS = Analysis(
     name="microcontroller",
-    version="3",
+    version="4",
     title="Microcontroller fit",
     summary="Do small boards have the flash and the memory to run this file?",
     analyse=analyse,

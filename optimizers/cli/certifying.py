@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from optimizers import registry
@@ -15,10 +15,14 @@ from optimizers.history.frames import differences_of
 from optimizers.records import Run
 
 
-def check_budget(amount: float | None, metric: str) -> None:
-    """Tells a wrong amount or metric before anything runs. Raises `InvalidParameter`."""
-    if metric and not choices([metric]):
-        known = ", ".join(choices(registry.metrics()))
+def check_budget(amount: float | None, metric: str, metrics: Iterable[str] = ()) -> None:
+    """Tells a wrong amount or metric before anything runs. Raises `InvalidParameter`.
+
+    ``metrics`` are those of the task, where it is known.
+    """
+    possible = choices(metrics or registry.metrics())
+    if metric and metric not in possible:
+        known = ", ".join(possible)
         raise InvalidParameter(f"A budget cannot be judged for {metric!r}; it can be for: {known}.")
     if amount is not None:
         Budget(metric or "accuracy", amount)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_for, print_json, say
+from optimizers.engine.queue import JobQueue
+from optimizers.errors import NotApplicable
+from optimizers.forecast import Forecast
 from optimizers.grid import expected as together
 from optimizers.grid import recipes_of, trials, without_repetitions
 from optimizers.presets import suited
+from optimizers.recipe import Recipe
 
 
 @app.command()
@@ -72,13 +77,29 @@ def forecast(
         uri = data_for(queue, model, data)
         _, summary = queue.driver.inspect_model(model)
         recipes = without_repetitions(r for text in recipe for r in recipes_of(suited(text, summary.layers)))
-        found = [(r.text, queue.driver.forecast(model, uri, r)) for r in recipes]
+        found, impossible = [], dict[str, NotApplicable]()
+        for r in recipes:
+            try:
+                found.append((r.text, queue.driver.forecast(model, uri, r)))
+            except NotApplicable as reason:
+                impossible[r.text] = reason
+    if len(recipes) == len(impossible) == 1:
+        raise impossible.popitem()[1]
+    for text, problem in impossible.items():
+        say(f"{text} cannot run: {problem.message}")
     if as_json:
-        print_json([{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found])
-        return
+        told = [{"recipe": text, **expected.model_dump(mode="json")} for text, expected in found]
+        print_json([*told, *({"recipe": text, "failure": problem.message} for text, problem in impossible.items())])
+    else:
+        _foretold(queue, recipes, found)
+    if impossible:
+        raise typer.Exit(1)
+
+
+def _foretold(queue: JobQueue, recipes: Sequence[Recipe], found: list[tuple[str, Forecast]]) -> None:
     several = together(trials(recipes, [0]), dict(found), queue.settings.workers, queue.settings.timing_seconds)
-    if len(recipes) > 1:
-        say(f"{len(recipes)} recipes, about {several.seconds:.0f} s with measuring; shared steps are computed once.")
+    if len(found) > 1:
+        say(f"{len(found)} recipes, about {several.seconds:.0f} s with measuring; shared steps are computed once.")
     for text, expected in found:
         print(f"{text}: about {expected.size_bytes:,} B, {expected.compressed_bytes:,} B compressed, "
               f"{expected.macs:,} multiply-accumulates, {expected.seconds:.0f} s")  # fmt: skip

@@ -17,7 +17,7 @@ from optimizers.cli.common import Data, Home, Json, Opened, Recipes, app, data_f
 from optimizers.cli.repeating import tell_repeats, told
 from optimizers.engine import origins
 from optimizers.engine.analysing import Question, analyse
-from optimizers.engine.driver import check_fit
+from optimizers.engine.driver import check_fit, targets_of
 from optimizers.engine.evaluation import absent, uncompared
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
@@ -30,6 +30,7 @@ from optimizers.litert.ratio import verdict
 from optimizers.presets import suited
 from optimizers.recipe import Recipe, warnings
 from optimizers.records import LAST_SEED, Measurement, Run, StageRecord
+from optimizers.registry import fitting
 
 _OF_DIFFERENCE = {"value", "unit", "low", "high", "n", "lost", "gained", "p"}
 
@@ -61,6 +62,8 @@ def run(
 ) -> None:
     """Apply recipes to a model and measure the files that result."""
     check_budget(budget, budget_metric)
+    if keras is not None:
+        keras.mkdir(parents=True, exist_ok=True)  # where that cannot be, nothing is run for nothing
     for checked in _asked(recipe, ablate):  # mistakes are told before anything is opened
         for warning in warnings(checked):
             say(f"Warning: {checked.text}: {warning}")
@@ -69,7 +72,8 @@ def run(
         uri = data_for(queue, model, data)
         reference, dataset = queue.driver.inspect_dataset(uri)
         _, summary = queue.driver.inspect_model(model)
-        check_fit(summary, dataset, reference.name)
+        task = check_fit(summary, dataset, reference.name)
+        check_budget(budget, budget_metric, [m.name for m in fitting(task, targets_of(summary, dataset))])
         recipes = _asked([suited(text, summary.layers) for text in recipe], ablate)
         runs = queue.submit(model, uri, recipes, seed=[(seed + i) % (LAST_SEED + 1) for i in range(seeds)])
         if len(runs) > len(recipe):
@@ -178,7 +182,6 @@ def _exported(queue: JobQueue, run: Run, folder: Path) -> str | None:
     except ParetoscopeError as error:
         say(f"{run.recipe}: {error.message}")
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{run.id}.keras"
     shutil.copyfile(queue.analyses.file(key, keras_model.FILE), target)
     return str(target)

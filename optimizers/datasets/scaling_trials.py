@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ALPHA = 0.05
-"""Below this p-value a scaling counts as worse than the best."""
+"""Probability with which any scaling is called worse than the best that is not (Bonferroni)."""
 _COMBINATIONS = 64
 """Most combinations of scalings of several inputs that are all tried."""
 
@@ -33,8 +33,8 @@ class Trial(Record):
     """One scaling and how the model does under it. ``error`` is the mean loss: log loss, or squared error.
 
     ``score`` is the share of right answers (labels, positions) for classes, else the error again. ``worse`` is the
-    p-value of a paired test that the best of all is no better than this one. ``input`` tells which one of several is
-    scaled so, the others being as they are proposed.
+    p-value of a paired test that the best of all is no better than this one, times the number of others (Bonferroni).
+    ``input`` tells which one of several is scaled so, the others being as they are proposed.
     """
 
     scaling: str
@@ -107,7 +107,8 @@ class Bench:
         if not answers:
             return combined[0]
         lead = min((told for _, told in answers), key=lambda told: _badness(told, self.task))
-        even = [one for one in answers if one[1] is lead or _p_value(lead, one[1]) >= ALPHA]
+        risk = ALPHA / max(1, len(answers) - 1)
+        even = [one for one in answers if one[1] is lead or _p_value(lead, one[1]) >= risk]
         return min(even, key=lambda one: float(one[1].loss.mean()))[0]
 
     def _answers(self, ways: dict[str, Way]) -> _Answers | None:
@@ -189,7 +190,8 @@ def _ranked(answers: dict[Way, _Answers], task: Task) -> list[Trial]:
     for key in order:
         a, error = answers[key], float(answers[key].loss.mean())
         score = float(a.points.mean()) if KINDS[task].decides else error
-        found.append(Trial(scaling=key[0], values=key[1], score=score, error=error, worse=_p_value(best, a)))
+        worse = min(1.0, _p_value(best, a) * max(1, len(answers) - 1))  # the best of many owes something to luck
+        found.append(Trial(scaling=key[0], values=key[1], score=score, error=error, worse=worse))
     return found
 
 

@@ -108,6 +108,13 @@ def borders(facts: Facts) -> Iterable[Finding]:
     yield Finding("conversions at the borders", "speed", text, advice, (Figure("Conversions", len(ends), "count"),))
 
 
+_INSTEAD = (
+    (frozenset({"SQUARED_DIFFERENCE", "RSQRT"}), "Batch in place of layer normalization leaves fewer of them."),
+    (frozenset({"HARD_SWISH", "GELU", "ELU"}), "ReLU or ReLU6 as the activation leaves fewer of them."),
+)
+"""What helps against operators that the delegate does not take."""
+
+
 def broken(facts: Facts) -> Iterable[Finding]:
     """The delegate is called again and again, because operators between its own are not its."""
     own, other = facts.own, facts.reference
@@ -117,7 +124,10 @@ def broken(facts: Facts) -> Iterable[Finding]:
     text = f"{count(len(between))} operators ({listed(op.kind for op in between)}) do not run in {_DELEGATE}, which "
     text += f"is therefore called {count(own.calls)} times for one answer, {count(other.calls)} in {facts.called}."
     text += _took(facts, between)
-    advice = "Layers such as batch normalization in place of layer normalization leave fewer of them."
+    kinds = {op.kind for op in between}
+    advice = next(
+        (words for some, words in _INSTEAD if kinds & some), "Other layers in their place leave fewer of them."
+    )
     if not other.integer:
         advice = f"In floating point it takes them, where dynamic range quantization keeps them. {advice}"
     shown = (Figure("Calls of the delegate", own.calls, "count"), Figure("Operators between", len(between), "count"))

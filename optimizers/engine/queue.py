@@ -29,7 +29,15 @@ from optimizers.engine.progress import Progress
 from optimizers.engine.racing import RaceDesk
 from optimizers.engine.retiming import RetimingDesk
 from optimizers.engine.timing import MOST_FILES, bench_of
-from optimizers.errors import Cancelled, ParetoscopeError, ReadingStopped, Unreachable, UserError, WorkFailed
+from optimizers.errors import (
+    Cancelled,
+    NotApplicable,
+    ParetoscopeError,
+    ReadingStopped,
+    Unreachable,
+    UserError,
+    WorkFailed,
+)
 from optimizers.forecast import Forecast
 from optimizers.grid import apart, trials
 from optimizers.history.database import UNFINISHED, History, away
@@ -54,10 +62,14 @@ _SECONDS_BETWEEN_TRIES = 15.0
 
 @dataclass(frozen=True)
 class Foresight:
-    """What is known about a run that nobody has asked for yet: a forecast, a problem in words, or neither so far."""
+    """What is known about a run that nobody has asked for yet: a forecast, a problem in words, or neither so far.
+
+    ``impossible`` tells that the run would fail for the same reason.
+    """
 
     forecast: Forecast | None = None
     problem: str = ""
+    impossible: bool = False
 
     @property
     def pending(self) -> bool:
@@ -197,7 +209,7 @@ class JobQueue:
             )
         except Exception as problem:
             words = problem.message if isinstance(problem, ParetoscopeError) else "No forecast is possible."
-            return Foresight(problem=words)
+            return Foresight(problem=words, impossible=isinstance(problem, NotApplicable))
         return Foresight(forecast)
 
     # knowing how it is --------------------------------------------------------------------------------------------
@@ -255,6 +267,7 @@ class JobQueue:
         self.retiming.close()
         if self._adopting is not None:
             self._adopting.join()
+        self.store.sweep()
         self.locks.close()
         self.history.close()
 

@@ -25,6 +25,7 @@ from optimizers.remote import Remote, remote_of
 from optimizers.settings import Settings
 
 _RECORD = "artifact.json"
+_DRAFTS = "drafts"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED = 2000
 
@@ -48,7 +49,7 @@ class Store:
     def __init__(self, root: Path, behind: Behind | None = None) -> None:
         self.root = root
         self.behind = behind
-        self._drafts = root / "drafts"
+        self._drafts = root / _DRAFTS
         self._drafts.mkdir(parents=True, exist_ok=True)
 
     def get(self, key: str) -> Artifact | None:
@@ -253,6 +254,12 @@ def open_store(settings: Settings) -> Store:
     """The results of a home: its folder, and behind it what ``PARETOSCOPE_STORE`` names."""
     remote = remote_of(settings)
     return Store(settings.results, _owner or (RemoteResults(remote) if remote else None))
+
+
+def forget_drafts(settings: Settings, pid: int) -> None:
+    """Removes what a process that was ended left half written."""
+    for draft in (settings.results / _DRAFTS).glob(f"{pid}-*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -25,6 +25,7 @@ from optimizers import errors
 from optimizers.engine.answering import answers_of
 from optimizers.engine.confinement import too_much_memory
 from optimizers.engine.lanes import Lane
+from optimizers.engine.store import forget_drafts
 from optimizers.settings import Settings
 
 Pool = Literal["tensorflow", "light", "reader"]
@@ -154,6 +155,7 @@ class Worker:
             os.close(self._events)
             self._events = -1
         shutil.rmtree(self._scratch, ignore_errors=True)
+        forget_drafts(self._settings, self.pid)
 
     def _tell(self, what: dict[str, Any], task: Task) -> None:
         assert self._process.stdin is not None

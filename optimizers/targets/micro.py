@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from optimizers.errors import NotApplicable
+from optimizers.litert.operators import hybrid_operators
 from optimizers.targets.tools import installed, run
 
 PACKAGE = "tflite_micro"
@@ -66,18 +67,22 @@ def try_out(file: Path, inputs: tuple[np.ndarray, ...]) -> Micro:
         told = {kind: int(size) for kind, size in _ARENA.findall(answer.text)}
         results = folder / "outputs.npz"
         if answer.code != 0 or not results.exists() or "total" not in told:
-            raise NotApplicable(f"TensorFlow Lite Micro cannot run this file{_why(answer.text, answer.code)}.")
+            why = _why(answer.text, answer.code, hybrid=bool(hybrid_operators(file)))
+            raise NotApplicable(f"TensorFlow Lite Micro cannot run this file{why}.")
         with np.load(results, allow_pickle=False) as arrays:
             outputs = tuple(arrays[f"arr_{number}"] for number in range(len(arrays.files)))
     return Micro(told["total"], told.get("head", 0), outputs)
 
 
-def _why(text: str, code: int) -> str:
+def _why(text: str, code: int, *, hybrid: bool) -> str:
     missing = sorted({name for pair in _MISSING.findall(text) for name in pair if name})
     if missing:
         return f": it has no operator {', '.join(missing)}"
+    if hybrid:
+        return ", whose whole-number kernels lie between floats; give it a float32 file, or a full int8 one"
     if code < 0:
         return f": it crashed (signal {-code})"
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip() and "Recording" not in line]
     known = [line for line in lines if "Error:" in line or "not supported" in line.lower() or "Failed" in line]
-    return f" ({(known or lines)[-1][:200].rstrip('.')})" if known or lines else ""
+    told = [line for line in known if "Error:" not in line] or known or lines
+    return f" ({told[-1][:200].rstrip('.')})" if told else ""

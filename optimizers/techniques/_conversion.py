@@ -196,8 +196,8 @@ def rehearsed(
 
     convert.check(model, mode, recurrent)
     by_channel = set(granularities) == {"per_channel"}
-    size = draft.size(model, mode, recurrent, "per_channel" if by_channel else "per_tensor")
     found = stored_bits.stored(model, mode, recurrent)
+    made = draft.made(model, mode, recurrent, found.bits, "per_channel" if by_channel else "per_tensor")
     touched = {name: f"{bits:.3g} bits" for name, bits in found.bits.items()}
     single = frozenset[str]() if by_channel else frozenset(found.bits)
     activations = 0 if mode == "dynamic_range" else _BIAS_SCALE + (_WIDER_BIAS if mode == "int16x8" else 0)
@@ -207,7 +207,8 @@ def rehearsed(
         found.skipped,
         found.bits,
         notes=notes,
-        size=size,
+        size=made.size if made else None,
+        beside=made.beside if made else None,
         one_scale=single,
         channel_bytes=_WEIGHT_SCALE + activations,
     )

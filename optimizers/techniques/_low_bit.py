@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from optimizers.declarations import StageContext, StageReport
+from optimizers.declarations import Rehearsal, StageContext, StageReport
 from optimizers.errors import NotApplicable
 from optimizers.litert import edge_quantizer
 from optimizers.litert.edge_quantizer import Key, Quantized, Storage
@@ -138,6 +138,16 @@ def after(file: FloatFile, plan: Mapping[Key, Storage]) -> Any:
     if isinstance(file.model, LiteRtFile):
         return LiteRtFile(edge_quantizer.quantized(file.content, file.weights, plan))
     return file.model
+
+
+def rehearsed(file: FloatFile, plan: Mapping[Key, Storage], skipped: Mapping[str, str], *more_notes: str) -> Rehearsal:
+    """What is foretold of storing kernels as planned, from the file that it makes."""
+    from optimizers.tf import draft
+
+    made, left, width = edge_quantizer.quantized(file.content, file.weights, plan), after(file, plan), bits(file, plan)
+    beside = None if isinstance(left, LiteRtFile) else draft.beside(made, left, width)
+    told, all_notes = described(file, plan), (*more_notes, *notes(file, plan))
+    return Rehearsal(left, told, skipped, width, notes=all_notes, size=len(made), beside=beside)
 
 
 def baseline_bytes(file: FloatFile, seed: int) -> int:

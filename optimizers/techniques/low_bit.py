@@ -83,20 +83,9 @@ def rehearse(model: Any, params: LowBitParams, held: frozenset[Property]) -> Reh
     Raises:
         NotApplicable: No layer is meant, or the quantizer fails.
     """
-    from optimizers.litert.edge_quantizer import quantized
-
     file = _low_bit.float_file(model, params.recurrent, 0)
     plan, skipped = _plan(file, params)
-    touched = _low_bit.described(file, plan)
-    size = len(quantized(file.content, file.weights, plan))
-    return Rehearsal(
-        _low_bit.after(file, plan),
-        touched,
-        skipped,
-        _low_bit.bits(file, plan),
-        notes=_low_bit.notes(file, plan),
-        size=size,
-    )
+    return _low_bit.rehearsed(file, plan, skipped)
 
 
 def _plan(file: _low_bit.FloatFile, params: LowBitParams) -> Any:
@@ -118,7 +107,7 @@ def _plan(file: _low_bit.FloatFile, params: LowBitParams) -> Any:
 TECHNIQUE = Technique(
     name="low_bit",
     version="2",
-    title="Low-bit weights (int4)",
+    title="Low-bit weights",
     summary="Makes files up to seven times smaller without any data, at a small loss of accuracy; dense and recurrent "
     "layers get faster, convolutions with fewer than 8 bits slower.",
     family="quantization",

@@ -120,14 +120,7 @@ def rehearse(model: Any, params: MixedPrecisionParams, held: frozenset[Property]
     touched = _low_bit.described(file, plan)
     left = {name: _precision.ENOUGH for name in found if name not in touched}
     note = "Bits are chosen by measuring each layer on validation examples; until then all layers are shown alike."
-    return Rehearsal(
-        _low_bit.after(file, plan),
-        touched,
-        {**skipped, **left},
-        bits=_low_bit.bits(file, plan),
-        notes=(note, *_low_bit.notes(file, plan)),
-        size=len(quantized(file.content, file.weights, plan)),
-    )
+    return _low_bit.rehearsed(file, plan, {**skipped, **left}, note)
 
 
 def _prepared(

@@ -16,7 +16,7 @@ from optimizers.datasets.several import one_by_one
 from optimizers.errors import NotApplicable
 from optimizers.litert import names, operators
 from optimizers.litert.trial import loads
-from optimizers.tf import keras3_only, steps, verify
+from optimizers.tf import keras3_only, levels, steps, verify
 from optimizers.tf import recurrent as rnn
 from optimizers.tf.outputs import answers
 
@@ -118,7 +118,8 @@ def convert(
     figures |= {"operators": dict(sorted(found.items())), "integer_only": integer_only}
     if mode in _CALIBRATED:
         figures["float_operators"] = dict(sorted(left.items()))
-    return Conversion(content, figures, (*_remarks(content, mode, left, fused), *notes))
+    lost = levels.lost_columns(representative) if mode == "int8" and representative is not None else ()
+    return Conversion(content, figures, (*_remarks(content, mode, left, fused), *lost, *notes))
 
 
 _TROUBLES = {

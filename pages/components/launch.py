@@ -6,21 +6,25 @@ import streamlit as st
 
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import ParetoscopeError
+from optimizers.figures import format as fmt
 from optimizers.grid import MOST_RUNS, trials
 from optimizers.records import LAST_SEED
 from pages.components import builder, links, session
 from pages.components.links import Choice
+from pages.components.preflight import impossible
 from pages.components.variants import Variant, recipes_of
 
 _MOST_REPEATS = 20
+_ALL_HOPELESS = "Nothing of this can run on this model; the reasons are below."
 
 
 def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> list[int]:
     """Draws repeats and the button; pressing it queues the runs and goes to them. Returns the seeds."""
     seeds = _seeds()
-    recipes = recipes_of(variants)
+    hopeless = impossible(queue, chosen, variants)
+    recipes = [recipe for recipe in recipes_of(variants) if recipe.text not in hopeless]
     planned, blocked = trials(recipes, seeds), sum(bool(variant.problem) for variant in variants)
-    why_not = reason_against(variants, len(planned))
+    why_not = reason_against(variants, len(planned)) or (_ALL_HOPELESS if hopeless and not recipes else "")
     with st.container(horizontal=True, key="launch"):
         pressed = st.button(
             f"Run{told(len(recipes) + blocked, len(planned) + blocked)}", type="primary", icon=":material/play_arrow:",
@@ -32,6 +36,8 @@ def launch(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> list[int
         )  # fmt: skip
     if why_not and variants:
         st.caption(f":red[{why_not}]")
+    elif hopeless:
+        st.caption(f"{fmt.count(len(hopeless))} that cannot run {'is' if len(hopeless) == 1 else 'are'} left out.")
     if pressed:
         try:
             for recipe in recipes:

@@ -44,6 +44,12 @@ def _sights(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> dict[st
     return found
 
 
+def impossible(queue: JobQueue, chosen: Choice, variants: list[Variant]) -> set[str]:
+    """Recipes of which it is known by now that their runs would fail."""
+    able = [variant for variant in variants if not variant.problem]
+    return {text for text, sight in _sights(queue, chosen, able).items() if sight.impossible}
+
+
 @guarded
 def _board(queue: JobQueue, chosen: Choice, variants: list[Variant], seeds: list[int], ticking: bool) -> None:
     sights = _sights(queue, chosen, variants)

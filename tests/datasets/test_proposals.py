@@ -182,6 +182,14 @@ def test_data_stay_as_they_are_where_nothing_is_proven_better():
     assert "commonest class" in constant.notes[0]
 
 
+def test_a_scaling_under_which_the_model_still_knows_nothing_is_not_proposed():
+    """It answers the wrong way round, and less wrong where inputs are scaled so that it answers at random."""
+    backwards = proposals.propose(images(), "file:x", {}, BINARY, lambda x: 1.0 - threshold(0.5)(x))
+    assert any(trial.scaling != "as_is" for trial in backwards.trials)
+    assert split(backwards.uri)[1] == NOTHING
+    assert any("Values stay as they are" in note for note in backwards.notes)
+
+
 @pytest.mark.parametrize("tokens", [False, True])
 def test_each_of_several_inputs_gets_the_scaling_that_it_needs(tokens):
     """A model that adds up what an image from 0 to 1 and a table of deviations tell; either alone tells half."""

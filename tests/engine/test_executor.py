@@ -123,10 +123,29 @@ def test_cancelling_really_stops_the_process(executor, tmp_path):
     with pytest.raises(Cancelled):
         run(executor, "sleep", cancelled=mark.exists, seconds=60, mark=str(mark))
     for _ in range(100):
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return
+        except psutil.NoSuchProcess:
             return
         time.sleep(0.1)
     pytest.fail("the process went on for ten seconds")
+
+
+def test_what_a_cancelled_process_left_half_written_is_removed(executor, tmp_path):
+    mark, drafts = tmp_path / "started", Settings(home=executor.worker_home).results / "drafts"
+    left, ours = drafts / f"{run(executor, 'echo', value=1)['pid']}-left", drafts / f"{os.getpid()}-ours"
+    for folder in (left, ours):
+        folder.mkdir(parents=True)
+    with pytest.raises(Cancelled):
+        run(executor, "sleep", cancelled=mark.exists, seconds=60, mark=str(mark))
+    for _ in range(100):
+        if not left.exists():
+            break
+        time.sleep(0.1)
+    assert not left.exists()
+    assert ours.exists()
+    ours.rmdir()
 
 
 def test_closing_ends_running_tasks(executor, tmp_path):

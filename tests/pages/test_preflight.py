@@ -13,7 +13,7 @@ from optimizers.forecast import Forecast, StepForecast
 from optimizers.ledger import Row, Stage
 from optimizers.presets import PRESETS
 from optimizers.recipe import parse
-from pages.components import preflight
+from pages.components import launch, preflight
 from pages.components.forms import Choices, key_of
 from pages.components.ledger import table
 from tests.pages.conftest import MODEL, healthy, shown
@@ -53,6 +53,24 @@ def test_a_run_keeps_its_forecast_and_fails_early_where_it_cannot_work(queue):
     queue.wait([run.id], 60)
     assert queue.history.run(run.id).failure.message == "No layer of this model can be pruned."
     assert queue.driver.executor.asked["magnitude_pruning"] == 0
+
+
+def test_what_is_known_to_fail_is_not_started(visit, queue, monkeypatch):
+    queue.driver.executor.fail["rehearse"] = NotApplicable("No layer of this model can be pruned.")
+    app = visit("optimize", **MODEL)
+    app.toggle(key="on:magnitude_pruning").set_value(True).run()
+    for _ in range(50):
+        if app.button(key="run").disabled:
+            break
+        time.sleep(0.1)
+        app.run()
+    assert app.button(key="run").disabled
+    assert "Nothing of this can run on this model" in shown(healthy(app))
+    del queue.driver.executor.fail["rehearse"]
+    monkeypatch.setattr(launch, "impossible", lambda *_: {"magnitude_pruning+float32", "magnitude_pruning"})
+    app.toggle(key="on:int8").set_value(True).run()
+    healthy(app).button(key="run").click().run()
+    assert {run.recipe for run in queue.history.runs()}.isdisjoint({"magnitude_pruning", "magnitude_pruning+float32"})
 
 
 def test_a_quick_pick_can_be_edited(visit):

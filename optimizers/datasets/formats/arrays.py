@@ -79,7 +79,9 @@ def read(path: Path, name: str, preparation: Preparation) -> RawData:
         parts = {"train": parts.pop("")} | parts
     if "train" not in parts:
         raise DataRefused(
-            f"{name} has no examples to train on; name its arrays x_train and y_train, or x and y.", code="no-examples"
+            f"{name} has no examples to train on; name its arrays x_train and y_train, or x and y; of several inputs "
+            "or outputs x_NAME and y_NAME each.",
+            code="no-examples",
         )
     return RawData(parts, f"y in {name}")
 

@@ -33,7 +33,11 @@ def mismatch(reason: str) -> ModelRefused:
 def check_values(values: np.ndarray, where: str) -> None:
     """Raises `ModelRefused` for weights that are not finite."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise mismatch(f"{where} has weights that are not finite numbers")
+        raise ModelRefused(
+            f"{where} has weights that are not finite numbers, so the model cannot answer; save it as it was before a "
+            "training went astray.",
+            code="weights-mismatch",
+        )
 
 
 def check_stored(root: LayerSpec, weights: ArchiveWeights | LegacyWeights) -> None:
