@@ -209,6 +209,8 @@ def _limit(part: str, quality: str) -> Limit:
     found = _LIMIT.fullmatch(part.replace("×", "x"))
     if found is None:
         raise InvalidParameter(f"{part!r} is no limit. Write a metric, <= or >=, and a number, as in {EXAMPLE}.")
+    if re.search("[<>≤≥]", found["name"]):
+        raise InvalidParameter(f"{part!r} are several limits; separate them by commas, as in {EXAMPLE}.")
     number, signed = _number(found["number"], part)
     unit, word, side = found["unit"].lower(), (found["word"] or "").lower(), _SIGNS[found["sign"].lower()]
     if unit in _WORDS and not word:

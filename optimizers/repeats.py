@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import inf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -24,11 +24,13 @@ class Repeats:
     """Values of one figure of one variant by seed.
 
     ``chance`` tells whether another seed can give another value; where not, the one value holds for every seed.
+    ``bounds`` are the least and the largest value that there can be.
     """
 
     name: str
     by_seed: Mapping[int, float]
     chance: bool = True
+    bounds: tuple[float, float] = (-inf, inf)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -51,11 +53,12 @@ class Repeats:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's 95% interval of the mean over all seeds; None with less than two seeds."""
-        if self.deviation is None:
+        """Student's 95% interval of the mean over all seeds; None with less than two seeds, or where all agree, from
+        which no spread can be told."""
+        if not self.deviation:
             return None
         half = _quantile(self.n - 1) * self.deviation / sqrt(self.n)
-        return self.mean - half, self.mean + half
+        return max(self.mean - half, self.bounds[0]), min(self.mean + half, self.bounds[1])
 
 
 How = Literal["paired", "unpaired", "exact", "fixed", "single"]

@@ -85,6 +85,7 @@ def test_what_people_type(text: str, limits: list[tuple[str, str, str, float]]) 
         ("at least 50% faster", "1.5x faster"),
         ("at most 0x slower", "1.5x faster"),
         ("size<=-150%", "above 0"),
+        ("size<=8KB r2>=0.9", "separate them by commas"),
         ("size<=1e999KB", "must be a number"),
         (", ".join(f"size<={n}KB" for n in range(1, 20)), "At most 12"),
     ],

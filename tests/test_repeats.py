@@ -24,6 +24,10 @@ def test_mean_spread_and_interval_are_students():
     assert own.interval == pytest.approx(stats.t.interval(0.95, 3, np.mean(values), stats.sem(values)))
     single = Repeats("b", {7: 0.9})
     assert (single.deviation, single.interval) == (None, None)
+    assert Repeats("c", {0: 0.34, 1: 0.34}).interval is None, "two that agree tell no spread"
+    low, high = Repeats("d", {0: 0.45, 1: 0.52}, bounds=(0.0, 1.0)).interval
+    assert (low, high) == (pytest.approx(0.0403, abs=1e-3), pytest.approx(0.93, abs=1e-3))
+    assert Repeats("e", {0: 0.3, 1: 0.9}, bounds=(0.0, 1.0)).interval == (0.0, 1.0)
 
 
 def test_tests_are_the_usual_ones():

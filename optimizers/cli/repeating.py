@@ -100,7 +100,9 @@ def tell_repeats(found: Sequence[dict[str, Any]]) -> None:
             rank = f"{first}" if first == last else f"{first}-{last}"
             spread = ""
             if place["deviation"] is not None:
-                spread = f"  sd {place['deviation']:.3g}  [{place['low']:.6g}, {place['high']:.6g}]"
+                spread = f"  sd {place['deviation']:.3g}"
+            if place["low"] is not None:
+                spread += f"  [{place['low']:.6g}, {place['high']:.6g}]"
             seeds = f"{place['n']} seeds" if place["n"] > 1 else "1 seed" if place["by_chance"] else "any seed"
             print(f"    {rank:>7}  {place['mean']:<12.6g} {seeds:8}{spread}  {place['recipe']}")
         if one["sentence"]:

@@ -366,8 +366,8 @@ class Drive:
             return error.message
         told = {"expected_bytes": expected.size_bytes, "expected_seconds": expected.seconds}
         # What does not train is made all the same: it takes seconds, and may be the nearest miss.
-        broken = broken_limits(study, expected, self._outcomes(study)) if trial.effort != "none" else {}
-        if broken:
+        known = self._outcomes(study), self._trials.values()
+        if trial.effort != "none" and (broken := broken_limits(study, expected, *known)):
             reason = "; ".join(words for words, _ in broken.values())
             self._keep(trial.model_copy(update={"state": "rejected", "reason": reason, **told}))
             self._hopeless(study, trial.params, {name: much for name, (_, much) in broken.items()})

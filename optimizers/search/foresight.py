@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizers.engine.progress import Progress
@@ -25,6 +25,8 @@ _LATE, _FAR = 0.7, 0.1
 """Part of a recipe's last training after which accuracy so far below its limit will not come back."""
 _FIRST_STEP = 2
 """Number of a recipe's first step in the progress of its run, which converts the original first."""
+_MANY_REJECTED, _CLEARLY = 5, 0.97
+"""Trials ruled out before a nearer miss is made, and the share of the least so far that it has to stay below."""
 _SIZE_ERROR, _COMPRESSED_ERROR = 0.1, 0.3
 """By how much forecasts of sizes are expected to be wrong, until finished trials have shown it."""
 _FORESEEN: dict[str, Callable[[Forecast], float | None]] = {
@@ -62,15 +64,21 @@ class Abilities:
         return not self._able[name]
 
 
-def broken_limits(study: Study, expected: Forecast, outcomes: Sequence[Outcome]) -> dict[str, tuple[str, float]]:
+def broken_limits(
+    study: Study, expected: Forecast, outcomes: Sequence[Outcome], trials: Iterable[Trial] = ()
+) -> dict[str, tuple[str, float]]:
     """Limits that a forecast breaks by more than forecasts are wrong: why, in words, and by which share.
+
+    Once many were ruled out so and no file keeps the limits, one that comes nearer than all files so far is not: it is
+    a nearer miss, and perhaps there is none that keeps them.
 
     Args:
         study: With the limits.
         expected: The forecast of a recipe.
         outcomes: Of all trials that ended, which tell the baseline and how wrong forecasts were.
+        trials: All of the search, of which some were ruled out.
     """
-    found = {}
+    found, nearer = {}, sum(trial.state == "rejected" for trial in trials) >= _MANY_REJECTED
     baseline = next((o.row for o in outcomes), None)
     for limit in goals.limits_of(study):
         foreseen = _FORESEEN.get(limit.metric)
@@ -87,7 +95,9 @@ def broken_limits(study: Study, expected: Forecast, outcomes: Sequence[Outcome])
             about = fmt.value(limit.declared, likely)
             told = f"{limit.declared.title} would be about {about}, which is too much"
             found[limit.text] = (told, likely / bound - 1)
-    return found
+            nearer = nearer and likely < _CLEARLY * min((o.row[limit.metric] for o in outcomes), default=0.0)
+    so_far = goals.best(study, outcomes) if found and nearer else None
+    return {} if so_far is not None and so_far.standing == "nearest miss" else found
 
 
 def hopeless(study: Study, trial: Trial, progress: Progress | None, outcomes: Sequence[Outcome]) -> str:

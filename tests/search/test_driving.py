@@ -7,14 +7,20 @@ from collections import Counter
 
 import pytest
 
+from optimizers import limits
 from optimizers.engine.queue import JobQueue
 from optimizers.errors import Cancelled, InvalidParameter, NotApplicable, UnknownName
 from optimizers.forecast import Forecast
 from optimizers.history.searches import Searches
+from optimizers.qualifying import judge_row
+from optimizers.search import goals
 from optimizers.search.desk import Wish
+from optimizers.search.foresight import broken_limits
+from optimizers.search.records import Study, Trial
 from optimizers.settings import Settings
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.waiting import wait_until
+from tests.figures.conftest import comparison_row
 
 MODEL, DATA = "sample:digits_cnn", "sample:optdigits"
 FEW = ("magnitude_pruning", "int8", "float16", "dynamic_range")
@@ -147,6 +153,24 @@ class Foreseeing(Counting):
         if "float16" in names:
             raise NotApplicable("This model has no float16 form.")
         return Forecast(steps=(), size_bytes=size, compressed_bytes=size, parameters=1, macs=1).model_dump(mode="json")
+
+
+def test_a_nearer_miss_is_made_once_nothing_seems_to_keep_the_limits(model_ref, data_ref):
+    study = Study(
+        id="s", scope="", model=model_ref, dataset=data_ref, objectives=("size_bytes",), limits="size<=1KB", seconds=60
+    )
+    file = Trial(study="s", number=0, params={}, recipe="int8", effort="none", state="done")
+    row = comparison_row("int8", "a", "quantization", 0.95, 9000.0, 0.02)
+    known = [goals.Outcome(file, row, judge_row(row, limits.parse("size<=1KB")), (9000.0,), 0.0)]
+    out = [file.model_copy(update={"number": n, "state": "rejected"}) for n in range(1, 7)]
+
+    def broken(size: int, trials: list[Trial]) -> dict[str, tuple[str, float]]:
+        foreseen = Forecast(steps=(), size_bytes=size, compressed_bytes=size, parameters=1, macs=1)
+        return broken_limits(study, foreseen, known, trials)
+
+    assert broken(5000, out[:3])
+    assert not broken(5000, out)
+    assert broken(9000, out), "no nearer than what there is"
 
 
 def test_what_the_forecast_rules_out_is_never_started(opened):
