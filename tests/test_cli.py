@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,10 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(words, tmp_path)
 def test_whoever_interrupts_is_told_that_nothing_finished_is_lost(tmp_path):
     command = [sys.executable, "-m", "optimizers", "run", "--model", "sample:penguins_mlp", "--data", "sample:penguins",
                "--recipe", "weight_clustering(epochs=200)+int8", "--home", str(tmp_path)]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as work:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell ignores it
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=heard
+    ) as work:
         deadline = time.monotonic() + 60
         while work.poll() is None and not list(tmp_path.glob("progress/*.json")) and time.monotonic() < deadline:
             time.sleep(0.2)

@@ -27,7 +27,7 @@ def inspect(
     if as_json:
         print_json({"model": reference.model_dump(mode="json"), **summary.model_dump(mode="json")})
         return
-    saved_by = "" if summary.kind == "tflite" else f", saved by Keras {summary.keras_version or 'unknown'}"
+    saved_by = f", saved by Keras {summary.keras_version}" if summary.keras_version else ""
     print(f"{reference.name}: {summary.format}{saved_by}")
     for side, specs in (("input", summary.inputs), ("output", summary.outputs)):
         for spec in specs:

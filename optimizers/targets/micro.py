@@ -67,18 +67,17 @@ def try_out(file: Path, inputs: tuple[np.ndarray, ...]) -> Micro:
         told = {kind: int(size) for kind, size in _ARENA.findall(answer.text)}
         results = folder / "outputs.npz"
         if answer.code != 0 or not results.exists() or "total" not in told:
-            why = _why(answer.text, answer.code, hybrid=bool(hybrid_operators(file)))
-            raise NotApplicable(f"TensorFlow Lite Micro cannot run this file{why}.")
+            raise NotApplicable(f"TensorFlow Lite Micro cannot run this file{_why(answer.text, answer.code, file)}.")
         with np.load(results, allow_pickle=False) as arrays:
             outputs = tuple(arrays[f"arr_{number}"] for number in range(len(arrays.files)))
     return Micro(told["total"], told.get("head", 0), outputs)
 
 
-def _why(text: str, code: int, *, hybrid: bool) -> str:
+def _why(text: str, code: int, file: Path) -> str:
     missing = sorted({name for pair in _MISSING.findall(text) for name in pair if name})
     if missing:
         return f": it has no operator {', '.join(missing)}"
-    if hybrid:
+    if "allocate tensors" in text and hybrid_operators(file):
         return ", whose whole-number kernels lie between floats; give it a float32 file, or a full int8 one"
     if code < 0:
         return f": it crashed (signal {-code})"
