@@ -39,10 +39,11 @@ class Box(NamedTuple):
 
 
 def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence[float]) -> list[str | None]:
-    """Text position for each row, in plotly's words; None where every place is taken.
+    """Text position for each row, in plotly's words; None where every place is taken, which the first one always has.
 
     Args:
         data: Columns ``x``, ``y``, ``label``, ``size`` (marker diameter in pixels) and ``front`` (on the drawn line);
+            what has no label is only in the way;
             ``y_minus`` and ``y_plus`` where bars are drawn, which labels cross only if they must.
         x_range, y_range: What the axes show.
     """
@@ -66,12 +67,15 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
                 if _free(box := _box(place, labels[number], middle, radius), others) and _belongs(box, middle, near)
             ]  # fmt: skip
             clear = [(place, box) for place, box in found if _free(box, bars)]
+            if not found and number == first:
+                found = _least_covering(labels[number], middle, radius, others)
             if best := next(iter([*clear, *found]), None):
                 places[number] = best[0]
                 taken.append(best[1])
         return places
 
-    order, most = list(range(len(labels))), dict[int, str]()
+    order, most = [number for number, label in enumerate(labels) if label], dict[int, str]()
+    first = next(iter(order), None)
     for _ in range(_TRIES):
         found = placed(order)
         most = max(most, found, key=len)
@@ -89,6 +93,15 @@ def in_lines(label: str) -> str:
             lines.append("")
         lines[-1] += step
     return "<br>".join(lines)
+
+
+def _least_covering(
+    label: str, middle: tuple[float, float], radius: float, others: Sequence[Box]
+) -> list[tuple[str, Box]]:
+    """The place within the plot where a label covers the fewest others."""
+    places = [(place, _box(place, label, middle, radius)) for place in _PLACES]
+    inside = [(place, box) for place, box in places if _free(box, ())]
+    return sorted(inside, key=lambda one: sum(one[1].meets(other) for other in others))[:1]
 
 
 def _free(box: Box, others: Sequence[Box]) -> bool:

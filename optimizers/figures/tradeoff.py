@@ -235,21 +235,20 @@ def _draw_labels(figure: go.Figure, data: pd.DataFrame, chosen: Sequence[str]) -
     said = data["state"].isin(("met", "within the uncertainty")) | data["id"].isin(list(chosen))
     if said.sum() > _MOST_LABELS:
         said = data["best"] | data["id"].isin(list(chosen))
-    named = data.assign(
-        label=[f"<b>{n}</b>" if best else n for n, best in zip(map(in_lines, data["label"]), data["best"], strict=True)]
-    )
-    named = named[said]
-    if named.empty:
+    if not said.any():
         return
-    ringed = named["id"].isin(list(chosen))
-    around = named.assign(size=named["size"] + _RING * ringed)
-    named["place"] = place_labels(around, figure.layout.xaxis.range, figure.layout.yaxis.range)
-    named = named.dropna(subset=["place"])
+    ringed = data["id"].isin(list(chosen))
+    bold = [f"<b>{n}</b>" if best else n for n, best in zip(map(in_lines, data["label"]), data["best"], strict=True)]
+    named = data.assign(label=bold, size=data["size"] + _RING * ringed)
+    named.loc[~said, "label"] = ""  # what has no name is in the way all the same
+    named = named.loc[(2 * said + (said & ringed)).sort_values(ascending=False, kind="stable").index]
+    named["place"] = place_labels(named, figure.layout.xaxis.range, figure.layout.yaxis.range)
+    named = named[named["label"] != ""].dropna(subset=["place"])
     figure.add_trace(
         go.Scatter(
             x=named["x"], y=named["y"], mode="markers+text", text=named["label"], textposition=named["place"].to_list(),
             textfont={"size": 12}, hoverinfo="skip", showlegend=False, cliponaxis=False,
-            marker={"size": (around.loc[named.index, "size"] + 4).to_list(), "color": "rgba(0,0,0,0)"},
+            marker={"size": (named["size"] + 4).to_list(), "color": "rgba(0,0,0,0)"},
         )
     )  # fmt: skip
 

@@ -128,7 +128,11 @@ def test_labels_do_not_cover_each_other():
     crowd = pd.DataFrame(
         {"x": [5.0] * 12, "y": [5.0] * 12, "label": ["a long name"] * 12, "size": 10.0, "front": False}
     )
-    assert None in place_labels(crowd, (0, 10), (0, 10))
+    places = place_labels(crowd, (0, 10), (0, 10))
+    assert None in places
+    assert places[0] is not None, "what comes first is always named"
+    beside = data.assign(label=["one", "", ""], x=[1.0, 1.8, 5.0], y=[5.0, 5.0, 5.0])
+    assert place_labels(beside, (0, 10), (0, 10))[0] != "middle right", "a mark without a name is in the way"
 
 
 def test_long_recipes_are_broken_and_what_found_no_place_is_tried_first():
