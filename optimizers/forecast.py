@@ -45,7 +45,8 @@ class StepForecast(Record):
 
 
 class Forecast(Record):
-    """What a whole recipe would do, per example of batch size 1. ``seconds``, and ``step_seconds`` for each step of
+    """What a whole recipe would do, per example of batch size 1. ``original_bytes`` are those of the baseline's file, 0
+    where they are not known. ``seconds``, and ``step_seconds`` for each step of
     the complete recipe, are absent until data are known."""
 
     steps: tuple[StepForecast, ...]
@@ -53,8 +54,14 @@ class Forecast(Record):
     compressed_bytes: int
     parameters: int
     macs: int
+    original_bytes: int = 0
     seconds: float | None = None
     step_seconds: tuple[float, ...] = ()
+
+    @property
+    def grows(self) -> bool:
+        """Whether the file would be larger than the baseline's, by more than forecasts are wrong."""
+        return 0 < 1.05 * self.original_bytes < self.size_bytes
 
 
 class Trained(Record):

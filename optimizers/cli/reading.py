@@ -103,6 +103,8 @@ def _foretold(queue: JobQueue, recipes: Sequence[Recipe], found: list[tuple[str,
     for text, expected in found:
         print(f"{text}: about {expected.size_bytes:,} B, {expected.compressed_bytes:,} B compressed, "
               f"{expected.macs:,} multiply-accumulates, {expected.seconds:.0f} s")  # fmt: skip
+        if expected.grows:
+            print(f"    larger than the original, which has {expected.original_bytes:,} B")
         for step in expected.steps:
             print(f"    {step.technique}")
             for layer, words in step.touched.items():

@@ -13,7 +13,7 @@ from optimizers.params import ParamSet, fields
 from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.records import SHARED, DatasetRef, ModelRef, PartName, digest_of, examples_digest
 
-_FORMAT, _SUMMARY, _PROPOSAL, _FORECAST = 2, 4, 3, 4
+_FORMAT, _SUMMARY, _PROPOSAL, _FORECAST = 2, 4, 3, 5
 """Raised when what a stage leaves in the store changes its form, or a forecast its figures."""
 
 

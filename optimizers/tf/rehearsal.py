@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from optimizers.declarations import InputShape, Property, Rehearsal
+from optimizers.errors import NotApplicable
 from optimizers.forecast import Forecast, StepForecast
 from optimizers.litert.file import LiteRtFile, is_litert
 from optimizers.params import fields
-from optimizers.recipe import Recipe
+from optimizers.recipe import BASELINE, Recipe, Step
 from optimizers.tf import build, cost, draft, kernels, shapes
 
 # Fitted to files of all modes of 15 small and 8 larger models: what a file holds beside its weights.
@@ -40,6 +41,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
     model: Any = (
         LiteRtFile(source.read_bytes()) if brought else shapes.with_input_shape(build.load_working(source), input_shape)
     )
+    original = len(model.content) if brought else _original(model)
     steps: list[StepForecast] = []
     bits: Mapping[str, float] = {}
     one_scale: frozenset[str] = frozenset()
@@ -70,7 +72,7 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
             )
         )
     if brought:
-        return _of_file(model, steps)
+        return _of_file(model, steps, original)
     size, compressed = _sizes(model, bits, one_scale, last)
     return Forecast(
         steps=tuple(steps),
@@ -78,7 +80,18 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         compressed_bytes=compressed,
         parameters=int(sum(np.prod(w.shape) for w in model.weights)),
         macs=cost.macs(model),
+        original_bytes=original,
     )
+
+
+def _original(model: Any) -> int:
+    """Bytes of the file that everything is compared with; 0 where it cannot be made."""
+    step = Step.of(BASELINE)
+    assert step.technique.rehearse is not None
+    try:
+        return _sizes(model, {}, frozenset(), step.technique.rehearse(model, step.params, frozenset()))[0]
+    except NotApplicable:
+        return 0
 
 
 def _stir(model: Any) -> None:
@@ -90,7 +103,7 @@ def _stir(model: Any) -> None:
             kernel.assign(values + random.normal(0, 0.01 * values.std(), values.shape).astype(values.dtype))
 
 
-def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
+def _of_file(file: LiteRtFile, steps: list[StepForecast], original: int) -> Forecast:
     """The forecast for a ``.tflite`` file: what needs no training was done already, so sizes are true."""
     return Forecast(
         steps=tuple(steps),
@@ -98,6 +111,7 @@ def _of_file(file: LiteRtFile, steps: list[StepForecast]) -> Forecast:
         compressed_bytes=draft.compressed(file.content),
         parameters=file.parameters,
         macs=file.macs,
+        original_bytes=original,
     )
 
 

@@ -110,6 +110,9 @@ def test_a_forecast_is_told_in_one_line():
     forecast = Forecast(steps=(), size_bytes=55_000, compressed_bytes=35_000, parameters=1, macs=1, seconds=95)
     assert preflight.summary(Foresight(forecast)) == "about 55.0 KB, 35.0 KB compressed, ready in 1 min 35 s"
     assert "looking ahead" in preflight.summary(Foresight())
+    grown = forecast.model_copy(update={"original_bytes": 14_000})
+    assert "larger than the original, 14.0 KB" in preflight.summary(Foresight(grown))
+    assert not forecast.model_copy(update={"original_bytes": 54_000}).grows
     assert "Too deep" in preflight.summary(Foresight(problem="Too deep"))
 
 

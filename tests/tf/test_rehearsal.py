@@ -121,6 +121,14 @@ def test_small_files_are_foretold_to_the_byte_and_middling_ones_to_two_percent(r
         assert found.compressed_bytes == pytest.approx(len(gzip.compress(file.read_bytes())), rel=0.15)
 
 
+def test_the_original_is_foretold_beside_and_what_grows_is_told(tmp_path: Path) -> None:
+    source = source_of(tmp_path, (24, 6), L.LSTM(8))
+    unrolled = rehearsal.rehearse(source, parse("int8(recurrent=unrolled)"), None, {})
+    assert unrolled.original_bytes == converted(source, "float32", (24, 6)).stat().st_size
+    assert unrolled.grows
+    assert not rehearsal.rehearse(source, parse("magnitude_pruning"), None, {}).grows
+
+
 def test_equal_weights_are_stored_once_until_a_training_makes_them_differ(tmp_path: Path) -> None:
     source = source_of(tmp_path, (10,), L.Dense(32), L.Dense(32), L.Dense(32))
     fresh = rehearsal.rehearse(source, parse("int8"), None, {}).size_bytes
