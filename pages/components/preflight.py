@@ -121,7 +121,7 @@ def in_words(forecast: Forecast) -> str:
     parts = [f"about {fmt.size(forecast.size_bytes)}", f"{fmt.size(forecast.compressed_bytes)} compressed"]
     if forecast.seconds is not None:
         parts.append(f"ready in {fmt.elapsed(forecast.seconds)}")
-    larger = f"  \n:orange[:material/warning: larger than the original, {fmt.size(forecast.original_bytes)}]"
+    larger = f"  \n:orange[:material/warning:] larger than the original, {fmt.size(forecast.original_bytes)}"
     return f"{', '.join(parts)}{larger if forecast.grows else ''}"
 
 
