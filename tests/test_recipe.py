@@ -72,7 +72,7 @@ def test_json_is_read_back(tmp_path):
     ("text", "error", "words"),
     [
         ("", InvalidRecipe, "no recipe"),
-        ("int7", UnknownName, "no technique 'int7'; known are: .*int8"),
+        ("int7", UnknownName, "no technique or preset 'int7'; techniques are .*int8"),
         ("int8+magnitude_pruning", InvalidRecipe, r"Step 2 \(magnitude_pruning\) accepts a Keras model, but step 1"),
         ("int8+float16", InvalidRecipe, "Keep only one of them: both int8 and float16 convert"),
         ("int8+int8", InvalidRecipe, r"Keep only one of them\.$"),

@@ -306,6 +306,6 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     told = refusal(path)
     assert told.code == "bad-file"
-    assert told.message.startswith("'a.keras' cannot be read. The ZIP file is damaged or incomplete")
+    assert told.message.startswith("'a.keras' cannot be read: the ZIP file is damaged or incomplete")
     with pytest.raises(ModelRefused, match=r"^'mine' cannot be read"):
         read(path, "mine")

@@ -89,7 +89,8 @@ def read(path: Path, name: str = "") -> ModelSpec:
     except ModelRefused as refused:
         if refused.code != "bad-file":
             raise
-        raise ModelRefused(f"{name!r} cannot be read. {refused.message}", code=refused.code) from None
+        told = refused.message
+        raise ModelRefused(f"{name!r} cannot be read: {told[:1].lower()}{told[1:]}", code=refused.code) from None
     raise _unknown(name, data)
 
 
