@@ -73,11 +73,11 @@ def rehearse(source: Path, recipe: Recipe, input_shape: InputShape | None, model
         )
     if brought:
         return _of_file(model, steps, original)
-    size, compressed = _sizes(model, bits, one_scale, last)
+    size, beside = _size(model, bits, one_scale, last)
     return Forecast(
         steps=tuple(steps),
         size_bytes=size,
-        compressed_bytes=compressed,
+        compressed_bytes=draft.compressed(draft.weights_of(model, bits)) + beside,
         parameters=int(sum(np.prod(w.shape) for w in model.weights)),
         macs=cost.macs(model),
         original_bytes=original,
@@ -89,7 +89,7 @@ def _original(model: Any) -> int:
     step = Step.of(BASELINE)
     assert step.technique.rehearse is not None
     try:
-        return _sizes(model, {}, frozenset(), step.technique.rehearse(model, step.params, frozenset()))[0]
+        return _size(model, {}, frozenset(), step.technique.rehearse(model, step.params, frozenset()))[0]
     except NotApplicable:
         return 0
 
@@ -115,8 +115,8 @@ def _of_file(file: LiteRtFile, steps: list[StepForecast], original: int) -> Fore
     )
 
 
-def _sizes(model: Any, bits: Mapping[str, float], one_scale: frozenset[str], last: Rehearsal) -> tuple[int, int]:
-    """Bytes of the deployable file, raw and after gzip, from the weights that would be in it.
+def _size(model: Any, bits: Mapping[str, float], one_scale: frozenset[str], last: Rehearsal) -> tuple[int, int]:
+    """Bytes of the deployable file, from the weights that would be in it, and those that gzip leaves beside these.
 
     Batch normalization is taken to disappear into the layer before it, as the converter does it.
 
@@ -143,8 +143,7 @@ def _sizes(model: Any, bits: Mapping[str, float], one_scale: frozenset[str], las
             else:
                 weights += 4 * number
         told += 0 if type(layer).__name__ in _VANISHING else _LAYER_BYTES
-    packed = draft.compressed(draft.weights_of(model, bits))
     if last.size is None:
-        return weights + told + scales, packed + round(_TOLD_PACKED * told + _SCALES_PACKED * scales)
+        return weights + told + scales, round(_TOLD_PACKED * told + _SCALES_PACKED * scales)
     beside = last.beside if last.beside is not None else round(_TOLD_PACKED * max(0, last.size - weights))
-    return last.size - spared, packed + max(0, beside - round(_SCALES_PACKED * spared))
+    return last.size - spared, max(0, beside - round(_SCALES_PACKED * spared))

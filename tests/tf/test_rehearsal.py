@@ -145,3 +145,14 @@ def test_compressed_bytes_of_repeated_operators_are_foretold(recipe: str, tmp_pa
     given = f"{recipe}(recurrent=unrolled)" if recipe != "low_bit" else recipe
     found, file = rehearsal.rehearse(source, parse(given), None, {}), converted(source, given, (24, 6))
     assert found.compressed_bytes == pytest.approx(len(gzip.compress(file.read_bytes())), rel=0.1)
+
+
+def test_much_content_is_compressed_from_blocks_that_tell_of_all() -> None:
+    rng = np.random.default_rng(0)
+    layers = [
+        (rng.normal(size=700_000) * scale * (rng.random(700_000) > 0.3)).astype(np.int8) for scale in range(1, 15)
+    ]
+    content = np.concatenate(layers).tobytes()
+    assert len(content) > 2 * draft._LOOKED_AT
+    assert draft.compressed(content) == pytest.approx(len(gzip.compress(content, 6)), rel=0.03)
+    assert draft.compressed(content[:1000]) == len(gzip.compress(content[:1000], 9, mtime=0))
