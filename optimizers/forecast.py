@@ -45,9 +45,11 @@ class StepForecast(Record):
 
 
 class Forecast(Record):
-    """What a whole recipe would do, per example of batch size 1. ``original_bytes`` are those of the baseline's file, 0
-    where they are not known. ``seconds``, and ``step_seconds`` for each step of
-    the complete recipe, are absent until data are known."""
+    """What a whole recipe would do, per example of batch size 1.
+
+    ``original_bytes`` are those of the baseline's file, 0 where they are not known. ``seconds``, and ``step_seconds``
+    for each step of the complete recipe, are absent until data are known.
+    """
 
     steps: tuple[StepForecast, ...]
     size_bytes: int

@@ -75,7 +75,7 @@ def propose(
         found[name] = bench.compared(name, ways, chosen)
         chosen[name] = found[name].chosen.way
     last = found[next(reversed(order))]
-    vain = "".join(_in_vain(last.chosen, base.validation, task))
+    vain = _in_vain(last.chosen, base.validation, task)
     kept = of(given if vain else given | options(chosen))
     untouched = all(way[0] == "as_is" for way in chosen.values()) and len(last.even) > 1
     return Proposal(
@@ -161,29 +161,30 @@ def candidates(x: np.ndarray) -> Iterator[Way]:
 _NO_WORSE = "Other scalings do no worse, so the values are left as they are."
 
 
-def _in_vain(chosen: Trial, part: Part, task: Task) -> Iterator[str]:
+def _in_vain(chosen: Trial, part: Part, task: Task) -> str:
     """Says so where the model does no better than whoever does not look at the inputs. Then no scaling is proposed."""
     import numpy as np
 
     if KINDS[task].decides:
         commonest = _commonest(part.y, task)
         if chosen.score <= commonest + 1e-9:
-            yield (
+            return (
                 f"Under no scaling does the model do better than always naming the commonest class ({commonest:.0%}): "
                 "are these the right data, with classes in the order that the model was trained with? "
                 "Words are numbered alphabetically; give numbers where the model has another order. Values stay as "
                 "they are."
             )
     elif task == "regression" and chosen.score >= float(np.var(part.y, axis=0).mean()):
-        yield (
+        return (
             "Under no scaling does the model do better than always answering the mean: are these the right data, in "
             "the unit that the model was trained with? Values stay as they are."
         )
     elif task == "several" and chosen.score >= 1:
-        yield (
+        return (
             "Under no scaling does the model do better than always giving the same answers: are these the right data, "
             "with classes and units that the model was trained with? Values stay as they are."
         )
+    return ""
 
 
 def _commonest(y: np.ndarray, task: Task) -> float:

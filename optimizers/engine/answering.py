@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from optimizers.engine.store import Behind, Store, open_store
+from optimizers.engine.store import DRAFTS, Behind, Store, open_store
 from optimizers.errors import ParetoscopeError, Unexpected
 from optimizers.records import Artifact
 from optimizers.settings import Settings
@@ -45,7 +45,7 @@ class Answers:
         return self._behind.publish(artifact, folder).model_dump(mode="json")
 
     def _draft(self, name: str, artifact: Artifact) -> Path:
-        folder = (self._store.root / "drafts" / Path(name).name).resolve()
+        folder = (self._store.root / DRAFTS / Path(name).name).resolve()
         for file in artifact.files:
             parts = PurePosixPath(file).parts
             wrong = not parts or file.startswith("/") or ".." in parts

@@ -11,6 +11,7 @@ from optimizers.engine.plan import evaluation_key, predictions_key, scope_of, ti
 from optimizers.engine.store import Store
 from optimizers.engine.versions import device, measuring_versions
 from optimizers.errors import NotApplicable
+from optimizers.figures.format import inside
 from optimizers.records import Difference, Measurement, Run
 
 
@@ -100,8 +101,7 @@ def evaluated(evidence: Evidence, artifact: str, baseline: str, dataset: str, sc
         try:
             base = metric.measure(replace(evidence, scores=evidence.baseline_scores, baseline_scores=None))
         except NotApplicable as reason:
-            said = reason.message
-            told.uncompared[metric.name] = f"The baseline's figure is missing: {said[:1].lower()}{said[1:]}"
+            told.uncompared[metric.name] = f"The baseline's figure is missing: {inside(reason.message)}"
             continue
         try:
             change = metric.change(evidence)

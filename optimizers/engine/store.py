@@ -25,7 +25,7 @@ from optimizers.remote import Remote, remote_of
 from optimizers.settings import Settings
 
 _RECORD = "artifact.json"
-_DRAFTS = "drafts"
+DRAFTS = "drafts"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED = 2000
 
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, root: Path, behind: Behind | None = None) -> None:
         self.root = root
         self.behind = behind
-        self._drafts = root / _DRAFTS
+        self._drafts = root / DRAFTS
         self._drafts.mkdir(parents=True, exist_ok=True)
 
     def get(self, key: str) -> Artifact | None:
@@ -258,7 +258,7 @@ def open_store(settings: Settings) -> Store:
 
 def forget_drafts(settings: Settings, pid: int) -> None:
     """Removes what a process that was ended left half written."""
-    for draft in (settings.results / _DRAFTS).glob(f"{pid}-*"):
+    for draft in (settings.results / DRAFTS).glob(f"{pid}-*"):
         shutil.rmtree(draft, ignore_errors=True)
 
 

@@ -42,9 +42,9 @@ def place_labels(data: pd.DataFrame, x_range: Sequence[float], y_range: Sequence
     """Text position for each row, in plotly's words; None where every place is taken, which the first one always has.
 
     Args:
-        data: Columns ``x``, ``y``, ``label``, ``size`` (marker diameter in pixels) and ``front`` (on the drawn line);
-            what has no label is only in the way;
-            ``y_minus`` and ``y_plus`` where bars are drawn, which labels cross only if they must.
+        data: Columns ``x``, ``y``, ``label`` (what has none is only in the way), ``size`` (marker diameter in pixels)
+            and ``front`` (on the drawn line); ``y_minus`` and ``y_plus`` where bars are drawn, which labels cross only
+            if they must.
         x_range, y_range: What the axes show.
     """
     middles = [

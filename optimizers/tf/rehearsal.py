@@ -145,5 +145,4 @@ def _size(model: Any, bits: Mapping[str, float], one_scale: frozenset[str], last
         told += 0 if type(layer).__name__ in _VANISHING else _LAYER_BYTES
     if last.size is None:
         return weights + told + scales, round(_TOLD_PACKED * told + _SCALES_PACKED * scales)
-    beside = last.beside if last.beside is not None else round(_TOLD_PACKED * max(0, last.size - weights))
-    return last.size - spared, max(0, beside - round(_SCALES_PACKED * spared))
+    return last.size - spared, max(0, (last.beside or 0) - round(_SCALES_PACKED * spared))
